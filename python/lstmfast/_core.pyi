@@ -1,0 +1,145 @@
+"""The compiled core, as the Python layers see it.
+
+Sizes in shapes: T time steps, B batch rows, I input size, H hidden size, L layers, D directions.
+
+The core takes arrays of its own dtype only and never converts: the Python layers check and convert
+first, so their messages name the user's argument. What the core still checks is what could crash it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+def available_isas() -> list[str]:
+    """ISAs that were compiled in and that this CPU and OS support, fastest first; "scalar" is last."""
+
+def default_isa() -> str:
+    """What LSTMFAST_ISA names, or else the fastest. ValueError if it names one that is not available."""
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int, /) -> None:
+    """n >= 1, else ValueError."""
+
+def peak_gflops(isa: str, dtype: str, seconds: float = 0.05) -> float:
+    """Fused multiply-adds (two operations each) that one thread reaches with `isa`, in 1e9/s."""
+
+def sigmoid(x: NDArray[Any], isa: str) -> NDArray[Any]:
+    """The kernels' own sigmoid over a one-dimensional contiguous float32 or float64 array."""
+
+def tanh(x: NDArray[Any], isa: str) -> NDArray[Any]:
+    """The kernels' own tanh, likewise."""
+
+@final
+class Tape32:
+    """What a forward pass keeps for its backward pass. Opaque."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held beyond x, the initial state and y."""
+
+@final
+class Network32:
+    """All layers and directions of one float32 LSTM or RNN, packed for one ISA. Immutable.
+
+    Any number of threads may call one object at once; the GIL is released while it works.
+    """
+
+    def __init__(
+        self,
+        cell: str,  # "lstm", "rnn_tanh" or "rnn_relu"
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        bias: bool,
+        # Layer by layer, forward direction before reverse: weight_ih, weight_hh[, bias_ih, bias_hh].
+        parameters: Sequence[NDArray[np.float32]],
+        isa: str,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    def infer(
+        self,
+        x: NDArray[np.float32],  # [T, B, I], or [B, T, I] with batch_first; any strides, last axis dense
+        h0: NDArray[np.float32] | None,  # [L*D, B, H], C order; None is zero
+        c0: NDArray[np.float32] | None,  # likewise; None for an RNN
+        batch_first: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+        """y [T, B, D*H] (or [B, T, D*H]), h_n [L*D, B, H], c_n [L*D, B, H] (None for an RNN)."""
+
+    def forward(
+        self,
+        x: NDArray[np.float32],
+        h0: NDArray[np.float32] | None,
+        c0: NDArray[np.float32] | None,
+        batch_first: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Tape32]:
+        """As infer, with the tape. The tape refers to x and y themselves: neither may change before backward."""
+
+    def backward(
+        self,
+        tape: Tape32,  # from this very object's forward, else ValueError; may be used more than once
+        dy: NDArray[np.float32] | None,  # y's shape, C order; None is zero
+        dh_n: NDArray[np.float32] | None,  # [L*D, B, H], C order; None is zero
+        dc_n: NDArray[np.float32] | None,
+    ) -> tuple[
+        NDArray[np.float32],  # dx, x's shape, C order
+        NDArray[np.float32],  # dh0 [L*D, B, H]
+        NDArray[np.float32] | None,  # dc0 [L*D, B, H]; None for an RNN
+        list[NDArray[np.float32]],  # in the order of `parameters`
+    ]: ...
+
+@final
+class Tape64:
+    """Tape32 in float64."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+@final
+class Network64:
+    """Network32 in float64."""
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        bias: bool,
+        parameters: Sequence[NDArray[np.float64]],
+        isa: str,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    def infer(
+        self,
+        x: NDArray[np.float64],
+        h0: NDArray[np.float64] | None,
+        c0: NDArray[np.float64] | None,
+        batch_first: bool,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]: ...
+    def forward(
+        self,
+        x: NDArray[np.float64],
+        h0: NDArray[np.float64] | None,
+        c0: NDArray[np.float64] | None,
+        batch_first: bool,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, Tape64]: ...
+    def backward(
+        self,
+        tape: Tape64,
+        dy: NDArray[np.float64] | None,
+        dh_n: NDArray[np.float64] | None,
+        dc_n: NDArray[np.float64] | None,
+    ) -> tuple[
+        NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64] | None,
+        list[NDArray[np.float64]],
+    ]: ...
