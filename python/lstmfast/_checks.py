@@ -1,0 +1,224 @@
+"""Checks of arguments: each returns the value in the form that the rest of the package uses.
+
+A TypeError is for a value of the wrong kind, a ValueError for one of the right kind that cannot be;
+both name the argument, what was expected and what came. Nothing here takes memory for a value that
+is then refused, lists and other array-likes excepted: their shape is known only once they are arrays.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+
+# Bits of ndarray.flags.num (NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED): one comparison for both.
+READY = 0x0001 | 0x0100
+
+
+def shown(value: object) -> str:
+    """Say what `value` is, in a few words however large it is."""
+    if isinstance(value, ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return str(value)
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an integer of {value.bit_length()} bits"
+    kind = type(value).__name__
+    if isinstance(value, (int, float, complex, str, bytes, np.generic)):
+        text = repr(value)
+        return f"{text if len(text) <= 80 else text[:80] + '...'} ({kind})"
+    if isinstance(value, (tuple, list, dict, set)):
+        return f"a {kind} of length {len(value)}"
+    return f"an object of type {kind}"
+
+
+def integer(value: object, name: str, low: int, high: int = sys.maxsize) -> int:
+    """Check an integer, low <= value <= high; a bool is none."""
+    expected = f"{name}: expected an integer >= {low}"
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{expected}, got the bool {value}")
+    try:
+        n = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{expected}, got {shown(value)}") from None
+    if n < low:
+        raise ValueError(f"{expected}, got {shown(n)}")
+    if n > high:
+        raise ValueError(f"{name}: expected an integer <= {high}, got {shown(n)}")
+    return n
+
+
+def flag(value: object, name: str) -> bool:
+    """Check a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
+    return bool(value)
+
+
+def choice(value: object, name: str, choices: Sequence[str]) -> str:
+    """Check a string that is one of `choices`."""
+    expected = f"{name}: expected {' or '.join(map(repr, choices))}"
+    if not isinstance(value, str):
+        raise TypeError(f"{expected}, got {shown(value)}")
+    if value not in choices:
+        raise ValueError(f"{expected}, got {shown(value)}")
+    return str(value)
+
+
+def float_dtype(value: object) -> np.dtype[Any]:
+    """Find NumPy's own dtype object for float32 or float64, so that `is` tells whether an array has it."""
+    expected = "dtype: expected 'float32' or 'float64'"
+    if value is None:  # which NumPy reads as float64
+        raise TypeError(f"{expected}, got None")
+    try:
+        dtype = np.dtype(value)  # type: ignore[call-overload]
+    except Exception:
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(f"{expected}, got {shown(value)}") from None
+    for known in (FLOAT32, FLOAT64):
+        if dtype == known:
+            return known
+    raise ValueError(f"{expected}, got {dtype}")
+
+
+def seed_generator(seed: object) -> np.random.Generator:
+    """Make a generator of None (fresh entropy) or an integer >= 0; a generator is used as it is."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    expected = "seed: expected None, an integer >= 0 or a numpy.random.Generator"
+    if isinstance(seed, (bool, np.bool_)):
+        raise TypeError(f"{expected}, got the bool {seed}")
+    try:
+        n = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{expected}, got {shown(seed)}") from None
+    if n < 0:
+        raise ValueError(f"{expected}, got {shown(n)}")
+    return np.random.default_rng(n)
+
+
+def no_dropout(value: object) -> float:
+    """Check dropout, a number from 0 to 1; anything but 0 is not there yet."""
+    expected = "dropout: expected a number from 0 to 1"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating, np.integer)):
+        raise TypeError(f"{expected}, got {shown(value)}")
+    if not 0 <= value <= 1:  # not so for NaN, too
+        raise ValueError(f"{expected}, got {shown(value)}")
+    if value != 0:
+        raise NotImplementedError(f"dropout: planned, but not there yet; expected 0.0, got {value}")
+    return 0.0
+
+
+def no_projection(value: object, hidden_size: int) -> int:
+    """Check proj_size, an integer from 0 to hidden_size - 1; anything but 0 is not there yet."""
+    n = integer(value, "proj_size", 0)
+    if n >= hidden_size:
+        raise ValueError(f"proj_size: expected less than hidden_size ({hidden_size}), got {shown(n)}")
+    if n != 0:
+        raise NotImplementedError(f"proj_size: planned, but not there yet; expected 0, got {n}")
+    return 0
+
+
+def no_lengths_no_reset(lengths: object, reset: object) -> None:
+    """Refuse `lengths` and `reset`, which are not there yet, and first of all what they never will be."""
+    for value, name, kinds, what in (
+        (lengths, "lengths", "iu", "integers [B]"),
+        (reset, "reset", "b", "bools [T, B]"),
+    ):
+        if value is None:
+            continue
+        kind = real_array(value, name).dtype.kind
+        if kind not in kinds:
+            raise TypeError(f"{name}: expected an array of {what}, got {shown(value)}")
+        raise NotImplementedError(f"{name}: planned, but not there yet; expected None, got {shown(value)}")
+
+
+def real_array(value: object, name: str) -> NDArray[Any]:
+    """Check an array of real numbers of any dtype; arrays are not copied but lose their subclass."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected an array of real numbers, got a masked array;"
+            " fill its gaps first, for example by its method filled(0)"
+        )
+    try:
+        array = np.asarray(value)
+    except MemoryError:
+        raise
+    except ValueError as error:  # e.g. rows of different lengths
+        raise ValueError(f"{name}: expected an array of real numbers, got {shown(value)}: {error}") from error
+    except Exception as error:  # whatever an object's __array__ raises; e.g. a tensor of another device
+        raise TypeError(f"{name}: expected an array of real numbers, got {shown(value)}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        got = "" if value is array else f"{shown(value)}, as an array "
+        raise TypeError(f"{name}: expected an array of real numbers, got {got}of dtype {array.dtype}")
+    return array
+
+
+def sequence(
+    value: object, input_size: int, batch_first: bool, dtype: np.dtype[Any], row_bytes: int
+) -> tuple[Array, bool]:
+    """Check x; return it as the core takes it, three-dimensional, and whether it came batched.
+
+    `row_bytes` is what one row of y takes: a broadcast array can have more rows than memory has bytes.
+    """
+    array = real_array(value, "x")
+    if array.ndim not in (2, 3) or array.shape[-1] != input_size:
+        axes = "B, T" if batch_first else "T, B"
+        raise ValueError(
+            f"x: expected shape [{axes}, {input_size}] or, unbatched, [T, {input_size}]"
+            f" (the last is input_size), got {array.shape}"
+        )
+    if math.prod(array.shape[:-1]) * max(row_bytes, input_size * dtype.itemsize) > sys.maxsize:
+        raise ValueError(f"x: shape {array.shape} makes a result larger than the address space")
+    batched = array.ndim == 3
+    if not batched:
+        array = array[np.newaxis] if batch_first else array[:, np.newaxis]
+    # The core walks the first two axes by their strides, the last one by vectors.
+    size = dtype.itemsize
+    if not (
+        array.dtype == dtype
+        and array.flags.aligned
+        and array.strides[2] == size
+        and array.strides[0] % size == 0
+        and array.strides[1] % size == 0
+    ):
+        array = np.require(array, dtype, ("C", "A"))
+    return array, batched
+
+
+def exact(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype: np.dtype[Any]) -> Array:
+    """Check for exactly this shape, called `symbols` in messages, and return a C-ordered array."""
+    if (
+        type(value) is ndarray
+        and value.dtype is dtype
+        and value.shape == shape
+        and value.flags.num & READY == READY
+    ):
+        return value
+    array = real_array(value, name)
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape} {symbols}, got {array.shape}")
+    return np.require(array, dtype, ("C", "A"))
+
+
+def pair(value: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
+    """Check a tuple or a list of two; `parts` are their names in messages."""
+    if type(value) is tuple and len(value) == 2:
+        return value
+    expected = f"{name}: expected a pair ({parts[0]}, {parts[1]})"
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{expected}, got {shown(value)}")
+    if len(value) != 2:
+        raise ValueError(f"{expected}, got {shown(value)}")
+    return value[0], value[1]

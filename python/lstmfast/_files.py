@@ -1,0 +1,150 @@
+"""Weight files: safetensors, with the configuration as JSON in the file's metadata.
+
+The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` ("LSTM" or "RNN") and
+`config`, the constructor's arguments. The tensors have the parameters' names, shapes and dtype. Format of
+the file: https://github.com/huggingface/safetensors
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from . import _checks, _parameters
+from ._checks import Array
+from ._lstm import LSTM
+from ._rnn import RNN
+
+FORMAT = 1
+_ENTRY = "lstmfast"
+_CLASSES: dict[str, type[LSTM] | type[RNN]] = {"LSTM": LSTM, "RNN": RNN}
+_DTYPES = {"F32": "float32", "F64": "float64"}  # safetensors' names
+
+
+def save(kind: str, config: Mapping[str, Any], parameters: Mapping[str, Array], path: object) -> None:
+    """Write the file; see `Model.save`."""
+    text = _path(path)
+    _safetensors()
+    from safetensors.numpy import save as to_bytes
+
+    description = {"format": FORMAT, "class": kind, "config": config}
+    data = to_bytes(dict(parameters), metadata={_ENTRY: json.dumps(description)})
+
+    target = os.path.realpath(text)  # a link stays a link
+    temporary = os.path.join(os.path.dirname(target), f".lstmfast-{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power failure could leave the new name on an empty file
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> LSTM | RNN:
+    """Read a model that `save` wrote.
+
+    Returns
+    -------
+    LSTM or RNN
+        Whichever was saved, with its configuration and weights. It runs on `lstmfast.isa()`.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is not installed: `pip install 'lstmfast[save]'`.
+    OSError
+        If the file cannot be read; FileNotFoundError if there is none.
+    ValueError
+        If it is not what `save` writes: no safetensors file, cut short, without our metadata, of a later
+        version, or with tensors that do not fit the configuration. The message names the path.
+    """
+    text = _path(path)
+    module = _safetensors()
+    with open(text, "rb"):  # so that a file that cannot be opened is the usual OSError
+        pass
+    try:
+        with module.safe_open(text, framework="numpy") as file:
+            return _read(file)
+    except module.SafetensorError as error:
+        raise ValueError(f"{text}: expected a whole safetensors file: {error}") from error
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"{text}: {error}") from error
+
+
+def _read(file: Any) -> LSTM | RNN:  # noqa: ANN401 - safetensors.safe_open, which has no types
+    """Build the model from an open file; its sizes are believed only when the tensors bear them out."""
+    cls, config = _description(file.metadata())
+    model = cls.__new__(cls)
+    model._configure(config, None)
+
+    layout = model._layout
+    found = set(file.keys())
+    if layout.count != len(found):  # before names are made: the number of layers may be a lie
+        raise ValueError(f"expected {_checks.shown(layout.count)} tensors for {config}, got {len(found)}")
+    shapes = {name: shape for name, shape, _ in layout.shapes()}
+    if found != shapes.keys():
+        missing, unexpected = sorted(shapes.keys() - found), sorted(found - shapes.keys())
+        raise ValueError(f"tensors: missing {', '.join(missing)}; unexpected {', '.join(unexpected)}")
+    for name, shape in shapes.items():
+        tensor = file.get_slice(name)
+        actual = tuple(tensor.get_shape())
+        dtype = _DTYPES.get(tensor.get_dtype(), tensor.get_dtype())
+        if actual != shape or dtype != model.dtype.name:
+            raise ValueError(f"{name}: expected {model.dtype.name} {shape}, got {dtype} {actual}")
+    tensors = {name: file.get_tensor(name) for name in shapes}
+    model._install(_parameters.checked(tensors, "tensors", layout, model.dtype, partial=False))
+    return model
+
+
+def _description(metadata: Mapping[str, str] | None) -> tuple[type[LSTM] | type[RNN], dict[str, Any]]:
+    """Class and configuration from the file's metadata, checked but for the configuration's values."""
+    if not metadata or _ENTRY not in metadata:
+        raise ValueError(
+            f"expected metadata with lstmfast's entry {_ENTRY!r}, got {sorted(metadata or ())};"
+            " tensors of other origin can be read with safetensors and given to load_state_dict"
+        )
+    try:
+        description = json.loads(metadata[_ENTRY])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"metadata {_ENTRY!r}: expected JSON: {error}") from error
+    if not isinstance(description, dict) or "format" not in description:
+        got = _checks.shown(description)
+        raise ValueError(f"metadata {_ENTRY!r}: expected a JSON object with an entry 'format', got {got}")
+    version = description["format"]
+    if isinstance(version, bool) or version != FORMAT:
+        got = _checks.shown(version)
+        raise ValueError(f"format: expected {FORMAT}, got {got}; a later lstmfast may read it")
+    kind = _checks.choice(description.get("class"), "class", tuple(_CLASSES))
+    cls = _CLASSES[kind]
+    config = description.get("config")
+    names = {"input_size", "hidden_size", *cls._DEFAULTS}
+    if not isinstance(config, dict) or config.keys() != names:
+        came = sorted(config) if isinstance(config, dict) else _checks.shown(config)
+        raise ValueError(f"config: expected {sorted(names)}, got {came}")
+    return cls, config
+
+
+def _safetensors() -> ModuleType:
+    try:
+        import safetensors
+    except ImportError as error:
+        raise ImportError(
+            "save and load need the package safetensors, which is not installed: pip install 'lstmfast[save]'"
+        ) from error
+    return safetensors
+
+
+def _path(path: object) -> str:
+    try:
+        return os.fsdecode(path)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"path: expected a string or a path, got {_checks.shown(path)}") from None

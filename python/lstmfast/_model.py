@@ -1,0 +1,283 @@
+"""What a recurrent model is: its configuration and its weights. Calling it is `_recurrent`'s subject."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks, _core, _parameters, _runtime
+from ._checks import Array
+
+if TYPE_CHECKING:
+    import os
+
+    from typing_extensions import Self
+
+# The attributes of this package's classes; a subclass may have added others.
+_OWN = frozenset(
+    {
+        "_batch_first",
+        "_depth",
+        "_dtype",
+        "_isa",
+        "_layout",
+        "_lock",
+        "_network",
+        "_nonlinearity",
+        "_parameters",
+    }
+)
+
+AnyArray: TypeAlias = NDArray[Any]
+
+
+class _Network(Protocol):
+    """Network32 or Network64 of the core: all weights, packed; never changed once made."""
+
+    @property
+    def isa(self) -> str: ...
+    def infer(
+        self, x: AnyArray, h0: AnyArray | None, c0: AnyArray | None, batch_first: bool, /
+    ) -> tuple[AnyArray, AnyArray, Any]: ...
+    def forward(
+        self, x: AnyArray, h0: AnyArray | None, c0: AnyArray | None, batch_first: bool, /
+    ) -> tuple[AnyArray, AnyArray, Any, Any]: ...
+    def backward(
+        self,
+        tape: Any,  # noqa: ANN401 - Tape32 or Tape64, each of its own network
+        dy: AnyArray | None,
+        dh_n: AnyArray | None,
+        dc_n: AnyArray | None,
+        /,
+    ) -> tuple[AnyArray, AnyArray, Any, list[Any]]: ...
+
+
+class Model(ABC):
+    """Configuration and weights. New weights make a new compiled network, which is then swapped in."""
+
+    _KIND: ClassVar[str]  # the class's name in files
+    _GATES: ClassVar[int]
+    _DEFAULTS: ClassVar[Mapping[str, object]]  # the constructor's, in its order, without seed and isa
+
+    _dtype: np.dtype[Any]
+    _layout: _parameters.Layout
+    _batch_first: bool
+    _depth: int  # L*D
+    _isa: str
+    _lock: threading.Lock  # for writers; calls read _network once and need none
+    _network: _Network
+    _parameters: Mapping[str, Array]
+
+    @abstractmethod
+    def _cell(self) -> str:
+        """Name the cell for the core."""
+
+    # Configuration.
+
+    def _configure(self, config: Mapping[str, Any], isa: object) -> None:
+        """Check and set everything but the weights."""
+        layout = _parameters.Layout(
+            gates=self._GATES,
+            input_size=_checks.integer(config["input_size"], "input_size", 1),
+            hidden_size=_checks.integer(config["hidden_size"], "hidden_size", 1),
+            num_layers=_checks.integer(config["num_layers"], "num_layers", 1),
+            bidirectional=_checks.flag(config["bidirectional"], "bidirectional"),
+            bias=_checks.flag(config["bias"], "bias"),
+        )
+        self._batch_first = _checks.flag(config["batch_first"], "batch_first")
+        _checks.no_dropout(config["dropout"])
+        self._dtype = _checks.float_dtype(config["dtype"])
+        layout.check_size(self._dtype)
+        self._layout = layout
+        self._depth = layout.num_layers * layout.directions
+        self._isa = (
+            _runtime.isa() if isa is None else _checks.choice(isa, "isa", tuple(_core.available_isas()))
+        )
+        self._lock = threading.Lock()
+
+    def _initialise(self, seed: object) -> None:
+        """Draw the weights."""
+        generator = _checks.seed_generator(seed)
+        self._install(_parameters.initial(self._layout, self._dtype, generator))
+
+    def _install(self, parameters: Mapping[str, Array]) -> None:
+        """Pack `parameters`, which are checked and nobody else's, and only then swap them in."""
+        arrays = {name: _parameters.read_only(array) for name, array in parameters.items()}
+        make = _core.Network32 if self._dtype is _checks.FLOAT32 else _core.Network64
+        layout = self._layout
+        network = make(
+            self._cell(),
+            layout.input_size,
+            layout.hidden_size,
+            layout.num_layers,
+            layout.bidirectional,
+            layout.bias,
+            list(arrays.values()),  # type: ignore[arg-type]
+            self._isa,
+        )
+        self._network = network
+        self._parameters = MappingProxyType(arrays)
+
+    def _config(self) -> dict[str, Any]:
+        """Return what makes a model like this one: the constructor's arguments, as JSON can hold them."""
+        config = {name: getattr(self, name) for name in ("input_size", "hidden_size", *self._DEFAULTS)}
+        config["dtype"] = self._dtype.name
+        return config
+
+    @property
+    def input_size(self) -> int:
+        """I, numbers per time step of x."""
+        return self._layout.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """H, units of each layer and direction."""
+        return self._layout.hidden_size
+
+    @property
+    def num_layers(self) -> int:
+        """L, layers; each takes the output of the one before it."""
+        return self._layout.num_layers
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are biases."""
+        return self._layout.bias
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether x and y are [B, T, ...] rather than [T, B, ...]. States are not affected."""
+        return self._batch_first
+
+    @property
+    def dropout(self) -> float:
+        """Always 0.0; other values are planned."""
+        return 0.0
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether every layer also runs from the last step to the first (D = 2)."""
+        return self._layout.bidirectional
+
+    @property
+    def proj_size(self) -> int:
+        """Always 0; other values are planned."""
+        return 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64, of weights, states and results; inputs are converted to it."""
+        return self._dtype
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that this object runs on."""
+        return self._network.isa
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The weights by name, in PyTorch's names, shapes and order: a read-only mapping of read-only arrays.
+
+        A later `load_state_dict` or `update` makes a new mapping and leaves this one as it is.
+        """
+        return self._parameters
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copy the weights: a dict in PyTorch's names, shapes and order, for the caller to keep or change."""
+        return {name: array.copy() for name, array in self._parameters.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Replace all weights.
+
+        Parameters
+        ----------
+        state_dict
+            All names of `parameters` with arrays of their shapes, of any real dtype: NumPy arrays,
+            what `torch.nn.LSTM(...).state_dict()` returns, or anything else that NumPy can read.
+
+        Raises
+        ------
+        TypeError
+            If it is no mapping, or a value is no array of real numbers.
+        ValueError
+            If a name is missing or unexpected, or a shape differs. Then nothing has changed.
+
+        Notes
+        -----
+        Calls that run in other threads finish with the weights they began with. Tapes made before
+        the change can no longer be used.
+        """
+        self._change(state_dict, "state_dict", partial=False)
+
+    def update(self, parameters: Mapping[str, ArrayLike]) -> None:
+        """Replace some weights, as `load_state_dict` does all: names that are missing stay as they are."""
+        self._change(parameters, "parameters", partial=True)
+
+    def _change(self, values: object, argument: str, *, partial: bool) -> None:
+        new = _parameters.checked(values, argument, self._layout, self._dtype, partial=partial)
+        if new:
+            with self._lock:  # two updates at once must not lose one of them
+                self._install({**self._parameters, **new})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write configuration and weights to a safetensors file, which `lstmfast.load` reads.
+
+        The file appears at once and whole: a write that fails leaves what was there before.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed: `pip install 'lstmfast[save]'`.
+        OSError
+            If the file cannot be written.
+        """
+        from . import _files
+
+        _files.save(self._KIND, self._config(), self._parameters, path)
+
+    # Copies.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "config": self._config(),
+            "parameters": dict(self._parameters),
+            "extra": {name: value for name, value in self.__dict__.items() if name not in _OWN},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Without the ISA: the machine that unpickles may have others.
+        self._configure(state["config"], None)
+        self._install(
+            _parameters.checked(state["parameters"], "pickle", self._layout, self._dtype, partial=False)
+        )
+        self.__dict__.update(state["extra"])
+
+    def __copy__(self) -> Self:
+        return self._copied(lambda value: value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copied(lambda value: copy.deepcopy(value, memo))
+
+    def _copied(self, copied: Callable[[Any], Any]) -> Self:
+        """Share the weights, which are replaced and never changed; `copied` is for what a subclass added."""
+        other = type(self).__new__(type(self))
+        with self._lock:  # or another thread's update might come between network and parameters
+            own = self.__dict__.copy()
+        for name, value in own.items():
+            other.__dict__[name] = value if name in _OWN else copied(value)
+        other._lock = threading.Lock()
+        return other
+
+    def __repr__(self) -> str:
+        config = self._config()
+        named = [
+            f"{name}={config[name]!r}" for name, default in self._DEFAULTS.items() if config[name] != default
+        ]
+        return f"{type(self).__name__}({', '.join([str(self.input_size), str(self.hidden_size), *named])})"

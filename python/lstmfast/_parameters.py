@@ -1,0 +1,140 @@
+"""Names, shapes, initial values and checks of the parameters: those of PyTorch's nn.LSTM and nn.RNN."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _checks
+from ._checks import Array
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes that say which parameters there are. G gates: 4 of an LSTM, 1 of an RNN."""
+
+    gates: int
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    bias: bool
+
+    @property
+    def directions(self) -> int:
+        """D, 1 or 2."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def count(self) -> int:
+        """How many parameters there are."""
+        return self.num_layers * self.directions * (4 if self.bias else 2)
+
+    @property
+    def total(self) -> int:
+        """How many numbers they hold together; exact, however large."""
+        rows = self.gates * self.hidden_size
+        per_row = self.hidden_size + (2 if self.bias else 0)
+        first = rows * (self.input_size + per_row)
+        other = rows * (self.directions * self.hidden_size + per_row)
+        return self.directions * (first + (self.num_layers - 1) * other)
+
+    def shapes(self) -> Iterator[tuple[str, tuple[int, ...], str]]:
+        """Name, shape and the shape in words, in PyTorch's order: by layer, then direction."""
+        rows = self.gates * self.hidden_size
+        rows_symbol = "hidden_size" if self.gates == 1 else f"{self.gates}*hidden_size"
+        for layer in range(self.num_layers):
+            columns = self.input_size if layer == 0 else self.directions * self.hidden_size
+            columns_symbol = (
+                "input_size" if layer == 0 else "2*hidden_size" if self.bidirectional else "hidden_size"
+            )
+            for suffix in ("", "_reverse")[: self.directions]:
+                end = f"_l{layer}{suffix}"
+                yield f"weight_ih{end}", (rows, columns), f"[{rows_symbol}, {columns_symbol}]"
+                yield f"weight_hh{end}", (rows, self.hidden_size), f"[{rows_symbol}, hidden_size]"
+                if self.bias:
+                    yield f"bias_ih{end}", (rows,), f"[{rows_symbol}]"
+                    yield f"bias_hh{end}", (rows,), f"[{rows_symbol}]"
+
+    def check_size(self, dtype: np.dtype[Any]) -> None:
+        """ValueError if no machine could address the parameters."""
+        if self.total * dtype.itemsize > sys.maxsize:
+            raise ValueError(
+                f"input_size, hidden_size, num_layers: {_checks.shown(self.input_size)},"
+                f" {_checks.shown(self.hidden_size)} and {_checks.shown(self.num_layers)} need parameters of"
+                f" {_checks.shown(self.total * dtype.itemsize)} bytes, more than the address space"
+            )
+
+
+def initial(layout: Layout, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Array]:
+    """Draw every parameter, in PyTorch's order, by `generator.uniform(-1/sqrt(H), 1/sqrt(H), shape)`.
+
+    The numbers are drawn in float64 whatever the dtype, so that one seed is one model. One allocation
+    holds them all, so that sizes for which there is no memory fail here and at once.
+    """
+    flat = np.empty(layout.total, dtype)
+    bound = 1.0 / math.sqrt(layout.hidden_size)
+    parameters = {}
+    start = 0
+    for name, shape, _ in layout.shapes():
+        stop = start + math.prod(shape)
+        parameters[name] = flat[start:stop].reshape(shape)
+        parameters[name][...] = generator.uniform(-bound, bound, shape)
+        start = stop
+    flat.flags.writeable = False  # or its views could be made writeable again
+    return parameters
+
+
+def checked(
+    values: object, argument: str, layout: Layout, dtype: np.dtype[Any], *, partial: bool
+) -> dict[str, Array]:
+    """Private C-ordered copies of `values`, once every name, shape and dtype is right.
+
+    Parameters
+    ----------
+    values
+        Mapping from parameter names to array-likes of real numbers, PyTorch's CPU tensors among them.
+    argument
+        What the user calls it, for messages.
+    layout, dtype
+        What is expected; other real dtypes are converted.
+    partial
+        Whether parameters may be missing.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{argument}: expected a mapping from names to arrays, got {_checks.shown(values)}")
+    shapes = {name: (shape, symbols) for name, shape, symbols in layout.shapes()}
+    unexpected = [name for name in values if name not in shapes]
+    missing = [] if partial else [name for name in shapes if name not in values]
+    if unexpected or missing:
+        came = [
+            f"{kind} {_listed(names)}"
+            for kind, names in (("unexpected", unexpected), ("missing", missing))
+            if names
+        ]
+        raise ValueError(f"{argument}: expected the names {_listed(list(shapes))}, got {'; '.join(came)}")
+    arrays = {}
+    for name, (shape, symbols) in shapes.items():
+        if name not in values:
+            continue
+        value = values[name]
+        if not isinstance(value, np.ndarray) and hasattr(value, "detach"):
+            value = value.detach()  # a tensor that requires grad refuses to become an array
+        arrays[name] = _checks.exact(value, f"{argument}[{name!r}]", shape, symbols, dtype)
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
+def _listed(names: list[Any]) -> str:
+    listed = ", ".join(map(str, names[:12]))
+    return f"{listed} and {len(names) - 12} more" if len(names) > 12 else listed
+
+
+def read_only(array: Array) -> Array:
+    """Make a view that cannot be made writeable again: its base is read-only, too."""
+    array.flags.writeable = False
+    return array.view()

@@ -1,0 +1,180 @@
+"""Calls of a recurrent model: from the user's arrays to the compiled core, and back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike
+
+from . import _checks
+from ._checks import READY, Array
+from ._model import Model
+from ._tape import Gradients, StateT, Tape
+
+StateLikeT = TypeVar("StateLikeT")
+
+# What messages call a state, its parts together, h and c.
+Names: TypeAlias = tuple[str, tuple[str, str], str, str]
+_STATE = ("state", ("h_0", "c_0"), "state: h_0", "state: c_0")
+_DSTATE = ("dstate", ("dh_n", "dc_n"), "dstate: dh_n", "dstate: dc_n")
+
+
+class Recurrent(Model, Generic[StateT, StateLikeT]):
+    """Base of `LSTM` and `RNN`; they differ in the cell and in what a state is."""
+
+    @abstractmethod
+    def _split(
+        self, state: StateLikeT, names: Names, rows: int, batched: bool
+    ) -> tuple[Array | None, Array | None]:
+        """Check a state, or its gradient, and turn it into the core's h and c."""
+
+    @abstractmethod
+    def _join(self, h: Array, c: Array, batched: bool) -> StateT:
+        """Turn the core's h and c (None for an RNN) into a state."""
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+    ) -> tuple[Array, StateT]:
+        """Run all steps and keep nothing (inference). See the class for shapes and errors.
+
+        Returns
+        -------
+        y
+            The last layer's h at every step, [T, B, D*H], [B, T, D*H] or [T, D*H]; with two directions
+            the forward one's H numbers come first.
+        state
+            The state after the last step, shaped like the initial one.
+        """
+        x, h, c, _, batched = self._take(x, state, lengths, reset)
+        y, h, c = self._network.infer(x, h, c, self._batch_first)
+        if batched:
+            return y, self._join(h, c, True)
+        return (y[0] if self._batch_first else y[:, 0]), self._join(h, c, False)
+
+    def forward(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+    ) -> tuple[Array, StateT, Tape]:
+        """Run all steps and keep what `backward` needs. See the class for shapes and errors.
+
+        Returns
+        -------
+        y, state
+            The same bits as from a call. y is read-only, because the tape refers to it: copy it to change it.
+        tape
+            For `backward`. It also refers to x and to the initial state, which must not be changed before.
+        """
+        x, h, c, rows, batched = self._take(x, state, lengths, reset)
+        network = self._network
+        y, h, c, core_tape = network.forward(x, h, c, self._batch_first)
+        y.flags.writeable = False
+        core_shape = y.shape
+        if not batched:
+            y = y[0] if self._batch_first else y[:, 0]
+        tape = Tape(core_tape, self, network, rows, core_shape, y.shape, batched)
+        return y, self._join(h, c, batched), tape
+
+    def backward(
+        self, tape: Tape, dy: ArrayLike | None, dstate: StateLikeT | None = None
+    ) -> Gradients[StateT]:
+        """Find the derivatives of a scalar loss by backpropagation through time.
+
+        Parameters
+        ----------
+        tape
+            From this model's `forward`, with the weights unchanged since; may be used again.
+        dy
+            dloss/dy, the shape of y; None is zero.
+        dstate
+            dloss/d(state after the last step), shaped like that state; None is zero, also as one half of an
+            LSTM's pair.
+
+        Returns
+        -------
+        Gradients
+            Of x, of the initial state and of every parameter.
+
+        Raises
+        ------
+        TypeError
+            If tape is no Tape, or an array is not of real numbers.
+        ValueError
+            If the tape is another model's or older than the weights, or if a shape is not as above.
+
+        Notes
+        -----
+        The mathematics: P. J. Werbos, "Backpropagation through time: what it does and how to do it",
+        Proc. IEEE 78 (1990) 1550-1560; spelled out in `lstmfast.reference`.
+        """
+        if not isinstance(tape, Tape):
+            raise TypeError(f"tape: expected a Tape from forward, got {_checks.shown(tape)}")
+        network = self._network
+        if tape._network is not network:
+            if tape._owner is self:
+                raise ValueError(
+                    "tape: the weights have changed since forward made it (update or load_state_dict);"
+                    " expected a tape of the present weights: run forward again"
+                )
+            raise ValueError(
+                f"tape: expected one of this model, {self!r}, got one of another, {tape._owner!r}"
+            )
+        batched = tape._batched
+        if dy is not None:
+            axes = ("[B, T, D*H]" if self._batch_first else "[T, B, D*H]") if batched else "[T, D*H]"
+            dy = _checks.exact(dy, "dy", tape._y_shape, axes, self._dtype).reshape(tape._core_shape)
+        dh = dc = None
+        if dstate is not None:
+            dh, dc = self._split(dstate, _DSTATE, tape._rows, batched)
+        dx, dh, dc, dparameters = network.backward(tape._core, dy, dh, dc)
+        if not batched:
+            dx = dx[0] if self._batch_first else dx[:, 0]
+        return Gradients(
+            dx, self._join(dh, dc, batched), dict(zip(self._parameters, dparameters, strict=True))
+        )
+
+    def _take(
+        self, x: ArrayLike, state: StateLikeT | None, lengths: object, reset: object
+    ) -> tuple[Array, Array | None, Array | None, int, bool]:
+        """Check and convert a call's arguments: x, h_0 and c_0 for the core, B, whether x came batched."""
+        if lengths is not None or reset is not None:
+            _checks.no_lengths_no_reset(lengths, reset)
+        # Most calls bring exactly what the core takes; a few comparisons tell.
+        if (
+            type(x) is ndarray
+            and x.dtype is self._dtype
+            and x.ndim == 3
+            and x.shape[2] == self._layout.input_size
+            and x.flags.num & READY == READY
+        ):
+            batched = True
+        else:
+            row_bytes = self._layout.directions * self._layout.hidden_size * self._dtype.itemsize
+            x, batched = _checks.sequence(
+                x, self._layout.input_size, self._batch_first, self._dtype, row_bytes
+            )
+        rows = x.shape[0] if self._batch_first else x.shape[1]
+        if state is None:
+            return x, None, None, rows, batched
+        h, c = self._split(state, _STATE, rows, batched)
+        return x, h, c, rows, batched
+
+    def _half(self, value: object, name: str, rows: int, batched: bool) -> Array | None:
+        """Check h or c of a state; return it as the core takes it, [L*D, B, H]."""
+        if value is None:
+            return None
+        hidden_size = self._layout.hidden_size
+        if batched:
+            return _checks.exact(value, name, (self._depth, rows, hidden_size), "[L*D, B, H]", self._dtype)
+        return _checks.exact(value, name, (self._depth, hidden_size), "[L*D, H]", self._dtype)[:, np.newaxis]

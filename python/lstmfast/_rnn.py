@@ -1,0 +1,118 @@
+"""The vanilla RNN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from . import _checks
+from ._checks import Array
+from ._recurrent import Names, Recurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RNN(Recurrent[Array, ArrayLike]):
+    """The vanilla recurrent network, with the names, shapes and meaning of `torch.nn.RNN`.
+
+    For every time step, with x the step's input and h the state::
+
+        h' = tanh(W_ih x + b_ih + W_hh h + b_hh)        or max(0, ...) with nonlinearity "relu"
+
+    It is here because the LSTM is the answer to its vanishing and exploding gradients, which
+    `lstmfast.gradient_flow` shows for any model of both kinds.
+
+    Parameters
+    ----------
+    nonlinearity
+        "tanh" or "relu".
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, isa
+        As for `LSTM`.
+
+    Raises
+    ------
+    TypeError, ValueError, NotImplementedError, MemoryError
+        As for `LSTM`.
+
+    Notes
+    -----
+    Calls: `y, h_n = rnn(x, h_0)`, and `forward` and `backward` to train. Everything said of `LSTM` holds,
+    but that a state is one array, [L*D, B, H] or unbatched [L*D, H].
+
+    Source: J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990) 179-211.
+
+    Examples
+    --------
+    >>> rnn = RNN(3, 5, seed=0)
+    >>> y, h_n = rnn(np.zeros((7, 2, 3), np.float32))
+    >>> y.shape, h_n.shape
+    ((7, 2, 5), (1, 2, 5))
+    """
+
+    _KIND = "RNN"
+    _GATES = 1
+    _DEFAULTS: ClassVar[Mapping[str, object]] = {
+        "num_layers": 1,
+        "nonlinearity": "tanh",
+        "bias": True,
+        "batch_first": False,
+        "dropout": 0.0,
+        "bidirectional": False,
+        "dtype": "float32",
+    }
+
+    _nonlinearity: str
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+        isa: str | None = None,
+    ) -> None:
+        config = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "nonlinearity": nonlinearity,
+            "bias": bias,
+            "batch_first": batch_first,
+            "dropout": dropout,
+            "bidirectional": bidirectional,
+            "dtype": dtype,
+        }
+        self._configure(config, isa)
+        self._initialise(seed)
+
+    @property
+    def nonlinearity(self) -> str:
+        """What is applied to each sum, "tanh" or "relu"."""
+        return self._nonlinearity
+
+    def _configure(self, config: Mapping[str, Any], isa: object) -> None:
+        super()._configure(config, isa)
+        self._nonlinearity = _checks.choice(config["nonlinearity"], "nonlinearity", ("tanh", "relu"))
+
+    def _cell(self) -> str:
+        return f"rnn_{self._nonlinearity}"
+
+    def _split(
+        self, state: ArrayLike, names: Names, rows: int, batched: bool
+    ) -> tuple[Array | None, Array | None]:
+        if isinstance(state, tuple):  # an LSTM's, say
+            raise TypeError(f"{names[0]}: expected one array {names[1][0]}, got {_checks.shown(state)}")
+        return self._half(state, names[2], rows, batched), None
+
+    def _join(self, h: Array, c: Array, batched: bool) -> Array:
+        return h if batched else h[:, 0]

@@ -1,0 +1,41 @@
+"""Fixtures for all tests: a test that takes `isa` runs on every ISA that this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from helpers import DTYPES, ISAS, KINDS
+
+import lstmfast
+
+# No deadline: the machines that run this are shared, and one slow example says nothing.
+hypothesis.settings.register_profile("lstmfast", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("lstmfast")
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest) -> str:
+    """Every instruction set of this machine."""
+    return str(request.param)
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request: pytest.FixtureRequest) -> str:
+    """Both dtypes."""
+    return str(request.param)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every cell."""
+    return str(request.param)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Put the number of threads back after a test that changes it."""
+    before = lstmfast.get_num_threads()
+    yield
+    lstmfast.set_num_threads(before)

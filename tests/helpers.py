@@ -1,0 +1,86 @@
+"""What several test files need: the ISAs of this machine, models of every kind, and comparison bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import lstmfast
+
+Array: TypeAlias = NDArray[Any]
+Model: TypeAlias = "lstmfast.LSTM | lstmfast.RNN"
+
+ISAS = lstmfast.available_isas()
+DTYPES = ("float32", "float64")
+KINDS = ("lstm", "rnn_tanh", "rnn_relu")
+
+
+def make(kind: str, input_size: int, hidden_size: int, **options: Any) -> Model:
+    """A model of one of `KINDS`; options are the constructor's. Weights are seeded if options do not."""
+    options.setdefault("seed", 0)
+    if kind == "lstm":
+        return lstmfast.LSTM(input_size, hidden_size, **options)
+    return lstmfast.RNN(input_size, hidden_size, nonlinearity=kind.removeprefix("rnn_"), **options)
+
+
+def random(shape: tuple[int, ...], dtype: Any = "float32", seed: int = 0, scale: float = 1.0) -> Array:
+    """Normally distributed numbers."""
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(dtype)
+
+
+def random_x(model: Model, T: int, B: int, seed: int = 1) -> Array:
+    """An input for `model` in its layout and dtype."""
+    shape = (B, T, model.input_size) if model.batch_first else (T, B, model.input_size)
+    return random(shape, model.dtype, seed)
+
+
+def random_state(model: Model, B: int, seed: int = 2) -> Any:
+    """An initial state for `model`: a pair for an LSTM, an array for an RNN."""
+    depth = model.num_layers * (2 if model.bidirectional else 1)
+    h, c = (random((depth, B, model.hidden_size), model.dtype, seed + 1000 * n) for n in range(2))
+    return (h, c) if isinstance(model, lstmfast.LSTM) else h
+
+
+def parts(state: Any) -> list[Array]:
+    """The arrays of a state (or of its gradient): two of an LSTM, one of an RNN."""
+    return list(state) if isinstance(state, tuple) else [state]
+
+
+def everything(model: Any, x: Any, state: Any = None, dy: Any = None, dstate: Any = None) -> dict[str, Array]:
+    """All arrays that inference, forward and backward give, by name. Without dy and dstate, dy is made up."""
+    called, called_state = model(x, state)
+    y, end, tape = model.forward(x, state)
+    if dy is None and dstate is None:
+        dy = random(y.shape, y.dtype, seed=3)
+    grads = model.backward(tape, dy, dstate)
+    arrays = {"called": called, "y": y, "dx": grads.x}
+    for n, (a, b, c) in enumerate(zip(parts(called_state), parts(end), parts(grads.state), strict=True)):
+        arrays |= {f"called state {n}": a, f"state {n}": b, f"dstate {n}": c}
+    return arrays | {f"d {name}": array for name, array in grads.parameters.items()}
+
+
+def assert_same_bits(actual: Any, expected: Any, what: str = "array") -> None:
+    """Compare shapes, dtypes and bits (of NaN and -0, too) of arrays, or of dicts or sequences of them."""
+    if isinstance(expected, dict):
+        assert list(actual) == list(expected), what
+        for key in expected:
+            assert_same_bits(actual[key], expected[key], f"{what}[{key!r}]")
+        return
+    if isinstance(expected, (tuple, list)):
+        assert len(actual) == len(expected), what
+        for n, (a, e) in enumerate(zip(actual, expected, strict=True)):
+            assert_same_bits(a, e, f"{what}[{n}]")
+        return
+    assert isinstance(actual, np.ndarray), f"{what}: {type(actual)}"
+    assert actual.shape == expected.shape, f"{what}: shapes {actual.shape} and {expected.shape}"
+    assert actual.dtype == expected.dtype, f"{what}: dtypes {actual.dtype} and {expected.dtype}"
+    word = np.dtype(f"u{actual.dtype.itemsize}")
+    differ = np.ascontiguousarray(actual).view(word) != np.ascontiguousarray(expected).view(word)
+    if differ.any():
+        where = tuple(int(n[0]) for n in np.nonzero(differ))
+        raise AssertionError(
+            f"{what}: {np.count_nonzero(differ)} of {differ.size} differ in their bits,"
+            f" first at {where}: {actual[where]!r} and {expected[where]!r}"
+        )
