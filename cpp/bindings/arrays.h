@@ -1,0 +1,88 @@
+// NumPy arrays as the core's pointers: no conversion, and no array that could lead outside its memory.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "lstmfast/network.h"
+
+namespace lstmfast::bindings {
+
+namespace py = pybind11;
+
+// Of dtype T in native byte order, with any strides; never converted where an argument is noconvert().
+template <class T>
+using Array = py::array_t<T, 0>;
+
+inline std::string shape_text(const py::array& array) {
+  std::string text = "(";
+  for (py::ssize_t d = 0; d < array.ndim(); ++d) text += (d ? ", " : "") + std::to_string(array.shape(d));
+  return text + ")";
+}
+
+template <class T>
+void require_shape(const Array<T>& array, std::initializer_list<Index> shape, const std::string& name) {
+  bool equal = array.ndim() == static_cast<py::ssize_t>(shape.size());
+  std::string expected = "(";
+  py::ssize_t d = 0;
+  for (Index size : shape) {
+    equal = equal && array.shape(d) == size;
+    expected += (d++ ? ", " : "") + std::to_string(size);
+  }
+  if (!equal) throw std::invalid_argument(name + ": expected shape " + expected + "), got " + shape_text(array));
+}
+
+template <class T>
+void require_alignment(const Array<T>& array, const std::string& name) {
+  if (reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T))
+    throw std::invalid_argument(name + ": expected an aligned array");
+}
+
+// A C-ordered array of exactly this shape.
+template <class T>
+const T* dense(const Array<T>& array, std::initializer_list<Index> shape, const std::string& name) {
+  require_shape(array, shape, name);
+  require_alignment(array, name);
+  if (!(array.flags() & py::array::c_style)) throw std::invalid_argument(name + ": expected an array in C order");
+  return array.data();
+}
+
+template <class T>
+const T* dense_or_null(const std::optional<Array<T>>& array, std::initializer_list<Index> shape,
+                       const std::string& name) {
+  return array ? dense(*array, shape, name) : nullptr;
+}
+
+// [T, B, features], or [B, T, features] with batch_first, features dense, T and B with any strides.
+template <class T>
+Sequence<const T> sequence(const Array<T>& array, bool batch_first, const std::string& name) {
+  constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
+  require_alignment(array, name);
+  if ((array.shape(2) > 1 && array.strides(2) != size) || array.strides(0) % size || array.strides(1) % size)
+    throw std::invalid_argument(name + ": expected a dense last axis and strides of whole elements");
+  const Index first = array.strides(0) / size, second = array.strides(1) / size;
+  return {array.data(), batch_first ? second : first, batch_first ? first : second};
+}
+
+// A new array of time-major meaning in the layout that was asked for.
+template <class T>
+Array<T> new_sequence(Index steps, Index rows, Index features, bool batch_first) {
+  if (batch_first) return Array<T>({rows, steps, features});
+  return Array<T>({steps, rows, features});
+}
+
+template <class T>
+Sequence<T> writable_sequence(Array<T>& array, bool batch_first) {
+  const Index features = array.shape(2);
+  const Index inner = array.shape(1) * features;
+  T* const data = array.mutable_data();
+  return batch_first ? Sequence<T>{data, features, inner} : Sequence<T>{data, inner, features};
+}
+
+}  // namespace lstmfast::bindings

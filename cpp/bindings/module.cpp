@@ -1,0 +1,10 @@
+// lstmfast._core: the table of contents. Documented in python/lstmfast/_core.pyi.
+#include "bindings/register.h"
+
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+  m.attr("__version__") = LSTMFAST_VERSION;
+  lstmfast::bindings::register_isa(m);
+  lstmfast::bindings::register_threads(m);
+  lstmfast::bindings::register_math(m);
+  lstmfast::bindings::register_network(m);
+}

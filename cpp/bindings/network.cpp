@@ -1,0 +1,210 @@
+// Network32, Network64 and their tapes: arrays in, arrays out, the GIL released in between.
+#include <memory>
+#include <vector>
+
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.h"
+#include "bindings/register.h"
+#include "lstmfast/isa.h"
+#include "lstmfast/network.h"
+
+namespace lstmfast::bindings {
+namespace {
+
+template <class T>
+using OptionalArray = std::optional<Array<T>>;
+
+// A tape with what it refers to: arrays must outlive it, and backward must know whose it is.
+template <class T>
+struct BoundTape {
+  std::unique_ptr<Tape<T>> tape;
+  std::shared_ptr<const Network<T>> network;
+  Array<T> x, y;
+  bool batch_first;
+};
+
+Cell cell_named(const std::string& name) {
+  if (name == "lstm") return Cell::lstm;
+  if (name == "rnn_tanh") return Cell::rnn_tanh;
+  if (name == "rnn_relu") return Cell::rnn_relu;
+  throw std::invalid_argument("cell: expected 'lstm', 'rnn_tanh' or 'rnn_relu', got '" + name + "'");
+}
+
+void require_size(Index size, const char* name) {
+  if (size < 1) throw std::invalid_argument(std::string(name) + ": expected at least 1, got " + std::to_string(size));
+}
+
+template <class T>
+std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size,
+                                         Index num_layers, bool bidirectional, bool bias,
+                                         const py::sequence& parameters, const std::string& isa) {
+  require_size(input_size, "input_size");
+  require_size(hidden_size, "hidden_size");
+  require_size(num_layers, "num_layers");
+  const NetworkShape shape = {cell_named(cell), input_size, hidden_size, num_layers, bidirectional ? 2 : 1, bias};
+  const Index per_pass = bias ? 4 : 2;
+  if (static_cast<Index>(parameters.size()) / per_pass != shape.passes() ||
+      static_cast<Index>(parameters.size()) % per_pass != 0)
+    throw std::invalid_argument("parameters: expected " + std::to_string(per_pass) + " arrays for each of " +
+                                std::to_string(num_layers) + " layers times directions, got " +
+                                std::to_string(parameters.size()));
+
+  std::vector<Array<T>> arrays;  // keeps the memory until it is packed
+  for (const py::handle item : parameters) {
+    if (!py::isinstance<Array<T>>(item))
+      throw py::type_error("parameters: expected arrays of the network's dtype, got " +
+                           std::string(py::str(py::type::handle_of(item))));
+    arrays.push_back(py::reinterpret_borrow<Array<T>>(item));
+  }
+  std::vector<PassParameters<const T>> weights;
+  const Index gate_rows = shape.gates() * hidden_size;
+  for (Index pass = 0; pass < shape.passes(); ++pass) {
+    const auto* const given = &arrays[static_cast<std::size_t>(pass * per_pass)];
+    PassParameters<const T> w = {};
+    w.weight_ih = dense(given[0], {gate_rows, shape.layer_input(pass / shape.directions)}, "weight_ih");
+    w.weight_hh = dense(given[1], {gate_rows, hidden_size}, "weight_hh");
+    if (bias) {
+      w.bias_ih = dense(given[2], {gate_rows}, "bias_ih");
+      w.bias_hh = dense(given[3], {gate_rows}, "bias_hh");
+    }
+    weights.push_back(w);
+  }
+  const KernelTable<T>& table = kernels<T>(find_isa(isa));
+  const py::gil_scoped_release unlocked;
+  return std::make_shared<Network<T>>(shape, weights.data(), table);
+}
+
+// The arrays of one forward call: checked inputs, new outputs.
+template <class T>
+struct ForwardArrays {
+  Array<T> y, h_n;
+  OptionalArray<T> c_n;
+  ForwardCall<T> call;
+
+  ForwardArrays(const NetworkShape& shape, const Array<T>& x, const OptionalArray<T>& h0, const OptionalArray<T>& c0,
+                bool batch_first) {
+    if (x.ndim() != 3 || x.shape(2) != shape.input_size)
+      throw std::invalid_argument("x: expected three axes, the last of size " + std::to_string(shape.input_size) +
+                                  ", got shape " + shape_text(x));
+    const Index H = shape.hidden_size;
+    const bool memory = has_memory(shape.cell);
+    call.steps = x.shape(batch_first ? 1 : 0);
+    call.rows = x.shape(batch_first ? 0 : 1);
+    call.x = sequence(x, batch_first, "x");
+    call.h0 = dense_or_null(h0, {shape.passes(), call.rows, H}, "h0");
+    call.c0 = dense_or_null(c0, {shape.passes(), call.rows, H}, "c0");
+    if (c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
+    y = new_sequence<T>(call.steps, call.rows, shape.directions * H, batch_first);
+    call.y = writable_sequence(y, batch_first);
+    h_n = Array<T>({shape.passes(), call.rows, H});
+    call.h_n = h_n.mutable_data();
+    call.c_n = nullptr;
+    if (memory) {
+      c_n = Array<T>({shape.passes(), call.rows, H});
+      call.c_n = c_n->mutable_data();
+    }
+  }
+};
+
+template <class T>
+py::tuple infer(const Network<T>& network, const Array<T>& x, const OptionalArray<T>& h0, const OptionalArray<T>& c0,
+                bool batch_first) {
+  ForwardArrays<T> arrays(network.shape(), x, h0, c0, batch_first);
+  {
+    const py::gil_scoped_release unlocked;
+    network.infer(arrays.call);
+  }
+  return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
+}
+
+template <class T>
+py::tuple forward(const std::shared_ptr<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
+                  const OptionalArray<T>& c0, bool batch_first) {
+  ForwardArrays<T> arrays(network->shape(), x, h0, c0, batch_first);
+  auto bound = std::make_unique<BoundTape<T>>(BoundTape<T>{nullptr, network, x, arrays.y, batch_first});
+  {
+    const py::gil_scoped_release unlocked;
+    bound->tape = network->forward(arrays.call);
+  }
+  return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound));
+}
+
+template <class T>
+py::tuple backward(const std::shared_ptr<Network<T>>& network, const BoundTape<T>& bound, const OptionalArray<T>& dy,
+                   const OptionalArray<T>& dh_n, const OptionalArray<T>& dc_n) {
+  if (bound.network != network) throw std::invalid_argument("tape: expected one from this network's forward");
+  const NetworkShape& shape = network->shape();
+  const Tape<T>& tape = *bound.tape;
+  const Index T_ = tape.steps(), B = tape.rows(), H = shape.hidden_size;
+  const Index gate_rows = shape.gates() * H;
+  const bool memory = has_memory(shape.cell);
+  if (dc_n && !memory) throw std::invalid_argument("dc_n: expected None, this cell has no memory");
+
+  BackwardCall<T> call = {};
+  if (dy) {
+    const Index outer = bound.batch_first ? B : T_, inner = bound.batch_first ? T_ : B;
+    require_shape(*dy, {outer, inner, shape.directions * H}, "dy");
+    call.dy = sequence(*dy, bound.batch_first, "dy");
+  }
+  call.dh_n = dense_or_null(dh_n, {shape.passes(), B, H}, "dh_n");
+  call.dc_n = dense_or_null(dc_n, {shape.passes(), B, H}, "dc_n");
+  Array<T> dx = new_sequence<T>(T_, B, shape.input_size, bound.batch_first);
+  call.dx = writable_sequence(dx, bound.batch_first);
+  Array<T> dh0({shape.passes(), B, H});
+  call.dh0 = dh0.mutable_data();
+  OptionalArray<T> dc0;
+  if (memory) {
+    dc0 = Array<T>({shape.passes(), B, H});
+    call.dc0 = dc0->mutable_data();
+  }
+  py::list gradients;
+  std::vector<PassParameters<T>> pointers;
+  const auto add = [&](std::vector<py::ssize_t> sizes) {
+    Array<T> array(sizes);
+    gradients.append(array);
+    return array.mutable_data();
+  };
+  for (Index pass = 0; pass < shape.passes(); ++pass) {
+    PassParameters<T> g = {};
+    g.weight_ih = add({gate_rows, shape.layer_input(pass / shape.directions)});
+    g.weight_hh = add({gate_rows, H});
+    if (shape.bias) {
+      g.bias_ih = add({gate_rows});
+      g.bias_hh = add({gate_rows});
+    }
+    pointers.push_back(g);
+  }
+  call.gradients = pointers.data();
+  {
+    const py::gil_scoped_release unlocked;
+    network->backward(tape, call);
+  }
+  return py::make_tuple(dx, dh0, dc0, gradients);
+}
+
+template <class T>
+void register_for(py::module_& m, const char* network_name, const char* tape_name) {
+  py::class_<BoundTape<T>>(m, tape_name, py::is_final()).def_property_readonly("nbytes", [](const BoundTape<T>& bound) {
+    return bound.tape->bytes();
+  });
+  py::class_<Network<T>, std::shared_ptr<Network<T>>>(m, network_name, py::is_final())
+      .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
+           py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"))
+      .def_property_readonly("isa", [](const Network<T>& network) { return network.isa(); })
+      .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
+           py::arg("batch_first"))
+      .def("forward", &forward<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
+           py::arg("batch_first"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy").noconvert(), py::arg("dh_n").noconvert(),
+           py::arg("dc_n").noconvert());
+}
+
+}  // namespace
+
+void register_network(py::module_& m) {
+  register_for<float>(m, "Network32", "Tape32");
+  register_for<double>(m, "Network64", "Tape64");
+}
+
+}  // namespace lstmfast::bindings

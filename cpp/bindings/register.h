@@ -1,0 +1,13 @@
+// What module.cpp registers, one function per subject.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace lstmfast::bindings {
+
+void register_isa(pybind11::module_& m);
+void register_threads(pybind11::module_& m);
+void register_math(pybind11::module_& m);
+void register_network(pybind11::module_& m);
+
+}  // namespace lstmfast::bindings

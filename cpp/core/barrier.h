@@ -1,0 +1,48 @@
+// A barrier for threads that work in steps of a few microseconds: it spins, and yields when a partner is late.
+#pragma once
+
+#include <sched.h>
+
+#include <atomic>
+
+namespace lstmfast {
+
+// Tells the CPU that this is a waiting loop.
+inline void spin_pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+class Barrier {
+ public:
+  explicit Barrier(int threads = 1) : threads_(threads) {}
+
+  // Returns when all threads have called it; what each wrote before is then seen by all.
+  void wait() {
+    if (threads_ == 1) return;
+    const unsigned phase = phase_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      phase_.store(phase + 1, std::memory_order_release);
+      return;
+    }
+    // With more threads than CPUs the late one may be waiting for this very CPU: hand it over.
+    constexpr int patience = 4096;
+    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
+      if (spins < patience)
+        spin_pause();
+      else
+        sched_yield();
+    }
+  }
+
+ private:
+  const int threads_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> phase_{0};
+};
+
+}  // namespace lstmfast

@@ -1,0 +1,90 @@
+#include "core/gradients.h"
+
+#include <algorithm>
+
+namespace lstmfast {
+namespace {
+
+// Terms of the chains packed and multiplied at once: a panel of that many stays in L1 over all gate rows.
+constexpr Index kTerms = 128;
+
+}  // namespace
+
+template <class T>
+GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index hidden_size,
+                                Index part, Index parts)
+    : kernels_(kernels),
+      gate_rows_(gate_rows),
+      input_size_(input_size),
+      hidden_size_(hidden_size),
+      columns_(1 + input_size + hidden_size),
+      width_(kPanelVectors * kernels.lanes),
+      panels_((columns_ + width_ - 1) / width_),
+      tiles_(share((gate_rows + kernels.row_tile - 1) / kernels.row_tile, part, parts)),
+      packed_dz_(checked_product({tiles_.size(), kTerms, kernels.row_tile})),
+      packed_inputs_(checked_product({panels_, kTerms, width_})),
+      row_(panels_ * width_),
+      dw_(checked_product({panels_, tiles_.size(), kernels.row_tile, width_})) {
+  row_.fill_zero();
+  row_.data()[0] = T(1);  // the bias's input; a product with 1 is exact
+  dw_.fill_zero();
+}
+
+template <class T>
+void GradientShare<T>::add(const GateInputs<T>& inputs, const T* dz, Index rows, Range steps) {
+  for (Index s = steps.end; s-- > steps.begin;) {
+    const StateView<const T> h = state_before<const T>(s, inputs.order, inputs.h0, hidden_size_, inputs.h);
+    for (Index b = 0; b < rows; ++b) {
+      pack_term(dz + ((s - steps.begin) * rows + b) * gate_rows_, inputs.x.at(inputs.order.t(s), b),
+                h.data + b * h.stride);
+      if (terms_ == kTerms) flush();
+    }
+  }
+  flush();
+}
+
+template <class T>
+void GradientShare<T>::pack_term(const T* dz, const T* x, const T* h) {
+  const Index row_tile = kernels_.row_tile;
+  for (Index t = 0; t < tiles_.size(); ++t) {
+    T* const tile = packed_dz_.data() + (t * kTerms + terms_) * row_tile;
+    const Index first = (tiles_.begin + t) * row_tile;
+    for (Index r = 0; r < row_tile; ++r) tile[r] = first + r < gate_rows_ ? dz[first + r] : T(0);
+  }
+  std::copy_n(x, input_size_, row_.data() + 1);
+  std::copy_n(h, hidden_size_, row_.data() + 1 + input_size_);
+  for (Index p = 0; p < panels_; ++p)
+    std::copy_n(row_.data() + p * width_, width_, packed_inputs_.data() + (p * kTerms + terms_) * width_);
+  ++terms_;
+}
+
+template <class T>
+void GradientShare<T>::flush() {
+  const GradientProduct<T> product = {terms_,           kTerms,          tiles_.size(), columns_,
+                                      packed_dz_.data(), packed_inputs_.data(), dw_.data()};
+  kernels_.gradient_product(product);
+  terms_ = 0;
+}
+
+template <class T>
+void GradientShare<T>::finish(const PassParameters<T>& gradients) const {
+  const Index row_tile = kernels_.row_tile;
+  for (Index t = 0; t < tiles_.size(); ++t)
+    for (Index r = 0; r < row_tile; ++r) {
+      const Index row = (tiles_.begin + t) * row_tile + r;
+      if (row >= gate_rows_) break;
+      const auto element = [&](Index column) {
+        const Index panel = column / width_;
+        return dw_.data()[((panel * tiles_.size() + t) * row_tile + r) * width_ + column % width_];
+      };
+      if (gradients.bias_ih) gradients.bias_ih[row] = gradients.bias_hh[row] = element(0);
+      for (Index k = 0; k < input_size_; ++k) gradients.weight_ih[row * input_size_ + k] = element(1 + k);
+      for (Index k = 0; k < hidden_size_; ++k)
+        gradients.weight_hh[row * hidden_size_ + k] = element(1 + input_size_ + k);
+    }
+}
+
+template class GradientShare<float>;
+template class GradientShare<double>;
+
+}  // namespace lstmfast

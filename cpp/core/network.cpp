@@ -1,0 +1,75 @@
+// Network and Tape: construction and what they hold. The work is in forward.cpp and backward.cpp.
+#include "lstmfast/network.h"
+
+#include "core/packed.h"
+#include "core/tape.h"
+
+namespace lstmfast {
+
+template <class T>
+Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
+                           const KernelTable<T>& table)
+    : shape(network_shape), kernels(&table) {
+  for (Index pass = 0; pass < shape.passes(); ++pass)
+    forward.emplace_back(shape.cell, shape.layer_input(pass / shape.directions), shape.hidden_size, table.lanes,
+                         weights[pass]);
+}
+
+template <class T>
+const std::deque<BackwardPacking<T>>& Network<T>::Packed::backward() const {
+  const std::lock_guard<std::mutex> lock(backward_mutex_);
+  if (backward_.empty()) {
+    std::deque<BackwardPacking<T>> made;
+    for (const ForwardPacking<T>& packing : forward) made.emplace_back(packing);
+    backward_ = std::move(made);  // nothing half made if memory ran out
+  }
+  return backward_;
+}
+
+template <class T>
+Network<T>::Network(const NetworkShape& shape, const PassParameters<const T>* weights, const KernelTable<T>& kernels)
+    : packed_(std::make_unique<Packed>(shape, weights, kernels)) {}
+
+template <class T>
+Network<T>::~Network() = default;
+
+template <class T>
+const NetworkShape& Network<T>::shape() const {
+  return packed_->shape;
+}
+
+template <class T>
+const char* Network<T>::isa() const {
+  return packed_->kernels->isa;
+}
+
+template <class T>
+Tape<T>::Tape(std::unique_ptr<Kept> kept) : kept_(std::move(kept)) {}
+
+template <class T>
+Tape<T>::~Tape() = default;
+
+template <class T>
+Index Tape<T>::steps() const {
+  return kept_->steps;
+}
+
+template <class T>
+Index Tape<T>::rows() const {
+  return kept_->rows;
+}
+
+template <class T>
+Index Tape<T>::bytes() const {
+  Index sum = kept_->h0.bytes() + kept_->c0.bytes();
+  for (const auto* buffers : {&kept_->gates, &kept_->c, &kept_->hidden})
+    for (const Buffer<T>& buffer : *buffers) sum += buffer.bytes();
+  return sum;
+}
+
+template class Network<float>;
+template class Network<double>;
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace lstmfast

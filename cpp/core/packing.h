@@ -1,0 +1,67 @@
+// Weights in the order in which the kernels read them. See kernel_table.h for the panels.
+#pragma once
+
+#include "core/buffer.h"
+#include "lstmfast/kernel_table.h"
+#include "lstmfast/network.h"
+
+namespace lstmfast {
+
+// Where columns of a matrix with G column groups of `units` each lie in panels of kPanelVectors vectors:
+// unit u of group g. With G = 4 a panel holds the four gates of one block of units; with G = 1, four blocks.
+struct PanelLayout {
+  Index groups;
+  Index units;
+  Index lanes;
+
+  Index width() const { return kPanelVectors * lanes; }
+  Index units_per_panel() const { return width() / groups; }
+  Index panels() const { return (units + units_per_panel() - 1) / units_per_panel(); }
+  Index panel_of(Index unit) const { return unit / units_per_panel(); }
+  // Within a row of the panel.
+  Index column_of(Index group, Index unit) const {
+    const Index in_panel = unit % units_per_panel();
+    return (in_panel / lanes * groups + group) * lanes + in_panel % lanes;
+  }
+};
+
+// One pass packed for the forward kernels: panels [1 + I + H][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T].
+template <class T>
+class ForwardPacking {
+ public:
+  ForwardPacking(Cell cell, Index input_size, Index hidden_size, Index lanes, const PassParameters<const T>& weights);
+
+  const T* panels() const { return memory_.data(); }
+  const PanelLayout& layout() const { return layout_; }
+  Index input_size() const { return input_size_; }
+  Index bytes() const { return memory_.bytes(); }
+  // As they were given: element (gate * H + unit, k) of W_ih and W_hh.
+  T weight_ih(Index gate, Index unit, Index k) const { return at(gate, unit, 1 + k); }
+  T weight_hh(Index gate, Index unit, Index k) const { return at(gate, unit, 1 + input_size_ + k); }
+
+ private:
+  T& at(Index gate, Index unit, Index row) const {
+    return memory_.data()[(layout_.panel_of(unit) * rows_ + row) * layout_.width() + layout_.column_of(gate, unit)];
+  }
+
+  PanelLayout layout_;
+  Index input_size_;
+  Index rows_;
+  Buffer<T> memory_;
+};
+
+// W_ih and W_hh of one pass packed for the backward kernels: panels [gate][unit][vector][lane] over columns.
+template <class T>
+class BackwardPacking {
+ public:
+  explicit BackwardPacking(const ForwardPacking<T>& forward);
+
+  const T* input_panels() const { return input_.data(); }
+  const T* hidden_panels() const { return hidden_.data(); }
+
+ private:
+  Buffer<T> input_;
+  Buffer<T> hidden_;
+};
+
+}  // namespace lstmfast

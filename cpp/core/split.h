@@ -1,0 +1,57 @@
+// How the threads of a team share a time loop: by rows, by directions, by panels of units.
+//
+// Rows need no waiting at all, directions wait after each layer, panels after each step. Results do not
+// depend on the choice: every output is computed whole by one thread, in one order.
+#pragma once
+
+#include <deque>
+
+#include "core/barrier.h"
+#include "core/team.h"
+#include "lstmfast/network.h"
+
+namespace lstmfast {
+
+struct Split {
+  int row_parts = 1;
+  int direction_parts = 1;
+  int panel_parts = 1;
+
+  int threads() const { return row_parts * direction_parts * panel_parts; }
+};
+
+// What decides: the sizes of one time loop.
+struct LoopSize {
+  Index steps, rows, directions, panels;
+  Index step_terms;     // multiply-adds of one step of one row and direction
+  Index weight_bytes;   // read by each step of one direction
+  Index row_tile;
+};
+
+Split choose_split(const LoopSize& size, int threads);
+
+// The place of one thread in a split.
+struct Share {
+  Range rows;
+  Range directions;
+  Range panels;
+  int direction_part;
+  bool first_of_panels;  // does what is to be done once per rows and direction
+
+  Share(const Split& split, int rank, Index row_count, Index direction_count, Index panel_count);
+};
+
+// Where the threads of a split meet.
+class Meeting {
+ public:
+  explicit Meeting(const Split& split);
+  void after_step(const Share& share) { steps_[static_cast<std::size_t>(share.direction_part)].wait(); }
+  // Rows never meet: each thread takes its rows through all layers.
+  void after_layer() { layers_.wait(); }
+
+ private:
+  std::deque<Barrier> steps_;  // one for each part of the directions
+  Barrier layers_;
+};
+
+}  // namespace lstmfast

@@ -1,0 +1,162 @@
+// The pool behind teams: threads that spin for a short while after a job and then sleep.
+//
+// Made at first use and never destroyed (its threads end with the process). After fork only the calling
+// thread lives on in the child: the child forgets the pool and makes a new one when it needs it.
+#include "core/team.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "core/barrier.h"
+#include "lstmfast/threads.h"
+
+namespace lstmfast {
+namespace {
+
+using Job = void (*)(void* context, int rank) noexcept;
+
+// Long enough to bridge the gap between the calls of a loop in Python, short enough not to be noticed.
+constexpr auto kSpinTime = std::chrono::microseconds(50);
+
+class Worker {
+ public:
+  explicit Worker(int rank) : thread_([this, rank] { loop(rank); }) { thread_.detach(); }
+
+  void start(Job job, void* context, std::atomic<int>* unfinished) {
+    job_ = job;
+    context_ = context;
+    unfinished_ = unfinished;
+    has_job_.store(true);  // sequentially consistent, as is `asleep_`: one of the two sides sees the other
+    if (asleep_.load()) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      wake_.notify_one();
+    }
+  }
+
+ private:
+  void loop(int rank) {
+    for (;;) {
+      wait_for_job();
+      has_job_.store(false);
+      // The caller may hand out the next job as soon as the count falls: take what is needed before.
+      std::atomic<int>* const unfinished = unfinished_;
+      job_(context_, rank);
+      unfinished->fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  void wait_for_job() {
+    const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
+    do {
+      for (int k = 0; k < 64; ++k) {
+        if (has_job_.load(std::memory_order_acquire)) return;
+        spin_pause();
+      }
+    } while (std::chrono::steady_clock::now() < deadline);
+    std::unique_lock<std::mutex> lock(mutex_);
+    asleep_.store(true);
+    wake_.wait(lock, [this] { return has_job_.load(); });
+    asleep_.store(false);
+  }
+
+  alignas(64) std::atomic<bool> has_job_{false};
+  std::atomic<bool> asleep_{false};
+  Job job_ = nullptr;
+  void* context_ = nullptr;
+  std::atomic<int>* unfinished_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::thread thread_;  // last: the loop uses all of the above
+};
+
+class Pool {
+ public:
+  // False when another team has it.
+  bool try_acquire() { return !taken_.exchange(true, std::memory_order_acquire); }
+  void release() { taken_.store(false, std::memory_order_release); }
+
+  // Makes workers up to `wanted`; returns how many there are, if fewer.
+  int ensure_workers(int wanted) {
+    // Signals are for the threads of the application.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      while (static_cast<int>(workers_.size()) < wanted) workers_.emplace_back(static_cast<int>(workers_.size()) + 1);
+    } catch (const std::system_error&) {
+      // No more threads to be had: work with those there are.
+    } catch (const std::bad_alloc&) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const int have = static_cast<int>(workers_.size());
+    return have < wanted ? have : wanted;
+  }
+
+  void run(Job job, void* context, int size) {
+    std::atomic<int> unfinished{size - 1};
+    for (int rank = 1; rank < size; ++rank) workers_[static_cast<std::size_t>(rank) - 1].start(job, context, &unfinished);
+    job(context, 0);
+    constexpr int patience = 4096;
+    for (int spins = 0; unfinished.load(std::memory_order_acquire) > 0; ++spins) {
+      if (spins < patience)
+        spin_pause();
+      else
+        sched_yield();
+    }
+  }
+
+ private:
+  std::atomic<bool> taken_{false};
+  std::deque<Worker> workers_;  // a deque never moves what it holds
+};
+
+std::atomic<Pool*> current_pool{nullptr};
+std::atomic<int> num_threads{1};
+
+Pool& pool() {
+  // The old pool stays reachable in the child, whose other threads are gone.
+  static std::atomic<Pool*> abandoned{nullptr};
+  static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    abandoned.store(current_pool.exchange(nullptr));
+  });
+  (void)registered;
+  Pool* found = current_pool.load(std::memory_order_acquire);
+  if (found) return *found;
+  Pool* const made = new Pool;
+  if (current_pool.compare_exchange_strong(found, made)) return *made;
+  delete made;  // another thread was quicker
+  return *found;
+}
+
+}  // namespace
+
+void set_num_threads(int threads) { num_threads.store(threads, std::memory_order_relaxed); }
+int get_num_threads() { return num_threads.load(std::memory_order_relaxed); }
+
+Team::Team(int threads) {
+  if (threads <= 1 || !pool().try_acquire()) return;
+  size_ = 1 + pool().ensure_workers(threads - 1);
+  holds_pool_ = size_ > 1;
+  if (!holds_pool_) pool().release();
+}
+
+Team::~Team() {
+  if (holds_pool_) pool().release();
+}
+
+void Team::run_job(Job job, void* context) {
+  if (size_ == 1)
+    job(context, 0);
+  else
+    pool().run(job, context, size_);
+}
+
+}  // namespace lstmfast

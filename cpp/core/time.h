@@ -1,0 +1,47 @@
+// Steps in the order of processing, s = 0, 1, ..., and the time step t that each stands for.
+#pragma once
+
+#include "lstmfast/network.h"
+
+namespace lstmfast {
+
+struct TimeOrder {
+  Index steps;
+  bool reverse;
+
+  Index t(Index s) const { return reverse ? steps - 1 - s : s; }
+  // A sequence's stride from one processed step to the next.
+  Index stride(Index step_stride) const { return reverse ? -step_stride : step_stride; }
+};
+
+// State before step s: the initial one, or what the step before has left in a sequence.
+template <class T>
+struct StateView {
+  const T* data;  // [rows, H]
+  Index stride;
+};
+
+template <class T>
+StateView<T> state_before(Index s, const TimeOrder& order, const T* initial, Index hidden_size,
+                          const Sequence<T>& states) {
+  if (s == 0) return {initial, hidden_size};
+  return {states.at(order.t(s - 1), 0), states.row_stride};
+}
+
+// Part of a sequence's features, for one direction of a concatenated output.
+template <class T>
+Sequence<T> features_from(const Sequence<T>& sequence, Index first) {
+  return {sequence.data + first, sequence.step_stride, sequence.row_stride};
+}
+
+template <class T>
+Sequence<T> time_major(T* data, Index rows, Index features) {
+  return {data, rows * features, features};
+}
+
+template <class T>
+Sequence<const T> as_const(const Sequence<T>& sequence) {
+  return {sequence.data, sequence.step_stride, sequence.row_stride};
+}
+
+}  // namespace lstmfast

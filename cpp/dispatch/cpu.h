@@ -1,0 +1,14 @@
+// What the CPU can do and the OS lets it do.
+#pragma once
+
+namespace lstmfast {
+
+struct CpuFeatures {
+  bool fma = false;     // scalar VEX-coded fused multiply-add
+  bool avx2 = false;    // with FMA and F16C
+  bool avx512 = false;  // F, DQ, BW, VL
+};
+
+CpuFeatures detect_cpu();
+
+}  // namespace lstmfast

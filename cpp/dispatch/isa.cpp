@@ -1,0 +1,74 @@
+#include "lstmfast/isa.h"
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "dispatch/cpu.h"
+#include "lstmfast/kernels.h"
+
+namespace lstmfast {
+namespace {
+
+// To add an ISA: its tables in lstmfast/kernels.h, one line here, in order of speed.
+std::vector<Isa> detect() {
+  std::vector<Isa> found;
+#if defined(LSTMFAST_X86)
+  const CpuFeatures cpu = detect_cpu();
+  if (cpu.avx512) found.push_back({"avx512", &kAvx512F32, &kAvx512F64});
+  if (cpu.avx2) found.push_back({"avx2", &kAvx2F32, &kAvx2F64});
+  // Two builds of one ISA: without FMA the results are right, but rounded differently.
+  if (cpu.fma)
+    found.push_back({"scalar", &kScalarFmaF32, &kScalarFmaF64});
+  else
+    found.push_back({"scalar", &kScalarF32, &kScalarF64});
+#else
+#if defined(LSTMFAST_ARM64)
+  found.push_back({"neon", &kNeonF32, &kNeonF64});
+#endif
+  found.push_back({"scalar", &kScalarF32, &kScalarF64});
+#endif
+  return found;
+}
+
+std::string names() {
+  std::string list;
+  for (const Isa& isa : available_isas()) list += (list.empty() ? "'" : ", '") + isa.name + "'";
+  return list;
+}
+
+const Isa* find(const std::string& name) {
+  for (const Isa& isa : available_isas())
+    if (isa.name == name) return &isa;
+  return nullptr;
+}
+
+}  // namespace
+
+const std::vector<Isa>& available_isas() {
+  static const std::vector<Isa> isas = detect();
+  return isas;
+}
+
+const Isa& find_isa(const std::string& name) {
+  if (const Isa* isa = find(name)) return *isa;
+  throw std::invalid_argument("isa: expected one of " + names() + ", which this machine has, got '" + name + "'");
+}
+
+const Isa& default_isa() {
+  const char* const forced = std::getenv("LSTMFAST_ISA");
+  if (!forced || !*forced) return available_isas().front();
+  if (const Isa* isa = find(forced)) return *isa;
+  throw std::invalid_argument("LSTMFAST_ISA: expected one of " + names() + ", which this machine has, got '" + forced +
+                              "'");
+}
+
+template <>
+const KernelTable<float>& kernels<float>(const Isa& isa) {
+  return *isa.f32;
+}
+template <>
+const KernelTable<double>& kernels<double>(const Isa& isa) {
+  return *isa.f64;
+}
+
+}  // namespace lstmfast

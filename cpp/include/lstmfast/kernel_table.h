@@ -1,0 +1,140 @@
+// The contract between the core (order of work) and the kernels (arithmetic).
+//
+// The core fills one of the structs below and calls one function of a KernelTable; it never knows which
+// ISA answers. Sizes travel with the table, so the core packs for whatever kernel it was handed.
+//
+// Panels. A matrix that is multiplied from the right is packed into panels of kPanelVectors vectors of
+// `lanes` columns, [panel][k][vector][lane]: one pass over k reads a panel front to back.
+// Columns past the end are zero. What a panel's vectors hold:
+//   forward    LSTM: the four gates of one block of `lanes` units; RNN: four such blocks.
+//              k runs over [bias, x, h]: one row of biases, I rows of W_ih^T, H rows of W_hh^T.
+//   backward   four blocks of `lanes` columns of W_hh (for dh) or W_ih (for dx);
+//              [panel][gate][k][vector][lane] with k over the H units of each gate.
+//   gradients  four blocks of columns of [1, x, h], k over (time step, row).
+// Every panel is stored kPanelVectors wide; vectors that lie wholly past the end are never computed.
+//
+// Order of summation (the promise of equal bits). Every output is one chain of fused multiply-adds:
+//   z      bias, then x by k, then h by k
+//   dh, dx one chain by k for each gate from zero, the gates' sums then added in order i, f, g, o
+//   dW, db time steps from the last processed to the first, rows b ascending within a step
+// Tiles are cut over outputs and never over k, so neither lanes nor tile sizes nor threads show.
+//
+// Pointers never alias unless said otherwise. Strides are in elements. Rows are batch rows.
+#pragma once
+
+#include "lstmfast/types.h"
+
+namespace lstmfast {
+
+inline constexpr Index kPanelVectors = 4;
+inline constexpr int kPeakChains = 12;
+
+// z = bias + x W_ih^T for panels [panel_begin, panel_end), to be continued by ForwardStep::z.
+template <class T>
+struct InputProduct {
+  Index rows;
+  Index input_size;
+  Index hidden_size;
+  Index panel_begin, panel_end;
+  const T* panels;    // forward packing, panel 0 first
+  const T* x;         // [rows, I]
+  Index x_stride;     // between rows; may be negative
+  T* z;               // [rows][panel_end - panel_begin][vector][lane]
+  Index z_stride;     // between rows
+};
+
+// One time step of one layer and direction for panels [panel_begin, panel_end).
+template <class T>
+struct ForwardStep {
+  Index rows;
+  Index input_size;
+  Index hidden_size;
+  Index panel_begin, panel_end;
+  bool descending;    // walk the panels from the last to the first: what was touched last is in cache
+  const T* panels;    // forward packing, panel 0 first
+  const T* x;         // [rows, I]; null when z holds bias + x W_ih^T
+  Index x_stride;
+  const T* z;         // [rows][panel_end - panel_begin][vector][lane]; null when x is given
+  Index z_stride;
+  const T* h;         // [rows, H], state before the step
+  Index h_stride;
+  const T* c;         // [rows, H], memory before the step; null for cells without one
+  Index c_stride;
+  T* h_out;           // [rows, H], state after the step
+  Index h_out_stride;
+  T* c_out;           // [rows, H], memory after the step; may be c itself
+  Index c_out_stride;
+  T* gates;           // [rows][G][H] activated gates, kept for the backward pass; null to keep nothing
+  Index gates_stride;
+};
+
+// One time step backwards: dh = dy + dz_next W_hh, then through the cell to dz.
+template <class T>
+struct BackwardStep {
+  Index rows;
+  Index hidden_size;
+  Index panel_begin, panel_end;
+  bool descending;
+  const T* panels;    // backward packing of W_hh, panel 0 first
+  const T* dz_next;   // [rows][G][H] of the following step; null when dh is given instead
+  const T* dh;        // [rows, H] gradient arriving at the state after this step, without dy
+  Index dh_stride;
+  const T* dy;        // [rows, H] gradient of this step's output; null is zero
+  Index dy_stride;
+  const T* gates;     // [rows][G][H] activated gates of this step
+  const T* h_out;     // [rows, H] state after this step
+  Index h_out_stride;
+  const T* c_out;     // [rows, H] memory after this step; null for cells without one
+  Index c_out_stride;
+  const T* c;         // [rows, H] memory before this step; likewise
+  Index c_stride;
+  T* dc;              // [rows, H] gradient of the memory, updated in place; likewise
+  Index dc_stride;
+  T* dz;              // [rows][G][H] gradient before the activations
+  Index gates_stride; // between rows of gates, dz and dz_next
+};
+
+// out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh.
+template <class T>
+struct GateProduct {
+  Index rows;
+  Index gates;        // G
+  Index hidden_size;  // terms in each gate's chain
+  Index columns;      // of W
+  Index panel_begin, panel_end;
+  const T* panels;    // backward packing of W, panel 0 first
+  const T* dz;        // [rows][G][H]
+  Index dz_stride;
+  T* out;             // [rows, columns]
+  Index out_stride;   // may be negative
+  bool accumulate;    // out += instead of out =
+};
+
+// dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending, for tiles of row_tile rows r.
+template <class T>
+struct GradientProduct {
+  Index terms;        // of each chain: pairs of time step and batch row
+  Index packed_terms; // that dz and inputs have room for: the distance between their tiles and panels
+  Index tiles;        // of row_tile rows each
+  Index columns;      // of the inputs
+  const T* dz;        // [tile][k][row_tile]
+  const T* inputs;    // gradients packing of [1, x, h]
+  T* dw;              // [panel][tile][row_tile][vector][lane], continued in place
+};
+
+template <class T>
+struct KernelTable {
+  const char* isa;    // name as in LSTMFAST_ISA
+  Index lanes;        // elements of T in a vector
+  Index row_tile;     // rows that one pass over a panel serves
+  void (*input_product[kCells])(const InputProduct<T>&);  // by Cell
+  void (*forward_step[kCells])(const ForwardStep<T>&);    // by Cell
+  void (*backward_step[kCells])(const BackwardStep<T>&);  // by Cell
+  void (*gate_product)(const GateProduct<T>&);
+  void (*gradient_product)(const GradientProduct<T>&);
+  void (*sigmoid)(Index n, const T* x, T* y);             // y may be x
+  void (*tanh)(Index n, const T* x, T* y);                // y may be x
+  double (*multiply_adds)(Index repeats);                 // kPeakChains vectors of them, `repeats` times
+};
+
+}  // namespace lstmfast

@@ -1,0 +1,23 @@
+// Sizes and cells that every room of the core shares.
+//
+// Letters used for shapes everywhere: T time steps, B batch rows, I input size, H hidden size,
+// L layers, D directions, G gates (4 for an LSTM in the order i, f, g, o; 1 for an RNN).
+#pragma once
+
+#include <cstddef>
+
+namespace lstmfast {
+
+using Index = std::ptrdiff_t;
+
+// What happens between the matrix products of a step.
+enum class Cell { lstm, rnn_tanh, rnn_relu };
+
+inline constexpr int kCells = 3;
+
+constexpr Index gates_of(Cell cell) { return cell == Cell::lstm ? 4 : 1; }
+
+// Whether the cell carries a second state c beside h.
+constexpr bool has_memory(Cell cell) { return cell == Cell::lstm; }
+
+}  // namespace lstmfast

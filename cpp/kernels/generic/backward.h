@@ -1,0 +1,127 @@
+// Backward kernels: one step of a cell, dz W for dx and dh, and the weight gradients' product.
+#pragma once
+
+#include "kernels/generic/cells.h"
+#include "kernels/generic/group.h"
+
+namespace lstmfast {
+namespace {
+
+// A constant row of zeros for chains that start from nothing: as wide as a panel.
+template <class V>
+struct Zeros {
+  alignas(64) typename V::Scalar row[kPanelVectors * V::lanes] = {};
+};
+
+// total[rows][panels][vector][lane] = dz W for a backward packing: [panel][gate][k][vector][lane].
+// One chain for each gate, then i + f + g + o: with few outputs the gates' chains keep the units busy.
+template <class V, int R>
+void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index hidden_size,
+                   const typename V::Scalar* dz, Index dz_stride, const typename V::Scalar* panel,
+                   typename V::Scalar* total, typename V::Scalar* part) {
+  using T = typename V::Scalar;
+  using G = Group<V, R>;
+  const Zeros<V> zeros;
+  const Index gate_rows = hidden_size * G::panel_width;
+  const Index width = panels * G::panel_width;
+  for (Index g = 0; g < gates; ++g) {
+    const Factor<T> factor = {dz + g * hidden_size, dz_stride, hidden_size, panel + g * gate_rows, gates * gate_rows};
+    group_product<V, R>(rows, panels, last_vectors, {zeros.row, 0, 0}, factor, g == 0 ? total : part);
+    if (g > 0)
+      for (Index n = 0; n < rows * width; n += V::lanes) (V::load(total + n) + V::load(part + n)).store(total + n);
+  }
+}
+
+template <class V, int R, class Cell>
+void backward_step(const BackwardStep<typename V::Scalar>& s) {
+  using T = typename V::Scalar;
+  using G = Group<V, R>;
+  constexpr Index gates = Cell::gates;
+  const Index H = s.hidden_size;
+  const Index stride = gates * H * G::panel_width;
+  alignas(64) T total[G::capacity];
+  alignas(64) T part[G::capacity];
+
+  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, [&](Index panel, Index panels) {
+      const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
+      const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
+      if (s.dz_next)
+        gates_product<V, R>(rows, panels, last_vectors, gates, H, s.dz_next + row * s.gates_stride, s.gates_stride,
+                            s.panels + panel * stride, total, part);
+      for (Index r = 0; r < rows; ++r)
+        for (Index b = 0; b < blocks; ++b) {
+          const Index unit = panel * G::panel_width + b * V::lanes;
+          const Index lanes = H - unit;
+          const Index at = row + r;
+          const V arriving = s.dz_next ? V::load(total + r * panels * G::panel_width + b * V::lanes)
+                                       : load_lanes<V>(s.dh + at * s.dh_stride + unit, lanes);
+          const V dy = s.dy ? load_lanes<V>(s.dy + at * s.dy_stride + unit, lanes) : V::set1(0);
+          const T* const kept = s.gates + at * s.gates_stride + unit;
+          V a[gates], dz[gates];
+          for (Index g = 0; g < gates; ++g) a[g] = load_lanes<V>(kept + g * H, lanes);
+          const V h_out = load_lanes<V>(s.h_out + at * s.h_out_stride + unit, lanes);
+          V c_out = V::set1(0), c = c_out, dc = c_out;
+          if constexpr (Cell::memory) {
+            c_out = load_lanes<V>(s.c_out + at * s.c_out_stride + unit, lanes);
+            c = load_lanes<V>(s.c + at * s.c_stride + unit, lanes);
+            dc = load_lanes<V>(s.dc + at * s.dc_stride + unit, lanes);
+          }
+          Cell::backward(a, h_out, c_out, c, dy + arriving, dc, dz);
+          if constexpr (Cell::memory) store_lanes(dc, s.dc + at * s.dc_stride + unit, lanes);
+          for (Index g = 0; g < gates; ++g) store_lanes(dz[g], s.dz + at * s.gates_stride + g * H + unit, lanes);
+        }
+    });
+  });
+}
+
+template <class V, int R>
+void gate_product(const GateProduct<typename V::Scalar>& s) {
+  using T = typename V::Scalar;
+  using G = Group<V, R>;
+  const Index stride = s.gates * s.hidden_size * G::panel_width;
+  alignas(64) T total[G::capacity];
+  alignas(64) T part[G::capacity];
+
+  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, [&](Index panel, Index panels) {
+      const Index last_vectors = vectors_in_panel<V>(s.columns, panel + panels - 1);
+      const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
+      gates_product<V, R>(rows, panels, last_vectors, s.gates, s.hidden_size, s.dz + row * s.dz_stride, s.dz_stride,
+                          s.panels + panel * stride, total, part);
+      for (Index r = 0; r < rows; ++r)
+        for (Index b = 0; b < blocks; ++b) {
+          const Index column = panel * G::panel_width + b * V::lanes;
+          const Index lanes = s.columns - column;
+          T* const out = s.out + (row + r) * s.out_stride + column;
+          const V sum = V::load(total + r * panels * G::panel_width + b * V::lanes);
+          store_lanes(s.accumulate ? load_lanes<V>(out, lanes) + sum : sum, out, lanes);
+        }
+    });
+  });
+}
+
+// Tiles over (gate row, column), the chain over k continued in dw.
+template <class V, int R>
+void gradient_product(const GradientProduct<typename V::Scalar>& s) {
+  using T = typename V::Scalar;
+  constexpr Index width = kPanelVectors * V::lanes;
+  const Index panels = (s.columns + width - 1) / width;
+  for (Index panel = 0; panel < panels; ++panel) {
+    const Index vectors = vectors_in_panel<V>(s.columns, panel);
+    for (Index t = 0; t < s.tiles; ++t) {
+      T* const dw = s.dw + (panel * s.tiles + t) * R * width;
+      const TileArgs<T> args = {s.terms, s.dz + t * s.packed_terms * R, 0, s.inputs + panel * s.packed_terms * width, 0,
+                                dw,      width,                  0, dw,                                 width};
+      switch (vectors) {
+        case 1: tile<V, R, 1, 1, Rows::packed>(args); break;
+        case 2: tile<V, R, 1, 2, Rows::packed>(args); break;
+        case 3: tile<V, R, 1, 3, Rows::packed>(args); break;
+        default: tile<V, R, 1, 4, Rows::packed>(args);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lstmfast

@@ -1,0 +1,85 @@
+// Cells: what happens between the matrix products. A new cell is one more struct here and one more line
+// in table.h.
+//
+//   gates     vectors of z per block of units
+//   memory    whether there is a c beside h
+//   activate  z to activated gates, in place
+//   update    gates and c to the new c and h
+//   backward  gradients of h and c to gradients of z and of the former c; derivatives from outputs
+#pragma once
+
+#include "kernels/generic/math.h"
+
+namespace lstmfast {
+namespace {
+
+struct LstmCell {
+  static constexpr int gates = 4;
+  static constexpr bool memory = true;
+  enum { i, f, g, o };
+
+  template <class V>
+  static LSTMFAST_INLINE void activate(V (&z)[gates]) {
+    z[i] = sigmoid(z[i]);
+    z[f] = sigmoid(z[f]);
+    z[g] = tanh(z[g]);
+    z[o] = sigmoid(z[o]);
+  }
+
+  template <class V>
+  static LSTMFAST_INLINE void update(const V (&a)[gates], V c, V& c_out, V& h_out) {
+    c_out = fma(a[f], c, a[i] * a[g]);
+    h_out = a[o] * tanh(c_out);
+  }
+
+  template <class V>
+  static LSTMFAST_INLINE void backward(const V (&a)[gates], V /*h_out*/, V c_out, V c, V dh, V& dc, V (&dz)[gates]) {
+    const V one = V::set1(1);
+    const V tanh_c = tanh(c_out);
+    const V dc_out = fma(dh * a[o], one - tanh_c * tanh_c, dc);
+    dz[i] = dc_out * a[g] * (a[i] * (one - a[i]));
+    dz[f] = dc_out * c * (a[f] * (one - a[f]));
+    dz[g] = dc_out * a[i] * (one - a[g] * a[g]);
+    dz[o] = dh * tanh_c * (a[o] * (one - a[o]));
+    dc = dc_out * a[f];
+  }
+};
+
+struct RnnTanhCell {
+  static constexpr int gates = 1;
+  static constexpr bool memory = false;
+
+  template <class V>
+  static LSTMFAST_INLINE void activate(V (&z)[gates]) {
+    z[0] = tanh(z[0]);
+  }
+  template <class V>
+  static LSTMFAST_INLINE void update(const V (&a)[gates], V, V&, V& h_out) {
+    h_out = a[0];
+  }
+  template <class V>
+  static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates]) {
+    dz[0] = dh * (V::set1(1) - h_out * h_out);
+  }
+};
+
+struct RnnReluCell {
+  static constexpr int gates = 1;
+  static constexpr bool memory = false;
+
+  template <class V>
+  static LSTMFAST_INLINE void activate(V (&z)[gates]) {
+    z[0] = at_least(z[0], V::set1(0));
+  }
+  template <class V>
+  static LSTMFAST_INLINE void update(const V (&a)[gates], V, V&, V& h_out) {
+    h_out = a[0];
+  }
+  template <class V>
+  static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates]) {
+    dz[0] = where_positive(h_out, dh);
+  }
+};
+
+}  // namespace
+}  // namespace lstmfast

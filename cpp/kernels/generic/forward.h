@@ -1,0 +1,121 @@
+// Forward kernels: one step of a cell, and the input product of several steps at once.
+#pragma once
+
+#include "kernels/generic/cells.h"
+#include "kernels/generic/group.h"
+
+namespace lstmfast {
+namespace {
+
+// A forward packing: panels [1 + I + H][vector][lane], the first row being the biases.
+template <class V, class Cell>
+struct ForwardPanels {
+  static constexpr Index width = kPanelVectors * V::lanes;
+  static constexpr Index units_per_panel = width / Cell::gates;
+
+  Index input_size;
+  Index hidden_size;
+
+  Index stride() const { return (1 + input_size + hidden_size) * width; }
+  Index vectors(Index panel) const {
+    return Cell::gates > 1 ? kPanelVectors : vectors_in_panel<V>(hidden_size, panel);
+  }
+};
+
+// Activates the gates of a group in place, then updates c and h. z: [rows][panels][vector][lane].
+template <class V, class Cell>
+void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, Index panel, Index panels,
+                  typename V::Scalar* z) {
+  using T = typename V::Scalar;
+  using Panels = ForwardPanels<V, Cell>;
+  constexpr Index gates = Cell::gates;
+  constexpr Index block_width = gates * V::lanes;
+  const Index H = s.hidden_size;
+  const Index first_unit = panel * Panels::units_per_panel;
+  const Index all_units = panels * Panels::units_per_panel;
+  const Index units = all_units < H - first_unit ? all_units : H - first_unit;
+  const Index blocks = (units + V::lanes - 1) / V::lanes;
+  const Index z_stride = panels * Panels::width;
+
+  // Two passes: within each, neighbours are independent, so that their latencies overlap.
+  for (Index r = 0; r < rows; ++r)
+    for (Index b = 0; b < blocks; ++b) {
+      T* const z_block = z + r * z_stride + b * block_width;
+      V a[gates];
+      for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
+      Cell::activate(a);
+      for (Index g = 0; g < gates; ++g) a[g].store(z_block + g * V::lanes);
+    }
+  for (Index r = 0; r < rows; ++r)
+    for (Index b = 0; b < blocks; ++b) {
+      const T* const z_block = z + r * z_stride + b * block_width;
+      const Index unit = first_unit + b * V::lanes;
+      const Index lanes = H - unit;
+      V a[gates];
+      for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
+      V c = V::set1(0), c_out = c, h_out = c;
+      if constexpr (Cell::memory) c = load_lanes<V>(s.c + (row + r) * s.c_stride + unit, lanes);
+      Cell::update(a, c, c_out, h_out);
+      store_lanes(h_out, s.h_out + (row + r) * s.h_out_stride + unit, lanes);
+      if constexpr (Cell::memory) store_lanes(c_out, s.c_out + (row + r) * s.c_out_stride + unit, lanes);
+      if (s.gates)
+        for (Index g = 0; g < gates; ++g)
+          store_lanes(a[g], s.gates + (row + r) * s.gates_stride + g * H + unit, lanes);
+    }
+}
+
+template <class V, int R, class Cell>
+void forward_step(const ForwardStep<typename V::Scalar>& s) {
+  using T = typename V::Scalar;
+  using G = Group<V, R>;
+  using Panels = ForwardPanels<V, Cell>;
+  const Panels packing = {s.input_size, s.hidden_size};
+  const Index stride = packing.stride();
+  alignas(64) T z[G::capacity];
+
+  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, [&](Index panel, Index panels) {
+      const Index last_vectors = packing.vectors(panel + panels - 1);
+      const Index z_stride = panels * Panels::width;
+      const T* const biases = s.panels + panel * stride;
+      const T* const x_rows = biases + Panels::width;
+      const T* const h_rows = x_rows + s.input_size * Panels::width;
+      Start<T> start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride, Panels::width};
+      if (s.x) {
+        const Factor<T> x = {s.x + row * s.x_stride, s.x_stride, s.input_size, x_rows, stride};
+        group_product<V, R>(rows, panels, last_vectors, {biases, 0, stride}, x, z);
+        start = {z, z_stride, Panels::width};
+      }
+      const Factor<T> h = {s.h + row * s.h_stride, s.h_stride, s.hidden_size, h_rows, stride};
+      group_product<V, R>(rows, panels, last_vectors, start, h, z);
+      forward_cell<V, Cell>(s, row, rows, panel, panels, z);
+    });
+  });
+}
+
+// The same chains up to the end of x, for rows that may belong to many time steps.
+template <class V, int R, class Cell>
+void input_product(const InputProduct<typename V::Scalar>& s) {
+  using T = typename V::Scalar;
+  using G = Group<V, R>;
+  using Panels = ForwardPanels<V, Cell>;
+  const Panels packing = {s.input_size, s.hidden_size};
+  const Index stride = packing.stride();
+  alignas(64) T z[G::capacity];
+
+  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, [&](Index panel, Index panels) {
+      const T* const biases = s.panels + panel * stride;
+      const Factor<T> x = {s.x + row * s.x_stride, s.x_stride, s.input_size, biases + Panels::width, stride};
+      group_product<V, R>(rows, panels, packing.vectors(panel + panels - 1), {biases, 0, stride}, x, z);
+      const Index z_stride = panels * Panels::width;
+      for (Index r = 0; r < rows; ++r) {
+        T* const out = s.z + (row + r) * s.z_stride + (panel - s.panel_begin) * Panels::width;
+        for (Index n = 0; n < z_stride; n += V::lanes) V::load(z + r * z_stride + n).store(out + n);
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace lstmfast

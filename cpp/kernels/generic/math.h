@@ -1,0 +1,110 @@
+// exp, sigmoid and tanh over a vector type V. See docs/numerics.md for the errors measured.
+//
+// No table, no gather, no library call: the same operations on every ISA, so the same bits.
+#pragma once
+
+#include "kernels/generic/inline.h"
+
+namespace lstmfast {
+namespace {
+
+// Constants of exp: exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2) / 2.
+template <class T>
+struct ExpConstants;
+
+template <>
+struct ExpConstants<float> {
+  static constexpr float log2e = 1.44269504088896341f;
+  // ln 2 = high + low: n * high is exact inside the fused multiply-add, low restores what high lacks.
+  static constexpr float ln2_high = 0.693147182464599609375f;
+  static constexpr float ln2_low = -1.904654299957767e-9f;
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the mantissa.
+  static constexpr float round = 12582912.0f;
+  // 2^n is made as 2^(n + lift) * 2^-lift, so that n may lead into the denormals: one rounding.
+  static constexpr float lift = 64.0f;
+  static constexpr float unlift = 5.42101086242752217e-20f;
+  static constexpr float exp_limit = 105.0f;   // exp(-limit) is 0 in float
+  static constexpr float tanh_limit = 10.0f;   // tanh(limit) is 1 in float
+};
+
+template <>
+struct ExpConstants<double> {
+  static constexpr double log2e = 1.4426950408889634074;
+  static constexpr double ln2_high = 0.69314718055994528623;
+  static constexpr double ln2_low = 2.3190468138462995584e-17;
+  static constexpr double round = 6755399441055744.0;
+  static constexpr double lift = 512.0;
+  static constexpr double unlift = 7.4583407312002067e-155;  // 2^-512
+  static constexpr double exp_limit = 750.0;
+  static constexpr double tanh_limit = 20.0;
+};
+
+// (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2. float: Cephes expf, degree 5 (Moshier, 1992).
+template <class V>
+LSTMFAST_INLINE V exp_tail(V r, float) {
+  V p = V::set1(1.9875691500e-4f);
+  p = fma(p, r, V::set1(1.3981999507e-3f));
+  p = fma(p, r, V::set1(8.3334519073e-3f));
+  p = fma(p, r, V::set1(4.1665795894e-2f));
+  p = fma(p, r, V::set1(1.6666665459e-1f));
+  return fma(p, r, V::set1(5.0000001201e-1f));
+}
+
+// double: the Taylor series up to r^13 / 13!; the rest is below 5e-18.
+template <class V>
+LSTMFAST_INLINE V exp_tail(V r, double) {
+  V p = V::set1(1.0 / 6227020800.0);
+  p = fma(p, r, V::set1(1.0 / 479001600.0));
+  p = fma(p, r, V::set1(1.0 / 39916800.0));
+  p = fma(p, r, V::set1(1.0 / 3628800.0));
+  p = fma(p, r, V::set1(1.0 / 362880.0));
+  p = fma(p, r, V::set1(1.0 / 40320.0));
+  p = fma(p, r, V::set1(1.0 / 5040.0));
+  p = fma(p, r, V::set1(1.0 / 720.0));
+  p = fma(p, r, V::set1(1.0 / 120.0));
+  p = fma(p, r, V::set1(1.0 / 24.0));
+  p = fma(p, r, V::set1(1.0 / 6.0));
+  return fma(p, r, V::set1(0.5));
+}
+
+// exp(x) = 2^n (1 + q): `power` is 2^(n + lift) and q = expm1(r).
+template <class V>
+struct ExpParts {
+  V power;
+  V q;
+};
+
+template <class V>
+LSTMFAST_INLINE ExpParts<V> exp_parts(V x, typename V::Scalar lift) {
+  using T = typename V::Scalar;
+  using C = ExpConstants<T>;
+  const V rounded = fma(x, V::set1(C::log2e), V::set1(C::round));
+  const V n = rounded - V::set1(C::round);
+  V r = fma(n, V::set1(-C::ln2_high), x);
+  r = fma(n, V::set1(-C::ln2_low), r);
+  return {power_of_two(rounded + V::set1(lift)), fma(r * r, exp_tail(r, T()), r)};
+}
+
+// 1 / (1 + exp(-x)), written with exp(-|x|), which never overflows: right down to the denormals.
+template <class V>
+LSTMFAST_INLINE V sigmoid(V x) {
+  using C = ExpConstants<typename V::Scalar>;
+  const V one = V::set1(1);
+  const V magnitude = at_most(abs(x), V::set1(C::exp_limit));
+  const ExpParts<V> parts = exp_parts(V::set1(0) - magnitude, C::lift);
+  const V e = fma(parts.power, parts.q, parts.power) * V::set1(C::unlift);
+  return select_negative(x, e, one) / (one + e);
+}
+
+// e / (e + 2) with e = exp(2 |x|) - 1: no cancellation near 0, where 1 - 2 / (exp(2x) + 1) has no digit left.
+template <class V>
+LSTMFAST_INLINE V tanh(V x) {
+  using C = ExpConstants<typename V::Scalar>;
+  const V magnitude = at_most(abs(x), V::set1(C::tanh_limit));
+  const ExpParts<V> parts = exp_parts(magnitude + magnitude, 0);
+  const V e = fma(parts.power, parts.q, parts.power - V::set1(1));
+  return copy_sign(e / (e + V::set1(2)), x);
+}
+
+}  // namespace
+}  // namespace lstmfast

@@ -1,0 +1,53 @@
+// The kernel table of an ISA, from its vector types and the rows of its tile.
+#pragma once
+
+#include "kernels/generic/backward.h"
+#include "kernels/generic/forward.h"
+#include "lstmfast/kernel_table.h"
+
+namespace lstmfast {
+namespace {
+
+template <class V>
+void sigmoid_array(Index n, const typename V::Scalar* x, typename V::Scalar* y) {
+  for (Index k = 0; k < n; k += V::lanes) store_lanes(sigmoid(load_lanes<V>(x + k, n - k)), y + k, n - k);
+}
+
+template <class V>
+void tanh_array(Index n, const typename V::Scalar* x, typename V::Scalar* y) {
+  for (Index k = 0; k < n; k += V::lanes) store_lanes(tanh(load_lanes<V>(x + k, n - k)), y + k, n - k);
+}
+
+// Twelve independent chains, enough for two units of latency four with some slack, and nothing else:
+// the most multiply-adds that this ISA can do. Returns a value so that no compiler drops the work.
+template <class V>
+LSTMFAST_TILE double multiply_adds(Index repeats) {
+  V acc[kPeakChains];
+  for (int n = 0; n < kPeakChains; ++n) acc[n] = V::set1(static_cast<typename V::Scalar>(n));
+  const V factor = V::set1(static_cast<typename V::Scalar>(0.999));
+  for (Index k = 0; k < repeats; ++k)
+    for (int n = 0; n < kPeakChains; ++n) acc[n] = fma(acc[n], factor, factor);
+  V sum = acc[0];
+  for (int n = 1; n < kPeakChains; ++n) sum = sum + acc[n];
+  typename V::Scalar lanes[V::lanes];
+  sum.store(lanes);
+  return static_cast<double>(lanes[0]);
+}
+
+template <class V, int R>
+constexpr KernelTable<typename V::Scalar> make_table(const char* isa) {
+  return {isa,
+          V::lanes,
+          R,
+          {input_product<V, R, LstmCell>, input_product<V, R, RnnTanhCell>, input_product<V, R, RnnReluCell>},
+          {forward_step<V, R, LstmCell>, forward_step<V, R, RnnTanhCell>, forward_step<V, R, RnnReluCell>},
+          {backward_step<V, R, LstmCell>, backward_step<V, R, RnnTanhCell>, backward_step<V, R, RnnReluCell>},
+          gate_product<V, R>,
+          gradient_product<V, R>,
+          sigmoid_array<V>,
+          tanh_array<V>,
+          multiply_adds<V>};
+}
+
+}  // namespace
+}  // namespace lstmfast
