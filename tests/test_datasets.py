@@ -7,7 +7,7 @@ import numpy as np
 from lstmfast import datasets
 
 
-def test_every_year_once_and_in_order():
+def test_every_year_once_and_in_order() -> None:
     years, numbers = datasets.sunspots()
     assert years.dtype == np.int64
     assert numbers.dtype == np.float64
@@ -15,7 +15,7 @@ def test_every_year_once_and_in_order():
     assert numbers.shape == years.shape
 
 
-def test_known_values():
+def test_known_values() -> None:
     years, numbers = datasets.sunspots()
     by_year = dict(zip(years.tolist(), numbers.tolist(), strict=True))
     # First and last year, the deepest minimum, the highest maximum, and two from between.
@@ -25,14 +25,14 @@ def test_known_values():
     assert numbers.max() == by_year[1957]
 
 
-def test_nothing_was_lost_between_the_known_values():
+def test_nothing_was_lost_between_the_known_values() -> None:
     _, numbers = datasets.sunspots()
     # Sums of the published file; a changed, missing or shifted row changes both.
     assert round(float(numbers.sum()), 1) == 15373.4
     assert round(float(numbers @ np.arange(numbers.size)), 1) == 2610410.6
 
 
-def test_arrays_are_fresh_copies():
+def test_arrays_are_fresh_copies() -> None:
     years, numbers = datasets.sunspots()
     years[:] = 0
     numbers[:] = -1.0

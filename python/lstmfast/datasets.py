@@ -28,8 +28,7 @@ def sunspots() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     domain. The file is read anew at each call, so the arrays are the caller's own to change.
     """
     file = resources.files("lstmfast").joinpath("data", "sunspots.csv")
-    with file.open("r", encoding="ascii", newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = list(csv.DictReader(file.read_text(encoding="ascii").splitlines()))
     years = np.array([int(row["YEAR"]) for row in rows], dtype=np.int64)
     numbers = np.array([float(row["SUNACTIVITY"]) for row in rows], dtype=np.float64)
     return years, numbers
