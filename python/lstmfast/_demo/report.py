@@ -90,10 +90,15 @@ def speed_table(hidden: int, rows: list[Row]) -> Table:
         table.add_row(
             row.shape,
             row.work,
-            *(f"{1e3 * min(t):.2f} / {1e3 * statistics.median(t):.2f}" for t in (row.ours, row.reference)),
+            *(f"{_ms(min(t))} / {_ms(statistics.median(t))}" for t in (row.ours, row.reference)),
             f"{row.ratio:.1f} / {row.median_ratio:.1f}",
         )
     return table
+
+
+def _ms(seconds: float) -> str:
+    ms = 1e3 * seconds
+    return f"{ms:.3f}" if ms < 1 else f"{ms:.2f}"
 
 
 def _table(title: str) -> Table:

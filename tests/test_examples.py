@@ -1,0 +1,59 @@
+"""The examples run as they stand, and what they print is what they promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lstmfast import datasets
+from lstmfast._demo.series import HELD_OUT
+from lstmfast._demo.train import train
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_there_is_no_example_that_is_not_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"run_trained.py", "step_by_step.py", "train.py"}
+
+
+def test_train() -> None:
+    done = run("train.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("right about 100% of 64 new sequences\n")
+
+
+def test_step_by_step() -> None:
+    done = run("step_by_step.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "the same bits as all steps at once: True\nand the same state: True\n"
+
+
+def test_run_trained(tmp_path: Path) -> None:
+    _, numbers = datasets.sunspots()
+    model = train(numbers[:-HELD_OUT], epochs=5, hidden=8, seed=0)
+    model.save(tmp_path)
+    done = run("run_trained.py", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    said = float(done.stdout.rsplit(maxsplit=1)[1])
+    assert done.stdout.startswith("2008: 2.9 sunspots; forecast of 2009: ")
+    assert said == pytest.approx(model.next_years(numbers)[-1], abs=0.06)  # printed to one digit
+
+
+def test_run_trained_without_weights(tmp_path: Path) -> None:
+    done = run("run_trained.py", str(tmp_path))
+    assert done.returncode == 1
+    assert "run `lstmfast demo` first" in done.stderr
+    assert "Traceback" not in done.stderr
