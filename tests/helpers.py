@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 import lstmfast
 
 Array: TypeAlias = NDArray[Any]
-Model: TypeAlias = "lstmfast.LSTM | lstmfast.RNN"
 
 ISAS = lstmfast.available_isas()
 DTYPES = ("float32", "float64")
 KINDS = ("lstm", "rnn_tanh", "rnn_relu")
 
 
-def make(kind: str, input_size: int, hidden_size: int, **options: Any) -> Model:
-    """A model of one of `KINDS`; options are the constructor's. Weights are seeded if options do not."""
+def make(kind: str, input_size: int, hidden_size: int, **options: Any) -> Any:
+    """An LSTM or RNN of one of `KINDS`; options are the constructor's, with seed 0 unless they say else."""
     options.setdefault("seed", 0)
     if kind == "lstm":
         return lstmfast.LSTM(input_size, hidden_size, **options)
@@ -30,13 +29,13 @@ def random(shape: tuple[int, ...], dtype: Any = "float32", seed: int = 0, scale:
     return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(dtype)
 
 
-def random_x(model: Model, T: int, B: int, seed: int = 1) -> Array:
+def random_x(model: Any, T: int, B: int, seed: int = 1) -> Array:
     """An input for `model` in its layout and dtype."""
     shape = (B, T, model.input_size) if model.batch_first else (T, B, model.input_size)
     return random(shape, model.dtype, seed)
 
 
-def random_state(model: Model, B: int, seed: int = 2) -> Any:
+def random_state(model: Any, B: int, seed: int = 2) -> Any:
     """An initial state for `model`: a pair for an LSTM, an array for an RNN."""
     depth = model.num_layers * (2 if model.bidirectional else 1)
     h, c = (random((depth, B, model.hidden_size), model.dtype, seed + 1000 * n) for n in range(2))

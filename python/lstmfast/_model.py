@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
@@ -260,19 +260,20 @@ class Model(ABC):
         self.__dict__.update(state["extra"])
 
     def __copy__(self) -> Self:
-        return self._copied(lambda value: value)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self._copied(lambda value: copy.deepcopy(value, memo))
-
-    def _copied(self, copied: Callable[[Any], Any]) -> Self:
-        """Share the weights, which are replaced and never changed; `copied` is for what a subclass added."""
+        """Copy; the weights can be shared, for they are replaced and never changed."""
         other = type(self).__new__(type(self))
         with self._lock:  # or another thread's update might come between network and parameters
-            own = self.__dict__.copy()
-        for name, value in own.items():
-            other.__dict__[name] = value if name in _OWN else copied(value)
+            other.__dict__.update(self.__dict__)
         other._lock = threading.Lock()
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy, with copies of what a subclass has added."""
+        other = self.__copy__()
+        memo[id(self)] = other  # first, because what was added may refer to this very model
+        for name, value in self.__dict__.items():
+            if name not in _OWN:
+                other.__dict__[name] = copy.deepcopy(value, memo)
         return other
 
     def __repr__(self) -> str:

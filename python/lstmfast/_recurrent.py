@@ -74,7 +74,7 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         y, state
             The same bits as from a call. y is read-only, because the tape refers to it: copy it to change it.
         tape
-            For `backward`. It also refers to x and to the initial state, which must not be changed before.
+            For `backward`. It refers to x, too, which must not be changed before.
         """
         x, h, c, rows, batched = self._take(x, state, lengths, reset)
         network = self._network

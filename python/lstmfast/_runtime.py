@@ -94,6 +94,8 @@ def cgroup_quota(
     for line in lines:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
+        if not path.startswith("/"):
+            continue
         if number == "0" and not controllers:
             for folder in _upwards((mount, mount / "unified"), path):
                 quotas.append(_ratio(_read(folder / "cpu.max")))

@@ -14,11 +14,11 @@ StateT = TypeVar("StateT")
 
 
 class Tape:
-    """What `forward` keeps for `backward`: activated gates and cell states of every step.
+    """What `forward` keeps for `backward`: gates, cell and hidden states of every step.
 
     It belongs to the model that made it, with the weights that it had then, and it may be used more
-    than once. It refers to x, y and the initial state rather than copying them: none of them may be
-    changed before the last `backward`.
+    than once. It refers to x and y rather than copying them: neither may be changed before the last
+    `backward`.
     """
 
     __slots__ = ("_batched", "_core", "_core_shape", "_network", "_owner", "_rows", "_y_shape")
@@ -43,7 +43,7 @@ class Tape:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held beyond x, the initial state and y."""
+        """Bytes held beyond x and y."""
         return self._core.nbytes
 
     def __repr__(self) -> str:
