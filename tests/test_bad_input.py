@@ -91,8 +91,10 @@ def test_the_largest_sizes_that_can_be_addressed() -> None:
     # Just too large in bytes, though not in numbers: 4H(I + H + 2) * 8 > 2**63.
     with raises(ValueError, "input_size, hidden_size, num_layers: 1 (int), 536870912 (int) and 1 (int)"):
         LSTM(1, 2**29, dtype="float64")
-    with pytest.raises(MemoryError):
-        LSTM(1, 2**28, dtype="float32")  # 2**60 bytes: there could be such a machine
+    # 2**60 bytes of numbers, or of arrays for them: there could be such a machine.
+    for sizes in ((1, 2**28), (1, 1, 2**48)):
+        with pytest.raises(MemoryError):
+            LSTM(*sizes)
 
 
 @pytest.mark.parametrize("name", ["bias", "batch_first", "bidirectional"])

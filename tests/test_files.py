@@ -356,7 +356,7 @@ def changed(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
         ("", "expected JSON"),
         ("{", "expected JSON"),
         ("[" * 100_000, "expected JSON"),
-        ("9" * 5000, "expected JSON"),
+        ("9" * 5000, "metadata 'lstmfast': expected "),
         ("[]", "expected a JSON object with an entry 'format', got a list of length 0"),
         ("null", "expected a JSON object with an entry 'format', got None"),
         ("{}", "expected a JSON object with an entry 'format', got a dict of length 0"),

@@ -146,7 +146,8 @@ def no_lengths_no_reset(lengths: object, reset: object) -> None:
 
 def real_array(value: object, name: str) -> NDArray[Any]:
     """Check an array of real numbers of any dtype; arrays are not copied but lose their subclass."""
-    if isinstance(value, np.ma.MaskedArray):
+    # For an array itself np.ma need not be there: NumPy imports it when first asked for.
+    if type(value) is not ndarray and isinstance(value, ndarray) and isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name}: expected an array of real numbers, got a masked array;"
             " fill its gaps first, for example by its method filled(0)"

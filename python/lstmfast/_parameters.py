@@ -13,6 +13,8 @@ import numpy as np
 from . import _checks
 from ._checks import Array
 
+_BYTES_PER_ARRAY = 512  # about what an array and its name take beside its numbers
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -44,6 +46,10 @@ class Layout:
         other = rows * (self.directions * self.hidden_size + per_row)
         return self.directions * (first + (self.num_layers - 1) * other)
 
+    def nbytes(self, dtype: np.dtype[Any]) -> int:
+        """Bytes of the parameters; exact but for what an array and its name take beside its numbers."""
+        return self.total * dtype.itemsize + self.count * _BYTES_PER_ARRAY
+
     def shapes(self) -> Iterator[tuple[str, tuple[int, ...], str]]:
         """Name, shape and the shape in words, in PyTorch's order: by layer, then direction."""
         rows = self.gates * self.hidden_size
@@ -63,20 +69,21 @@ class Layout:
 
     def check_size(self, dtype: np.dtype[Any]) -> None:
         """ValueError if no machine could address the parameters."""
-        if self.total * dtype.itemsize > sys.maxsize:
+        if self.nbytes(dtype) > sys.maxsize:
             raise ValueError(
                 f"input_size, hidden_size, num_layers: {_checks.shown(self.input_size)},"
                 f" {_checks.shown(self.hidden_size)} and {_checks.shown(self.num_layers)} need parameters of"
-                f" {_checks.shown(self.total * dtype.itemsize)} bytes, more than the address space"
+                f" {_checks.shown(self.nbytes(dtype))} bytes, more than the address space"
             )
 
 
 def initial(layout: Layout, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Array]:
     """Draw every parameter, in PyTorch's order, by `generator.uniform(-1/sqrt(H), 1/sqrt(H), shape)`.
 
-    The numbers are drawn in float64 whatever the dtype, so that one seed is one model. One allocation
-    holds them all, so that sizes for which there is no memory fail here and at once.
+    The numbers are drawn in float64 whatever the dtype, so that one seed is one model.
     """
+    # Sizes for which there is no memory fail here and at once, not after a million layers.
+    np.empty(layout.nbytes(dtype), np.uint8)
     flat = np.empty(layout.total, dtype)
     bound = 1.0 / math.sqrt(layout.hidden_size)
     parameters = {}
