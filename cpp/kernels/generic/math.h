@@ -20,10 +20,10 @@ struct ExpConstants<float> {
   static constexpr float ln2_low = -1.904654299957767e-9f;
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the mantissa.
   static constexpr float round = 12582912.0f;
-  // 2^n is made as 2^(n + lift) * 2^-lift, so that n may lead into the denormals: one rounding.
+  // 2^-n is made as 2^(lift - n) * 2^-lift, so that it may be a denormal.
   static constexpr float lift = 64.0f;
   static constexpr float unlift = 5.42101086242752217e-20f;
-  static constexpr float exp_limit = 105.0f;   // exp(-limit) is 0 in float
+  static constexpr float exp_limit = 105.0f;   // sigmoid(-limit) is 0 in float
   static constexpr float tanh_limit = 10.0f;   // tanh(limit) is 1 in float
 };
 
@@ -67,33 +67,36 @@ LSTMFAST_INLINE V exp_tail(V r, double) {
   return fma(p, r, V::set1(0.5));
 }
 
-// exp(x) = 2^n (1 + q): `power` is 2^(n + lift) and q = expm1(r).
+// exp(x) = 2^n (1 + q) with q = expm1(r). `rounded` is n + C::round, as power_of_two() wants it.
 template <class V>
 struct ExpParts {
-  V power;
+  V rounded;
+  V n;
   V q;
 };
 
 template <class V>
-LSTMFAST_INLINE ExpParts<V> exp_parts(V x, typename V::Scalar lift) {
+LSTMFAST_INLINE ExpParts<V> exp_parts(V x) {
   using T = typename V::Scalar;
   using C = ExpConstants<T>;
   const V rounded = fma(x, V::set1(C::log2e), V::set1(C::round));
   const V n = rounded - V::set1(C::round);
   V r = fma(n, V::set1(-C::ln2_high), x);
   r = fma(n, V::set1(-C::ln2_low), r);
-  return {power_of_two(rounded + V::set1(lift)), fma(r * r, exp_tail(r, T()), r)};
+  return {rounded, n, fma(r * r, exp_tail(r, T()), r)};
 }
 
-// 1 / (1 + exp(-x)), written with exp(-|x|), which never overflows: right down to the denormals.
+// 1 / (1 + exp(-x)). With exp(-x) = 2^n (1 + q) and s = 2^-|n|, which is exact:
+//   x >= 0 (n <= 0):  1 / ((1 + s) + s q)        x < 0 (n >= 0):  s / ((1 + s) + q)
+// Nothing overflows, the denominator is rounded once, and the quotient is right down to the denormals.
 template <class V>
 LSTMFAST_INLINE V sigmoid(V x) {
   using C = ExpConstants<typename V::Scalar>;
   const V one = V::set1(1);
-  const V magnitude = at_most(abs(x), V::set1(C::exp_limit));
-  const ExpParts<V> parts = exp_parts(V::set1(0) - magnitude, C::lift);
-  const V e = fma(parts.power, parts.q, parts.power) * V::set1(C::unlift);
-  return select_negative(x, e, one) / (one + e);
+  const V limited = at_least(at_most(V::set1(0) - x, V::set1(C::exp_limit)), V::set1(-C::exp_limit));
+  const ExpParts<V> e = exp_parts(limited);
+  const V s = power_of_two(V::set1(C::round + C::lift) - abs(e.n)) * V::set1(C::unlift);
+  return select_negative(x, s, one) / fma(select_negative(x, one, s), e.q, one + s);
 }
 
 // e / (e + 2) with e = exp(2 |x|) - 1: no cancellation near 0, where 1 - 2 / (exp(2x) + 1) has no digit left.
@@ -101,8 +104,9 @@ template <class V>
 LSTMFAST_INLINE V tanh(V x) {
   using C = ExpConstants<typename V::Scalar>;
   const V magnitude = at_most(abs(x), V::set1(C::tanh_limit));
-  const ExpParts<V> parts = exp_parts(magnitude + magnitude, 0);
-  const V e = fma(parts.power, parts.q, parts.power - V::set1(1));
+  const ExpParts<V> parts = exp_parts(magnitude + magnitude);
+  const V power = power_of_two(parts.rounded);
+  const V e = fma(power, parts.q, power - V::set1(1));
   return copy_sign(e / (e + V::set1(2)), x);
 }
 

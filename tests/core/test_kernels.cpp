@@ -1,0 +1,312 @@
+// Every kernel of every ISA alone, at every edge of its tiles, against the same chains written plainly.
+//
+// The comparison is of bits: the plain version multiplies and adds with std::fma in the order that
+// kernel_table.h promises. Only where the CPU has no FMA is `scalar` compared to rounding instead.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "check.h"
+#include "lstmfast/isa.h"
+#include "random.h"
+#include "rounding.h"
+
+namespace {
+
+using namespace lstmfast;
+using test::Random;
+
+template <class T>
+bool agree(T got, T want) {
+  if (test::rounds_as_everywhere()) return got == want || (std::isnan(got) && std::isnan(want));
+  return std::abs(got - want) <= std::abs(want) * T(1e-4) + T(1e-4);
+}
+
+// Memory with a guard behind it, so that a store past the end is seen.
+template <class T>
+struct Guarded {
+  std::vector<T> memory;
+  Index count;
+  explicit Guarded(Index n) : memory(static_cast<std::size_t>(n + 16), T(-77)), count(n) {}
+  explicit Guarded(const std::vector<T>& values) : Guarded(static_cast<Index>(values.size())) {
+    std::copy(values.begin(), values.end(), memory.begin());
+  }
+  T* data() { return memory.data(); }
+  T& operator[](Index k) { return memory[static_cast<std::size_t>(k)]; }
+  bool intact() const {
+    return std::all_of(memory.begin() + count, memory.end(), [](T v) { return v == T(-77); });
+  }
+};
+
+template <class T>
+const T& at(const std::vector<T>& v, Index k) {
+  return v[static_cast<std::size_t>(k)];
+}
+
+// Columns of a packing: unit u of gate g among `groups` gates. Written from kernel_table.h alone.
+struct Layout {
+  Index groups, lanes;
+  Index width() const { return kPanelVectors * lanes; }
+  Index panels(Index units) const { return (units * groups + width() - 1) / width(); }
+  Index panel(Index unit) const { return unit / (width() / groups); }
+  Index column(Index group, Index unit) const {
+    const Index block = unit / lanes % (kPanelVectors / groups);
+    return (block * groups + group) * lanes + unit % lanes;
+  }
+};
+
+std::string describe(const char* what, const char* isa, std::size_t bytes, Index a, Index b, Index c) {
+  return std::string(what) + " " + isa + " f" + std::to_string(bytes * 8) + " sizes " + std::to_string(a) + " " +
+         std::to_string(b) + " " + std::to_string(c);
+}
+
+template <class T>
+T activate(void (*function)(Index, const T*, T*), T x) {
+  T y;
+  function(1, &x, &y);
+  return y;
+}
+
+template <class T>
+void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index hidden, Index gates, bool accumulate) {
+  Random random(static_cast<std::uint64_t>(rows * 1000 + columns));
+  const Layout layout = {1, k.lanes};
+  const auto w = random.vector<T>(gates * hidden * columns);
+  const auto dz = random.vector<T>(rows * gates * hidden);
+  std::vector<T> panels(static_cast<std::size_t>(layout.panels(columns) * gates * hidden * layout.width()), T(0));
+  for (Index c = 0; c < columns; ++c)
+    for (Index r = 0; r < gates * hidden; ++r)
+      panels[static_cast<std::size_t>((layout.panel(c) * gates * hidden + r) * layout.width() + layout.column(0, c))] =
+          at(w, r * columns + c);
+  Guarded<T> out(random.vector<T>(rows * columns));
+  const std::vector<T> before = out.memory;
+  const GateProduct<T> product = {rows, gates, hidden, columns, 0, layout.panels(columns), panels.data(),
+                                  dz.data(), gates * hidden, out.data(), columns, accumulate};
+  k.gate_product(product);
+  for (Index r = 0; r < rows; ++r)
+    for (Index c = 0; c < columns; ++c) {
+      T total = 0;
+      for (Index g = 0; g < gates; ++g) {
+        T chain = 0;
+        for (Index u = 0; u < hidden; ++u)
+          chain = std::fma(at(dz, (r * gates + g) * hidden + u), at(w, (g * hidden + u) * columns + c), chain);
+        total = g == 0 ? chain : total + chain;
+      }
+      if (accumulate) total = at(before, r * columns + c) + total;
+      CHECK(agree(out[r * columns + c], total), describe("gate_product", k.isa, sizeof(T), rows, columns, hidden));
+    }
+  CHECK(out.intact(), describe("gate_product guard", k.isa, sizeof(T), rows, columns, hidden));
+}
+
+template <class T>
+void test_gradient_product(const KernelTable<T>& k, Index terms, Index tiles, Index columns) {
+  Random random(static_cast<std::uint64_t>(terms * 1000 + columns));
+  const Layout layout = {1, k.lanes};
+  const Index panels = layout.panels(columns), width = layout.width(), rows = tiles * k.row_tile;
+  const Index room = terms + 3;
+  const auto dz = random.vector<T>(tiles * room * k.row_tile);
+  const auto inputs = random.vector<T>(panels * room * width);
+  Guarded<T> dw(random.vector<T>(panels * rows * width));
+  const std::vector<T> before = dw.memory;
+  k.gradient_product({terms, room, tiles, columns, dz.data(), inputs.data(), dw.data()});
+  for (Index r = 0; r < rows; ++r)
+    for (Index c = 0; c < columns; ++c) {
+      const Index to = ((c / width * tiles + r / k.row_tile) * k.row_tile + r % k.row_tile) * width + c % width;
+      T chain = at(before, to);
+      for (Index n = 0; n < terms; ++n)
+        chain = std::fma(at(dz, (r / k.row_tile * room + n) * k.row_tile + r % k.row_tile),
+                         at(inputs, (c / width * room + n) * width + c % width), chain);
+      CHECK(agree(dw[to], chain), describe("gradient_product", k.isa, sizeof(T), terms, tiles, columns));
+    }
+  CHECK(dw.intact(), describe("gradient_product guard", k.isa, sizeof(T), terms, tiles, columns));
+}
+
+// One step forward with the input product inside the step and made before it, then the step backward.
+template <class T>
+void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Index hidden, bool descending) {
+  const auto which = static_cast<int>(cell);
+  const Index gates = gates_of(cell);
+  const bool memory = has_memory(cell);
+  Random random(static_cast<std::uint64_t>(rows * 10000 + input * 100 + hidden));
+  const Layout layout = {gates, k.lanes};
+  const Index panels = layout.panels(hidden), rows_of_k = 1 + input + hidden;
+  const auto w = random.vector<T>(gates * hidden * rows_of_k);  // [gate, unit][1 + I + H]
+  std::vector<T> packed(static_cast<std::size_t>(panels * rows_of_k * layout.width()), T(0));
+  for (Index g = 0; g < gates; ++g)
+    for (Index u = 0; u < hidden; ++u)
+      for (Index r = 0; r < rows_of_k; ++r)
+        packed[static_cast<std::size_t>((layout.panel(u) * rows_of_k + r) * layout.width() + layout.column(g, u))] =
+            at(w, (g * hidden + u) * rows_of_k + r);
+  const auto x = random.vector<T>(rows * input);
+  const auto h = random.vector<T>(rows * hidden);
+  const auto c = random.vector<T>(rows * hidden, 2);
+
+  for (const bool merged : {false, true}) {
+    Guarded<T> h_out(rows * hidden), c_out(rows * hidden), kept(rows * gates * hidden);
+    std::vector<T> z(static_cast<std::size_t>(rows * panels * layout.width()));
+    ForwardStep<T> step = {};
+    step.rows = rows;
+    step.input_size = input;
+    step.hidden_size = hidden;
+    step.panel_end = panels;
+    step.descending = descending;
+    step.panels = packed.data();
+    step.x = x.data();
+    step.x_stride = input;
+    if (merged) {
+      k.input_product[which]({rows, input, hidden, 0, panels, packed.data(), x.data(), input, z.data(),
+                              panels * layout.width()});
+      step.x = nullptr;
+      step.z = z.data();
+      step.z_stride = panels * layout.width();
+    }
+    step.h = h.data();
+    step.h_stride = hidden;
+    step.c = memory ? c.data() : nullptr;
+    step.c_stride = hidden;
+    step.h_out = h_out.data();
+    step.h_out_stride = hidden;
+    step.c_out = memory ? c_out.data() : nullptr;
+    step.c_out_stride = hidden;
+    step.gates = kept.data();
+    step.gates_stride = gates * hidden;
+    k.forward_step[which](step);
+
+    const std::string what = describe(merged ? "forward merged" : "forward", k.isa, sizeof(T), rows, input, hidden);
+    for (Index r = 0; r < rows; ++r)
+      for (Index u = 0; u < hidden; ++u) {
+        T a[4] = {};
+        for (Index g = 0; g < gates; ++g) {
+          const T* const row = &at(w, (g * hidden + u) * rows_of_k);
+          T chain = row[0];
+          for (Index n = 0; n < input; ++n) chain = std::fma(at(x, r * input + n), row[1 + n], chain);
+          for (Index n = 0; n < hidden; ++n) chain = std::fma(at(h, r * hidden + n), row[1 + input + n], chain);
+          a[g] = cell == Cell::rnn_relu               ? (T(0) > chain ? T(0) : chain)
+                 : cell == Cell::rnn_tanh || g == 2 ? activate(k.tanh, chain)
+                                                    : activate(k.sigmoid, chain);
+          CHECK(agree(kept[(r * gates + g) * hidden + u], a[g]), what + " gate");
+        }
+        T expected = a[0];
+        if (memory) {
+          const T expected_c = std::fma(a[1], at(c, r * hidden + u), a[0] * a[2]);
+          CHECK(agree(c_out[r * hidden + u], expected_c), what + " c");
+          expected = a[3] * activate(k.tanh, expected_c);
+        }
+        CHECK(agree(h_out[r * hidden + u], expected), what + " h");
+      }
+    CHECK(h_out.intact() && c_out.intact() && kept.intact(), what + " guard");
+  }
+}
+
+template <class T>
+void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hidden, bool last) {
+  const auto which = static_cast<int>(cell);
+  const Index gates = gates_of(cell);
+  const bool memory = has_memory(cell);
+  Random random(static_cast<std::uint64_t>(rows * 100 + hidden));
+  const Layout layout = {1, k.lanes};
+  const Index panels = layout.panels(hidden), terms = gates * hidden;
+  const auto w = random.vector<T>(terms * hidden);  // [G*H, H]
+  std::vector<T> packed(static_cast<std::size_t>(panels * terms * layout.width()), T(0));
+  for (Index c = 0; c < hidden; ++c)
+    for (Index r = 0; r < terms; ++r)
+      packed[static_cast<std::size_t>((layout.panel(c) * terms + r) * layout.width() + layout.column(0, c))] =
+          at(w, r * hidden + c);
+  auto gate_values = random.vector<T>(rows * terms);
+  for (T& a : gate_values) a = std::abs(a);
+  const auto h_out = random.vector<T>(rows * hidden), c_out = random.vector<T>(rows * hidden, 2);
+  const auto c = random.vector<T>(rows * hidden, 2), dh = random.vector<T>(rows * hidden);
+  const auto dy = random.vector<T>(rows * hidden), dz_next = random.vector<T>(rows * terms);
+  Guarded<T> dc(random.vector<T>(rows * hidden)), dz(rows * terms);
+  const std::vector<T> dc_before = dc.memory;
+  BackwardStep<T> step = {};
+  step.rows = rows;
+  step.hidden_size = hidden;
+  step.panel_end = panels;
+  step.panels = packed.data();
+  step.dz_next = last ? nullptr : dz_next.data();
+  step.dh = dh.data();
+  step.dh_stride = hidden;
+  step.dy = dy.data();
+  step.dy_stride = hidden;
+  step.gates = gate_values.data();
+  step.h_out = h_out.data();
+  step.h_out_stride = hidden;
+  step.c_out = c_out.data();
+  step.c_out_stride = hidden;
+  step.c = c.data();
+  step.c_stride = hidden;
+  step.dc = dc.data();
+  step.dc_stride = hidden;
+  step.dz = dz.data();
+  step.gates_stride = terms;
+  k.backward_step[which](step);
+
+  const std::string what = describe("backward", k.isa, sizeof(T), rows, hidden, last);
+  for (Index r = 0; r < rows; ++r)
+    for (Index u = 0; u < hidden; ++u) {
+      T arriving = at(dh, r * hidden + u);
+      if (!last)
+        for (Index g = 0; g < gates; ++g) {
+          T chain = 0;
+          for (Index n = 0; n < hidden; ++n)
+            chain = std::fma(at(dz_next, r * terms + g * hidden + n), at(w, (g * hidden + n) * hidden + u), chain);
+          arriving = g == 0 ? chain : arriving + chain;
+        }
+      const T d = at(dy, r * hidden + u) + arriving;
+      const T out = at(h_out, r * hidden + u);
+      const auto gate = [&](Index g) { return at(gate_values, r * terms + g * hidden + u); };
+      const auto got = [&](Index g) { return dz[r * terms + g * hidden + u]; };
+      if (cell == Cell::rnn_tanh) CHECK(agree(got(0), d * (1 - out * out)), what);
+      if (cell == Cell::rnn_relu) CHECK(agree(got(0), out > 0 ? d : T(0)), what);
+      if (!memory) continue;
+      const T i = gate(0), f = gate(1), g = gate(2), o = gate(3);
+      const T tanh_c = activate(k.tanh, at(c_out, r * hidden + u));
+      const T dc_out = std::fma(d * o, 1 - tanh_c * tanh_c, at(dc_before, r * hidden + u));
+      CHECK(agree(got(0), dc_out * g * (i * (1 - i))), what + " i");
+      CHECK(agree(got(1), dc_out * at(c, r * hidden + u) * (f * (1 - f))), what + " f");
+      CHECK(agree(got(2), dc_out * i * (1 - g * g)), what + " g");
+      CHECK(agree(got(3), d * tanh_c * (o * (1 - o))), what + " o");
+      CHECK(agree(dc[r * hidden + u], dc_out * f), what + " dc");
+    }
+  CHECK(dz.intact() && dc.intact(), what + " guard");
+}
+
+template <class T>
+void test_table(const KernelTable<T>& k) {
+  const Index width = kPanelVectors * k.lanes;
+  std::vector<Index> rows, sizes = {1, 2, k.lanes - 1, k.lanes, k.lanes + 1, 3 * k.lanes, width, width + 1};
+  for (Index r = 0; r <= k.row_tile + 1; ++r) rows.push_back(r);
+  rows.push_back(2 * k.row_tile + 1);
+  rows.push_back(8 * k.row_tile + 1);  // more than a group
+  std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  sizes.erase(std::remove(sizes.begin(), sizes.end(), 0), sizes.end());
+  for (const Index r : rows)
+    for (const Index n : sizes) {
+      test_gate_product(k, r, n, Index(5), 4, false);
+      test_gate_product(k, r, n, Index(3), 1, true);
+      for (const Cell cell : {Cell::lstm, Cell::rnn_tanh, Cell::rnn_relu}) {
+        test_steps(k, cell, r, Index(3), n, n % 2 == 0);
+        test_backward_step(k, cell, r, n, r % 2 == 0);
+      }
+    }
+  // Long chains cross the chunks that keep panels in L1.
+  const Index chunk = 16384 / (width * static_cast<Index>(sizeof(T)));
+  for (const Index terms : {chunk - 1, chunk, chunk + 1, 2 * chunk + 1}) {
+    test_gate_product(k, k.row_tile + 1, Index(2), terms, 1, false);
+    test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), false);
+  }
+  for (const Index n : sizes)
+    for (const Index terms : {0, 1, 2, 17}) test_gradient_product(k, terms, Index(3), n);
+}
+
+}  // namespace
+
+int main() {
+  for (const Isa& isa : available_isas()) {
+    test_table(*isa.f32);
+    test_table(*isa.f64);
+  }
+  return test::finish("kernels");
+}

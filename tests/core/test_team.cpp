@@ -1,0 +1,138 @@
+// Threads: every rank runs once, teams in many callers at once, barriers, a fork between two calls.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "core/barrier.h"
+#include "core/buffer.h"
+#include "core/split.h"
+#include "core/team.h"
+
+namespace {
+
+using namespace lstmfast;
+
+void test_every_rank_runs_once() {
+  for (const int threads : {1, 2, 3, 8})
+    for (int repeat = 0; repeat < 200; ++repeat) {
+      Team team(threads);
+      CHECK(team.size() == threads, "the whole team, as nobody else has the pool");
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(threads));
+      team.run([&](int rank) { ++runs[static_cast<std::size_t>(rank)]; });
+      for (const std::atomic<int>& count : runs) CHECK(count == 1, "each rank once");
+    }
+}
+
+void test_barrier_orders_writes() {
+  constexpr int kThreads = 4, kSteps = 500;
+  Team team(kThreads);
+  Barrier barrier(team.size());
+  std::vector<int> written(kThreads, -1);  // plain ints: only the barrier orders them
+  std::atomic<int> wrong{0};
+  team.run([&](int rank) {
+    for (int step = 0; step < kSteps; ++step) {
+      written[static_cast<std::size_t>(rank)] = step;
+      barrier.wait();
+      for (int other = 0; other < team.size(); ++other)
+        if (written[static_cast<std::size_t>(other)] != step) ++wrong;
+      barrier.wait();
+    }
+  });
+  CHECK(wrong == 0, "what was written before a barrier is seen after it");
+}
+
+void test_many_callers() {
+  std::atomic<long> sum{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 6; ++caller)
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 300; ++repeat) {
+        Team team(3);
+        CHECK(team.size() == 1 || team.size() == 3, "all threads or the caller alone");
+        const int size = team.size();
+        team.run([&](int) { sum += 6 / size; });
+      }
+    });
+  for (std::thread& caller : callers) caller.join();
+  CHECK(sum == 6L * 300 * 6, "every team did its work");
+}
+
+void test_team_inside_a_team() {
+  Team outer(2);
+  std::atomic<int> inner_runs{0};
+  outer.run([&](int) {
+    Team inner(2);  // the pool is taken: the caller alone, and no deadlock
+    inner.run([&](int) { ++inner_runs; });
+  });
+  CHECK(inner_runs == outer.size(), "a team inside a team is its caller alone");
+}
+
+void test_fork() {
+  { Team team(3); team.run([](int) {}); }
+  const pid_t child = fork();
+  if (child == 0) {
+    std::atomic<int> runs{0};
+    Team team(3);
+    team.run([&](int) { ++runs; });
+    _exit(runs == 3 ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child has its own pool");
+  Team team(3);
+  CHECK(team.size() == 3, "the parent keeps its pool");
+}
+
+void test_shares_cover_everything_once() {
+  for (const Index rows : {1, 2, 7, 40})
+    for (const Index directions : {1, 2})
+      for (const Index panels : {1, 5, 32})
+        for (const int threads : {1, 2, 3, 4, 7, 16}) {
+          const LoopSize size = {100, rows, directions, panels, 1'000'000, 4'000'000, 6};
+          const Split split = choose_split(size, threads);
+          CHECK(split.threads() >= 1 && split.threads() <= threads, "no more threads than there are");
+          std::vector<int> covered(static_cast<std::size_t>(rows * directions * panels), 0);
+          for (int rank = 0; rank < split.threads(); ++rank) {
+            const Share s(split, rank, rows, directions, panels);
+            for (Index r = s.rows.begin; r < s.rows.end; ++r)
+              for (Index d = s.directions.begin; d < s.directions.end; ++d)
+                for (Index p = s.panels.begin; p < s.panels.end; ++p)
+                  ++covered[static_cast<std::size_t>((r * directions + d) * panels + p)];
+          }
+          for (const int count : covered) CHECK(count == 1, "each output belongs to one thread");
+        }
+}
+
+void test_small_work_stays_on_one_thread() {
+  CHECK(choose_split({1, 1, 1, 3, 2'000, 8'000, 6}, 16).threads() == 1, "one small step");
+  CHECK(choose_split({100, 64, 1, 16, 100'000, 400'000, 6}, 2).row_parts == 2, "many rows are split by rows");
+}
+
+void test_memory_that_cannot_be_had() {
+  bool refused = false;
+  try {
+    Buffer<double> buffer(checked_product({Index(1) << 40, Index(1) << 40}));
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  CHECK(refused, "sizes that overflow are bad_alloc");
+}
+
+}  // namespace
+
+// --no-fork: for an emulator or sanitizer that does not follow a fork of a process with threads.
+int main(int argc, char** argv) {
+  const bool fork_too = argc < 2 || std::string(argv[1]) != "--no-fork";
+  test_every_rank_runs_once();
+  test_barrier_orders_writes();
+  test_many_callers();
+  test_team_inside_a_team();
+  if (fork_too) test_fork();
+  test_shares_cover_everything_once();
+  test_small_work_stays_on_one_thread();
+  test_memory_that_cannot_be_had();
+  return test::finish("team");
+}
