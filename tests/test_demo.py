@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ from lstmfast._demo.forecaster import Forecaster
 from lstmfast._demo.series import HELD_OUT, WINDOW, Scaling, root_mean_squared_error, windows
 from lstmfast._demo.train import train
 from lstmfast.reference import Reference
+from lstmfast.training import Adam
 
 YEARS, NUMBERS = datasets.sunspots()
 TRAINING = NUMBERS[:-HELD_OUT]
@@ -137,7 +139,28 @@ def test_same_seed_same_bits_on_any_number_of_threads(model: Forecaster) -> None
     for threads in (1, 2, 3):
         lstmfast.set_num_threads(threads)
         assert same_weights(train(TRAINING, epochs=3, hidden=8, seed=0), model)
-    assert not same_weights(train(TRAINING, epochs=3, hidden=8, seed=1), model)
+
+
+def test_the_seed_is_of_every_weight() -> None:
+    a, b = (Forecaster.new(Scaling.of(TRAINING), hidden=4, seed=seed) for seed in (0, 1))
+    for name in a.lstm.parameters:
+        assert not np.array_equal(a.lstm.parameters[name], b.lstm.parameters[name])
+    assert not np.array_equal(a.head.parameters["weight"], b.head.parameters["weight"])
+
+
+def test_gradients_are_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+
+    def step(self: Adam, *gradients: Mapping[str, Any]) -> None:
+        squares = [np.sum(np.square(array, dtype=float)) for of_one in gradients for array in of_one.values()]
+        norms.append(float(np.sqrt(sum(squares))))
+
+    monkeypatch.setattr(Adam, "step", step)
+    train(TRAINING, epochs=1, hidden=8, seed=0)
+    # By its full name: the package has the function where its module would be.
+    monkeypatch.setattr(importlib.import_module("lstmfast._demo.train"), "MAX_NORM", norms[0] / 8)
+    train(TRAINING, epochs=1, hidden=8, seed=0)
+    assert norms[1] == pytest.approx(norms[0] / 8, rel=1e-5)
 
 
 def test_saved_and_loaded(model: Forecaster, tmp_path: Path) -> None:
@@ -239,7 +262,7 @@ def test_the_command(tmp_path: Path) -> None:
     without = {"DISPLAY", "WAYLAND_DISPLAY", "COLUMNS"}
     env = {key: value for key, value in os.environ.items() if key not in without}
     done = subprocess.run(
-        [sys.executable, "-m", "lstmfast", "demo", "--epochs", "5", "--hidden", "8", "--threads", "2"],
+        [sys.executable, "-m", "lstmfast", "demo", "--epochs", "5", "--hidden", "8", "--threads", "3"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -260,7 +283,7 @@ def test_the_command(tmp_path: Path) -> None:
     error = root_mean_squared_error(forecast, NUMBERS[-HELD_OUT:])
     assert re.search(rf"LSTM\W+{error:.1f}\W", done.stdout)
     assert "the same to the bit" in done.stdout
-    assert f"{lstmfast.isa()}, 2 threads" in done.stdout
+    assert f"{lstmfast.isa()}, 3 threads" in done.stdout
     assert re.search(rf"{WINDOW} x {len(TRAINING) - WINDOW} +forward \+ backward +\d", done.stdout)
     assert done.stdout.endswith("Pictures and weights are in lstmfast-demo\n")
     assert "5/5" in done.stderr

@@ -1,7 +1,8 @@
 """The `lstmfast` command: options in, one clear line out when one of them cannot be had.
 
 What a user can get wrong ends in one line on stderr and a non-zero exit code. Anything else that goes wrong
-is a bug of ours, and keeps its traceback.
+is a bug of ours, and keeps its traceback. (A bad LSTMFAST_ISA or LSTMFAST_NUM_THREADS is refused by the
+import of the package, before anything here runs.)
 """
 
 from __future__ import annotations
@@ -149,7 +150,6 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 def _run_info(options: argparse.Namespace) -> None:
     from lstmfast import _info
 
-    _check_environment()
     print("\n".join(_info.lines()))
 
 
@@ -161,21 +161,11 @@ def _run_demo(options: argparse.Namespace) -> None:
             raise
         raise _UserError(f"the demo needs {error.name}: pip install 'lstmfast[demo]'") from None
 
-    _check_environment()
     if "threads" in options:
         lstmfast.set_num_threads(options.threads)
     _demo.run(
         _writable_folder(options.output), epochs=options.epochs, seed=options.seed, hidden=options.hidden
     )
-
-
-def _check_environment() -> None:
-    """Let a bad LSTMFAST_ISA or LSTMFAST_NUM_THREADS be the user's mistake before anything else runs."""
-    try:
-        lstmfast.isa()
-        lstmfast.get_num_threads()
-    except ValueError as error:
-        raise _UserError(str(error)) from None
 
 
 def _writable_folder(name: str) -> Path:

@@ -19,13 +19,7 @@ UNKNOWN = "unknown"
 
 
 def lines() -> list[str]:
-    """Return the report, one subject a line, in plain ASCII-safe text.
-
-    Raises
-    ------
-    ValueError
-        If ``LSTMFAST_ISA`` or ``LSTMFAST_NUM_THREADS`` names something that cannot be had.
-    """
+    """Return the report, one subject a line, in plain text."""
     others = [isa for isa in lstmfast.available_isas() if isa != lstmfast.isa()]
     subjects = {
         "lstmfast": lstmfast.__version__,

@@ -42,7 +42,7 @@ class Row:
         return statistics.median(self.reference) / statistics.median(self.ours)
 
 
-def compare(lstm: LSTM, inputs: list[NDArray[np.float32]], seconds: float = 0.5) -> list[Row]:
+def compare(lstm: LSTM, inputs: list[NDArray[np.float32]], seconds: float = 0.3) -> list[Row]:
     """Time forward, and forward with backward, on each input.
 
     Parameters
