@@ -1,0 +1,91 @@
+"""Checks of what training alone is given: numbers, arrays of either float, mappings from names to arrays.
+
+As in `lstmfast._checks`, each returns the value in the form that the caller goes on with, or else raises
+a TypeError or ValueError that names the argument, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+
+import numpy as np
+
+from .. import _checks
+from .._checks import Array
+
+
+def number(value: object, argument: str) -> float:
+    """Check a real number that is not NaN; the caller checks its range. A bool is none."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument}: expected a number, got {_checks.shown(value)}")
+    if value != value:
+        raise ValueError(f"{argument}: expected a number, got NaN")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{argument}: expected a number that a float can hold, got {_checks.shown(value)}"
+        ) from None
+
+
+def floating(value: object, argument: str) -> Array:
+    """Check an array of real numbers: float32 and float64 stay what they are, others become float64."""
+    array = _checks.real_array(value, argument)
+    dtype = array.dtype.newbyteorder("=")
+    return array.astype(dtype if dtype in (np.float32, np.float64) else np.float64, copy=False)
+
+
+def mapping(values: object, argument: str) -> Mapping[str, object]:
+    """Check that it is a mapping at all."""
+    if isinstance(values, Mapping):
+        return values
+    hint = f"; pass its .parameters for {argument}" if hasattr(values, "parameters") else ""
+    raise TypeError(f"{argument}: expected a mapping from names to arrays, got {_checks.shown(values)}{hint}")
+
+
+def like(
+    values: object, argument: str, expected: Mapping[str, Array], *, partial: bool = False
+) -> dict[str, Array]:
+    """Arrays with the names, shapes and dtypes of `expected`, in its order.
+
+    Parameters
+    ----------
+    values
+        Mapping from names to array-likes of real numbers; other real dtypes are converted.
+    argument
+        What the user calls it, for messages.
+    expected
+        The parameters that they belong to.
+    partial
+        Whether names may be missing.
+    """
+    given = mapping(values, argument)
+    unexpected = [str(name) for name in given if name not in expected]
+    missing = [] if partial else [name for name in expected if name not in given]
+    if unexpected or missing:
+        problems = [
+            f"{kind} {', '.join(names)}"
+            for kind, names in (("unexpected", unexpected), ("missing", missing))
+            if names
+        ]
+        raise ValueError(f"{argument}: {'; '.join(problems)}; expected the names {', '.join(expected)}")
+    arrays = {}
+    for name, parameter in expected.items():
+        if name in given:
+            array = _checks.real_array(given[name], f"{argument}[{name!r}]")
+            if array.shape != parameter.shape:
+                raise ValueError(f"{argument}[{name!r}]: expected shape {parameter.shape}, got {array.shape}")
+            arrays[name] = array.astype(parameter.dtype, copy=False)
+    return arrays
+
+
+def check_finite(gradients: Mapping[str, Array], argument: str) -> None:
+    """ValueError that names the first gradient with NaN or an infinity in it."""
+    for name, gradient in gradients.items():
+        bad = gradient.size - np.count_nonzero(np.isfinite(gradient))
+        if bad:
+            raise ValueError(
+                f"{argument}[{name!r}]: expected finite numbers, got NaN or infinity"
+                f" in {bad} of {gradient.size} places"
+            )

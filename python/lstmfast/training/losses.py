@@ -1,0 +1,142 @@
+"""Losses: what is to fall, and its gradient with respect to the outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _checks
+from .._checks import Array
+from ..reference import sigmoid
+from . import _arguments
+from .dense import DenseTape, LogitGradient
+
+
+def mean_squared_error(p: ArrayLike, target: ArrayLike) -> tuple[float, Array]:
+    """Mean of (p - target)^2 over all places, and its gradient dp = 2 (p - target) / number of places.
+
+    Parameters
+    ----------
+    p : float32 or float64, any shape but an empty one
+        Outputs. Other real dtypes are taken as float64.
+    target : the shape of p
+        Real numbers.
+
+    Returns
+    -------
+    loss : float
+    dp : shape and dtype of p
+
+    Raises
+    ------
+    TypeError, ValueError
+        If either is not an array of real numbers, shapes differ, or there is nothing to take the mean of.
+    """
+    p = _arguments.floating(p, "p")
+    target = _checks.real_array(target, "target")
+    if target.shape != p.shape:  # NumPy would make [T, B, 1] - [T, B] a [T, B, B] in silence
+        raise ValueError(f"target: expected shape {p.shape}, that of p, got {target.shape}")
+    _check_not_empty(p, "p")
+    difference = p - target.astype(p.dtype, copy=False)
+    loss = float(np.mean(np.square(difference, dtype=np.float64)))
+    return loss, difference * (2 / p.size)
+
+
+def cross_entropy(tape: DenseTape, target: ArrayLike) -> tuple[float, LogitGradient]:
+    """Cross-entropy of a sigmoid or softmax head's outputs p with the targets t.
+
+    sigmoid: mean of -(t log p + (1 - t) log(1 - p)) over all outputs.
+    softmax: mean of -(sum of t log p over the classes) over all samples.
+
+    It takes the head's tape, not p, because it needs the logits z. Where a confident head's p is rounded
+    to 0 or 1, p no longer knows log p, and the gradient with respect to p is infinite or 0 / 0. In terms
+    of z both are plain: log p is z minus a log of sums of exponentials, and dz = p - t (divided by the
+    number of places or samples), in which the slope of the activation has cancelled.
+
+    Parameters
+    ----------
+    tape
+        Of the head's `forward`.
+    target
+        sigmoid: the shape of p, numbers from 0 to 1 (or bools).
+        softmax: either integer classes from 0 to out_features - 1, in the shape of p without its last
+        axis; or, in the shape of p, probabilities with a sum of 1 over the last axis (such as one-hot rows).
+
+    Returns
+    -------
+    loss : float
+    gradient : LogitGradient
+        For ``head.backward(tape, gradient)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the tape is none or that of an identity head, the target is none of the above, or there is no
+        output to take the mean over.
+    """
+    if not isinstance(tape, DenseTape):
+        raise TypeError(
+            "tape: expected the DenseTape that Dense.forward returns beside p (cross-entropy needs the"
+            f" logits), got {_checks.shown(tape)}"
+        )
+    if tape.activation == "identity":
+        raise ValueError("tape: expected that of a sigmoid or softmax head, got that of an identity head")
+    z = tape.logits
+    given = _checks.real_array(target, "target")
+    if tape.activation == "sigmoid":
+        t = _probabilities(given, z)
+        _check_not_empty(z, "p")
+        # -log p = log(1 + exp(-z)) = max(-z, 0) + log1p(exp(-|z|)), and likewise for 1 - p.
+        losses = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
+        return float(np.mean(losses, dtype=np.float64)), LogitGradient((sigmoid(z) - t) / z.size)
+
+    t = _one_hot(given, z) if given.shape == z.shape[:-1] else _probabilities(given, z, sum_to_one=True)
+    _check_not_empty(z, "p")
+    samples = z.size // z.shape[-1]
+    shifted = z - z.max(axis=-1, keepdims=True)
+    e = np.exp(shifted)
+    e_sum = e.sum(axis=-1, keepdims=True)
+    loss = -float(np.sum(t * (shifted - np.log(e_sum)), dtype=np.float64)) / samples
+    # The sum of t is 1 but for rounding; with it the gradient is that of the very loss above.
+    dz = (e / e_sum * t.sum(axis=-1, keepdims=True) - t) / samples
+    return loss, LogitGradient(dz)
+
+
+def _one_hot(classes: NDArray[Any], z: Array) -> Array:
+    """Targets [..., C] in the dtype of z, from integer classes [...]."""
+    C = z.shape[-1]
+    if classes.dtype.kind not in "iu":
+        raise TypeError(
+            f"target: expected integer classes {classes.shape} or probabilities {z.shape},"
+            f" got dtype {classes.dtype}"
+        )
+    outside = (classes < 0) | (classes >= C)
+    if outside.any():
+        raise ValueError(f"target: expected classes from 0 to {C - 1}, got {classes[outside][0]}")
+    t = np.zeros_like(z)
+    np.put_along_axis(t, classes.astype(np.intp)[..., np.newaxis], 1, axis=-1)
+    return t
+
+
+def _probabilities(t: NDArray[Any], z: Array, *, sum_to_one: bool = False) -> Array:
+    """Targets in the dtype of z, from numbers between 0 and 1."""
+    if t.shape != z.shape:
+        classes = f", or integer classes of shape {z.shape[:-1]}" if sum_to_one else ""
+        raise ValueError(f"target: expected shape {z.shape}, that of p{classes}, got {t.shape}")
+    bad = ~((t >= 0) & (t <= 1))  # so that NaN is bad, too
+    if bad.any():
+        raise ValueError(f"target: expected numbers from 0 to 1, got {t[bad][0]}")
+    t = t.astype(z.dtype, copy=False)
+    if sum_to_one:
+        sums = t.sum(axis=-1)
+        bad = np.abs(sums - 1) > 1e-3  # far above rounding, far below any mistake
+        if bad.any():
+            raise ValueError(f"target: expected a sum of 1 over the last axis, got {sums[bad][0]}")
+    return t
+
+
+def _check_not_empty(p: Array, name: str) -> None:
+    if p.size == 0:
+        raise ValueError(f"{name}: expected at least one output to take the mean over, got shape {p.shape}")
