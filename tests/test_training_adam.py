@@ -137,6 +137,7 @@ GOOD = {"weight": np.ones((1, 2)), "bias": np.ones(1)}
             r"gradients\[1\]\['bias'\]: expected finite numbers, got NaN",
         ),
         ((GOOD, GOOD | {"weight": [[0, -np.inf]]}), ValueError, "in 1 of 2 places"),
+        ((GOOD, GOOD | {"weight": [[0, 1e300]]}), ValueError, "expected finite numbers"),  # not in float32
     ],
 )
 def test_adam_refuses_a_bad_step_and_changes_nothing(

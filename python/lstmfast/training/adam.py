@@ -125,7 +125,8 @@ class Adam:
         weights = [model.parameters for model in self._models]
         checked = []
         for k, (given, expected) in enumerate(zip(gradients, weights, strict=True)):
-            checked.append(_arguments.like(given, f"gradients[{k}]", expected))
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused
+                checked.append(_arguments.like(given, f"gradients[{k}]", expected))
             _arguments.check_finite(checked[k], f"gradients[{k}]")
 
         beta1, beta2 = self._betas
