@@ -333,7 +333,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
 def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
     env = environment({"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"})
     done = subprocess.run(
-        [*RUN, "demo", "--epochs", "1", "--output", str(tmp_path / "Übung")],
+        [*RUN, "demo", "--epochs", "1", "--hidden", "4", "--output", str(tmp_path / "Übung")],
         capture_output=True,
         env=env,
         timeout=120,

@@ -37,12 +37,12 @@ def training_bar(epochs: int) -> Iterator[Callable[[int, float], None]]:
         TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("loss {task.fields[loss]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("training", total=epochs, loss=float("nan"))
-        yield lambda epoch, loss: progress.update(task, completed=epoch, loss=loss)
+        task = progress.add_task("training", total=epochs, loss="-")
+        yield lambda epoch, loss: progress.update(task, completed=epoch, loss=f"{loss:.4f}")
 
 
 def forecast_table(forecasts: Forecasts) -> Table:
