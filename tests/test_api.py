@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import pickle
 import threading
 from typing import Any
 
@@ -95,7 +96,14 @@ def test_sizes_of_any_integer_type() -> None:
 
 @pytest.mark.parametrize("spelled", ["float64", "f8", "double", float, np.float64, np.dtype("f8")])
 def test_dtype_as_numpy_reads_it(spelled: Any) -> None:
-    assert lstmfast.LSTM(1, 1, dtype=spelled).dtype == np.float64
+    assert lstmfast.LSTM(1, 1, dtype=spelled).dtype is np.dtype("float64")
+
+
+def test_dtype_is_numpys_own_object() -> None:
+    """Or `is` would not find that an array has it, and every call would take the slow path."""
+    other = pickle.loads(pickle.dumps(np.dtype("float64")))
+    assert other is not np.dtype("float64")
+    assert lstmfast.LSTM(1, 1, dtype=other).dtype is np.dtype("float64")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,20 @@ def odd_strides(array: Array) -> Array:
     return records["value"]
 
 
+def odd_rows(array: Array) -> Array:
+    """The same numbers with a dense last axis, in rows one byte longer than they need be."""
+    rows = np.zeros(array.shape[:-1], np.dtype([("values", array.dtype, array.shape[-1:]), ("pad", "u1")]))
+    rows["values"] = array
+    return rows["values"]
+
+
+def odd_steps(array: Array) -> Array:
+    """The same numbers, dense but for one byte after each entry of the first axis."""
+    steps = np.zeros(array.shape[:1], np.dtype([("values", array.dtype, array.shape[1:]), ("pad", "u1")]))
+    steps["values"] = array
+    return steps["values"]
+
+
 def axes_swapped(array: Array) -> Array:
     """The same numbers with the first two axes in the other order in memory; the last one dense."""
     return np.ascontiguousarray(array.swapaxes(0, 1)).swapaxes(0, 1)
@@ -96,6 +110,8 @@ LAYOUTS: dict[str, Callable[[Array], Any]] = {
     "backwards": backwards,
     "unaligned": unaligned,
     "odd strides": odd_strides,
+    "odd rows": odd_rows,
+    "odd steps": odd_steps,
     "axes swapped": axes_swapped,
     "padded": padded,
     "read-only": read_only,
@@ -339,7 +355,7 @@ def test_arrays_are_copied_only_if_they_must_be(kind: str, dtype: str, batch_fir
             model(array)
             assert np.shares_memory(recorder.seen[0], array) or layout == "metadata", layout
         model(LAYOUTS[layout](x[:, 0]))
-    for layout in ("every other", "unaligned", "odd strides"):
+    for layout in ("every other", "unaligned", "odd strides", "odd rows", "odd steps"):
         array = LAYOUTS[layout](x)
         model(array)
         assert not np.shares_memory(recorder.seen[0], array), layout

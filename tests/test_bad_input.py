@@ -276,6 +276,16 @@ def test_x_that_is_no_array_of_numbers(case: Case, value: Any, got: str) -> None
         assert got in str(caught.value)
 
 
+def test_x_for_which_there_is_no_memory(case: Case) -> None:
+    class Large:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            raise MemoryError("too large")
+
+    for call in case.calls():
+        with pytest.raises(MemoryError, match="too large"):
+            call(Large())
+
+
 def test_x_with_rows_of_different_lengths(case: Case) -> None:
     for call in case.calls():
         with raises(ValueError, "x: expected an array of real numbers, got a list of length 2: "):

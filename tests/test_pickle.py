@@ -58,6 +58,13 @@ def test_copies_are_independent(kind: str) -> None:
         assert_same_bits(other(x)[0], y, way)
 
 
+def test_copies_can_be_changed_at_the_same_time(kind: str) -> None:
+    model = make(kind, 3, 5)
+    for way, other in ways(model).items():
+        with model._lock:
+            assert not other._lock.locked(), way
+
+
 def test_copies_have_read_only_parameters(kind: str) -> None:
     for other in ways(make(kind, 3, 5)).values():
         for array in other.parameters.values():

@@ -185,15 +185,9 @@ def sequence(
     batched = array.ndim == 3
     if not batched:
         array = array[np.newaxis] if batch_first else array[:, np.newaxis]
-    # The core walks the first two axes by their strides, the last one by vectors.
-    size = dtype.itemsize
-    if not (
-        array.dtype == dtype
-        and array.flags.aligned
-        and array.strides[2] == size
-        and array.strides[0] % size == 0
-        and array.strides[1] % size == 0
-    ):
+    # The core walks the first two axes by their strides, the last one by vectors. Aligned arrays have
+    # strides that are multiples of the itemsize.
+    if not (array.dtype == dtype and array.flags.aligned and array.strides[2] == dtype.itemsize):
         array = np.require(array, dtype, ("C", "A"))
     return array, batched
 
