@@ -60,13 +60,17 @@ const T* dense_or_null(const std::optional<Array<T>>& array, std::initializer_li
 }
 
 // [T, B, features], or [B, T, features] with batch_first, features dense, T and B with any strides.
+// The stride of an axis of one entry is never used and may be anything, as are all of an empty array's.
 template <class T>
 Sequence<const T> sequence(const Array<T>& array, bool batch_first, const std::string& name) {
   constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
   require_alignment(array, name);
-  if ((array.shape(2) > 1 && array.strides(2) != size) || array.strides(0) % size || array.strides(1) % size)
-    throw std::invalid_argument(name + ": expected a dense last axis and strides of whole elements");
-  const Index first = array.strides(0) / size, second = array.strides(1) / size;
+  const auto used = [&](py::ssize_t axis) { return array.size() > 0 && array.shape(axis) > 1; };
+  for (const py::ssize_t axis : {0, 1})
+    if (used(axis) && array.strides(axis) % size)
+      throw std::invalid_argument(name + ": expected strides of whole elements");
+  if (used(2) && array.strides(2) != size) throw std::invalid_argument(name + ": expected a dense last axis");
+  const Index first = used(0) ? array.strides(0) / size : 0, second = used(1) ? array.strides(1) / size : 0;
   return {array.data(), batch_first ? second : first, batch_first ? first : second};
 }
 

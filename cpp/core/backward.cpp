@@ -23,23 +23,23 @@ class BackwardRun {
  public:
   BackwardRun(const NetworkShape& shape, const KernelTable<T>& kernels, const std::deque<BackwardPacking<T>>& packings,
               const typename Tape<T>::Kept& tape, const BackwardCall<T>& call)
-      : shape_(shape), kernels_(kernels), packings_(packings), tape_(tape), call_(call), rows_(tape.rows) {
+      : shape_(shape), kernels_(kernels), packings_(packings), tape_(tape), call_(call), rows_(tape.rows), steps_(tape.rows ? tape.steps : 0) {
     const Index H = shape.hidden_size;
     gate_rows_ = shape.gates() * H;
     const Index row_bytes = rows_ * gate_rows_ * static_cast<Index>(sizeof(T));
     chunk_steps_ = std::max(kChunkBytes / std::max<Index>(row_bytes, 1), kChunkTerms / std::max<Index>(rows_, 1));
-    chunk_steps_ = std::clamp<Index>(chunk_steps_, 1, std::max<Index>(tape.steps, 1));
+    chunk_steps_ = std::clamp<Index>(chunk_steps_, 1, std::max<Index>(steps_, 1));
     dz_ = Buffer<T>(checked_product({chunk_steps_, rows_, gate_rows_}));
     const Index between = std::min<Index>(shape.num_layers - 1, 2);
     for (Index k = 0; k < between; ++k)
-      between_.emplace_back(checked_product({tape.steps, rows_, shape.directions, H}));
+      between_.emplace_back(checked_product({steps_, rows_, shape.directions, H}));
   }
 
   void run() {
     const PanelLayout layout = {1, shape_.hidden_size, kernels_.lanes};
     const Index step_terms = gate_rows_ * shape_.hidden_size;
     // Directions follow one another: both add to the same dx.
-    const LoopSize size = {tape_.steps, rows_,     1, layout.panels(), step_terms,
+    const LoopSize size = {steps_, rows_,     1, layout.panels(), step_terms,
                            step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile};
     Team team(choose_split(size, get_num_threads()).threads());
     const Split split = choose_split(size, team.size());
@@ -55,7 +55,7 @@ class BackwardRun {
         const Share share(split, rank, rows_, 1, layout.panels());
         GradientShare<T>& weights = gradients[static_cast<std::size_t>(rank)];
         load_state_gradient(pass, share, meeting);
-        for (Index end = tape_.steps; end > 0;) {
+        for (Index end = steps_; end > 0;) {
           const Range steps = {std::max<Index>(end - chunk_steps_, 0), end};
           back_through(pass, steps, share, meeting);
           all.wait();
@@ -104,7 +104,7 @@ class BackwardRun {
     const Index state = p * rows_ * H;
     Pass pass = {};
     pass.input_size = shape_.layer_input(layer);
-    pass.inputs = {{tape_.steps, direction == 1},
+    pass.inputs = {{steps_, direction == 1},
                    layer ? output_of(layer - 1) : tape_.x,
                    tape_.h0.data() + state,
                    features_from(output_of(layer), direction * H)};
@@ -228,6 +228,7 @@ class BackwardRun {
   const typename Tape<T>::Kept& tape_;
   const BackwardCall<T>& call_;
   const Index rows_;
+  const Index steps_;  // none when there are no rows, however long the call was
   Index gate_rows_ = 0;
   Index chunk_steps_ = 0;
   Buffer<T> dz_;                    // [chunk_steps, B, G*H]

@@ -194,6 +194,7 @@ class ForwardRun {
   }
 
   void run() {
+    if (call_.rows == 0) return;  // nothing to do, however many steps there are
     const PanelLayout& layout = packings_.front().layout();
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
     const Index step_terms = shape_.gates() * shape_.hidden_size * (widest + shape_.hidden_size);
