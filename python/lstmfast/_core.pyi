@@ -27,6 +27,9 @@ def set_num_threads(n: int, /) -> None:
 def peak_gflops(isa: str, dtype: str, seconds: float = 0.05) -> float:
     """Fused multiply-adds (two operations each) that one thread reaches with `isa`, in 1e9/s."""
 
+def load_gbps(isa: str, nbytes: int, seconds: float = 0.05) -> float:
+    """Bytes that one thread loads with `isa` from an array of `nbytes`, read again and again, in 1e9/s."""
+
 def sigmoid(x: NDArray[Any], isa: str) -> NDArray[Any]:
     """The kernels' own sigmoid over a one-dimensional contiguous float32 or float64 array."""
 

@@ -134,7 +134,9 @@ struct KernelTable {
   void (*gradient_product)(const GradientProduct<T>&);
   void (*sigmoid)(Index n, const T* x, T* y);             // y may be x
   void (*tanh)(Index n, const T* x, T* y);                // y may be x
+  // Probes of the machine, for comparisons with its limits.
   double (*multiply_adds)(Index repeats);                 // kPeakChains vectors of them, `repeats` times
+  double (*loads)(Index n, const T* from, Index repeats); // n elements, a multiple of kPeakChains * lanes
 };
 
 }  // namespace lstmfast

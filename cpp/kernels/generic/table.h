@@ -3,6 +3,7 @@
 
 #include "kernels/generic/backward.h"
 #include "kernels/generic/forward.h"
+#include "kernels/generic/probes.h"
 #include "lstmfast/kernel_table.h"
 
 namespace lstmfast {
@@ -18,22 +19,6 @@ void tanh_array(Index n, const typename V::Scalar* x, typename V::Scalar* y) {
   for (Index k = 0; k < n; k += V::lanes) store_lanes(tanh(load_lanes<V>(x + k, n - k)), y + k, n - k);
 }
 
-// Twelve independent chains, enough for two units of latency four with some slack, and nothing else:
-// the most multiply-adds that this ISA can do. Returns a value so that no compiler drops the work.
-template <class V>
-LSTMFAST_TILE double multiply_adds(Index repeats) {
-  V acc[kPeakChains];
-  for (int n = 0; n < kPeakChains; ++n) acc[n] = V::set1(static_cast<typename V::Scalar>(n));
-  const V factor = V::set1(static_cast<typename V::Scalar>(0.999));
-  for (Index k = 0; k < repeats; ++k)
-    for (int n = 0; n < kPeakChains; ++n) acc[n] = fma(acc[n], factor, factor);
-  V sum = acc[0];
-  for (int n = 1; n < kPeakChains; ++n) sum = sum + acc[n];
-  typename V::Scalar lanes[V::lanes];
-  sum.store(lanes);
-  return static_cast<double>(lanes[0]);
-}
-
 template <class V, int R>
 constexpr KernelTable<typename V::Scalar> make_table(const char* isa) {
   return {isa,
@@ -46,7 +31,8 @@ constexpr KernelTable<typename V::Scalar> make_table(const char* isa) {
           gradient_product<V, R>,
           sigmoid_array<V>,
           tanh_array<V>,
-          multiply_adds<V>};
+          multiply_adds<V>,
+          loads<V>};
 }
 
 }  // namespace
