@@ -1,6 +1,7 @@
 // The kernels' activations, for tests, and probes of the machine, for comparisons with its limits.
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <vector>
 
 #include "bindings/arrays.h"
@@ -71,9 +72,13 @@ double load_gbps(const std::string& isa, Index nbytes, double seconds) {
   const Index count = nbytes / static_cast<Index>(sizeof(float)) / block * block;
   if (count < 1) throw std::invalid_argument("nbytes: expected at least " + std::to_string(block * 4));
   const py::gil_scoped_release unlocked;
-  const std::vector<float> memory(static_cast<std::size_t>(count), 1.0f);
+  constexpr std::size_t line = 64;  // a load across two cache lines would count double
+  std::size_t room = static_cast<std::size_t>(count) * sizeof(float) + line;
+  const std::vector<float> memory(room / sizeof(float), 1.0f);
+  void* aligned = const_cast<float*>(memory.data());
+  std::align(line, 1, aligned, room);
   return best_rate(seconds, static_cast<double>(count) * sizeof(float),
-                   [&](Index repeats) { table.loads(count, memory.data(), repeats); });
+                   [&](Index repeats) { table.loads(count, static_cast<const float*>(aligned), repeats); });
 }
 
 template <class T>
