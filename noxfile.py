@@ -128,7 +128,7 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def sanitizers(session: nox.Session) -> None:
-    """Run the core's tests under Address-, UndefinedBehavior- and ThreadSanitizer, Python's under two of them."""
+    """Run the core's tests under Address-, Undefined- and ThreadSanitizer, Python's under the first two."""
     core_tests(session, "tsan")
     core_tests(session, "asan")
 

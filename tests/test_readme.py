@@ -1,0 +1,67 @@
+"""README.md's examples do what they say, and what it points to is there. Its shell lines are run by `nox -s readme`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.S | re.M)
+
+
+def run(example: str) -> dict[str, Any]:
+    """Run an example and return its variables."""
+    names: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    return names
+
+
+def test_the_example() -> None:
+    names = run(EXAMPLES[0])
+    assert (names["y"].shape, names["h_n"].shape, names["c_n"].shape) == (
+        (100, 8, 32),
+        (2, 8, 32),
+        (2, 8, 32),
+    )
+    lstm, x = names["lstm"], names["x"]
+
+    def loss(weights: Any) -> float:
+        lstm.load_state_dict(weights)
+        return 0.5 * float(np.sum((lstm(x)[0] - 1.0) ** 2))
+
+    # One step down the gradient: the loss falls, by nearly the step times the squared gradient.
+    after = lstm.state_dict()
+    before = {name: w + 1e-5 * names["grads"].parameters[name] for name, w in after.items()}
+    squared = sum(float(np.sum(g.astype(float) ** 2)) for g in names["grads"].parameters.values())
+    assert 0.9 < (loss(before) - loss(after)) / (1e-5 * squared) < 1.0
+
+
+def test_the_example_with_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    (example,) = (text for text in EXAMPLES if "torch" in text)
+    names = run(example)
+    for name, weights in names["theirs"].state_dict().items():
+        assert np.array_equal(weights.numpy(), names["ours"].parameters[name])
+
+
+def test_no_other_example() -> None:
+    assert len(EXAMPLES) == 2
+
+
+def test_the_test_line_is_there() -> None:
+    lines = re.findall(r"^```sh\n(.*?)^```$", README, re.S | re.M)
+    assert len(lines) == 2
+    assert lines[0].endswith("lstmfast demo\n")
+    assert lines[1].endswith("pytest\n")
+
+
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(file: str) -> None:
+    links = re.findall(r"\]\((?!https://)([^)#]+)", (ROOT / file).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
