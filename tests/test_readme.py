@@ -1,4 +1,4 @@
-"""README.md's examples do what they say, and what it points to is there. Its shell lines are run by `nox -s readme`."""
+"""README.md's examples do what they say, what it points to is there; `nox -s readme` runs its shell lines."""
 
 from __future__ import annotations
 
