@@ -36,9 +36,9 @@ void require_size(Index size, const char* name) {
 }
 
 template <class T>
-std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size,
-                                         Index num_layers, bool bidirectional, bool bias,
-                                         const py::sequence& parameters, const std::string& isa) {
+std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
+                                         bool bidirectional, bool bias, const py::sequence& parameters,
+                                         const std::string& isa) {
   require_size(input_size, "input_size");
   require_size(hidden_size, "hidden_size");
   require_size(num_layers, "num_layers");

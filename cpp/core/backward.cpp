@@ -23,7 +23,13 @@ class BackwardRun {
  public:
   BackwardRun(const NetworkShape& shape, const KernelTable<T>& kernels, const std::deque<BackwardPacking<T>>& packings,
               const typename Tape<T>::Kept& tape, const BackwardCall<T>& call)
-      : shape_(shape), kernels_(kernels), packings_(packings), tape_(tape), call_(call), rows_(tape.rows), steps_(tape.rows ? tape.steps : 0) {
+      : shape_(shape),
+        kernels_(kernels),
+        packings_(packings),
+        tape_(tape),
+        call_(call),
+        rows_(tape.rows),
+        steps_(tape.rows ? tape.steps : 0) {
     const Index H = shape.hidden_size;
     gate_rows_ = shape.gates() * H;
     const Index row_bytes = rows_ * gate_rows_ * static_cast<Index>(sizeof(T));
@@ -31,16 +37,15 @@ class BackwardRun {
     chunk_steps_ = std::clamp<Index>(chunk_steps_, 1, std::max<Index>(steps_, 1));
     dz_ = Buffer<T>(checked_product({chunk_steps_, rows_, gate_rows_}));
     const Index between = std::min<Index>(shape.num_layers - 1, 2);
-    for (Index k = 0; k < between; ++k)
-      between_.emplace_back(checked_product({steps_, rows_, shape.directions, H}));
+    for (Index k = 0; k < between; ++k) between_.emplace_back(checked_product({steps_, rows_, shape.directions, H}));
   }
 
   void run() {
     const PanelLayout layout = {1, shape_.hidden_size, kernels_.lanes};
     const Index step_terms = gate_rows_ * shape_.hidden_size;
     // Directions follow one another: both add to the same dx.
-    const LoopSize size = {steps_, rows_,     1, layout.panels(), step_terms,
-                           step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile};
+    const LoopSize size = {
+        steps_, rows_, 1, layout.panels(), step_terms, step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile};
     Team team(choose_split(size, get_num_threads()).threads());
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
@@ -176,10 +181,18 @@ class BackwardRun {
       meeting.after_step(share);
     }
     if (has_work) {
-      const GateProduct<T> to_state = {share.rows.size(), shape_.gates(), H,          H,
-                                       share.panels.begin, share.panels.end, pass.hidden_panels,
-                                       dz_at(steps.begin), gate_rows_,       pass.dh + row * H,
-                                       H,                  false};
+      const GateProduct<T> to_state = {share.rows.size(),
+                                       shape_.gates(),
+                                       H,
+                                       H,
+                                       share.panels.begin,
+                                       share.panels.end,
+                                       pass.hidden_panels,
+                                       dz_at(steps.begin),
+                                       gate_rows_,
+                                       pass.dh + row * H,
+                                       H,
+                                       false};
       kernels_.gate_product(to_state);
     }
     meeting.after_step(share);
@@ -231,8 +244,8 @@ class BackwardRun {
   const Index steps_;  // none when there are no rows, however long the call was
   Index gate_rows_ = 0;
   Index chunk_steps_ = 0;
-  Buffer<T> dz_;                    // [chunk_steps, B, G*H]
-  std::deque<Buffer<T>> between_;   // gradients between layers take turns
+  Buffer<T> dz_;                   // [chunk_steps, B, G*H]
+  std::deque<Buffer<T>> between_;  // gradients between layers take turns
 };
 
 }  // namespace

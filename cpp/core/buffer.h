@@ -30,7 +30,8 @@ class Buffer {
     const Index bytes = checked_product({count, static_cast<Index>(sizeof(T))});
     if (bytes > std::numeric_limits<Index>::max() - line) throw std::bad_alloc();
     const Index whole_lines = (bytes + line - 1) / line * line;
-    memory_.reset(static_cast<T*>(std::aligned_alloc(line, static_cast<std::size_t>(whole_lines ? whole_lines : line))));
+    memory_.reset(
+        static_cast<T*>(std::aligned_alloc(line, static_cast<std::size_t>(whole_lines ? whole_lines : line))));
     if (!memory_) throw std::bad_alloc();
   }
 

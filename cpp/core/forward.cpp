@@ -49,8 +49,7 @@ class ForwardLoop {
     const Index z_row = share.panels.size() * packing_.layout().width();
     const Index merged = merged_steps(kernels_, pass.order.steps, rows, share.panels.size());
     for (Index s = 0; s < pass.order.steps; ++s) {
-      if (merged && s % merged == 0)
-        input_products(pass, share, s, std::min(merged, pass.order.steps - s), z);
+      if (merged && s % merged == 0) input_products(pass, share, s, std::min(merged, pass.order.steps - s), z);
       ForwardStep<T> step = step_at(pass, share, s);
       if (merged) {
         step.x = nullptr;
@@ -159,8 +158,7 @@ class ForwardRun {
     std::deque<Buffer<T>>& hidden = tape ? tape->hidden : hidden_;
     // Outputs between layers: kept for backward, or two that take turns.
     const Index between = tape ? shape.num_layers - 1 : std::min<Index>(shape.num_layers - 1, 2);
-    for (Index k = 0; k < between; ++k)
-      hidden.emplace_back(checked_product({call.steps, rows, shape.directions, H}));
+    for (Index k = 0; k < between; ++k) hidden.emplace_back(checked_product({call.steps, rows, shape.directions, H}));
 
     for (Index p = 0; p < shape.passes(); ++p) {
       const Index layer = p / shape.directions, direction = p % shape.directions;
@@ -198,8 +196,13 @@ class ForwardRun {
     const PanelLayout& layout = packings_.front().layout();
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
     const Index step_terms = shape_.gates() * shape_.hidden_size * (widest + shape_.hidden_size);
-    const LoopSize size = {call_.steps * shape_.num_layers, call_.rows, shape_.directions, layout.panels(), step_terms,
-                           step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile};
+    const LoopSize size = {call_.steps * shape_.num_layers,
+                           call_.rows,
+                           shape_.directions,
+                           layout.panels(),
+                           step_terms,
+                           step_terms * static_cast<Index>(sizeof(T)),
+                           kernels_.row_tile};
     Team team(choose_split(size, get_num_threads()).threads());
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
@@ -208,7 +211,8 @@ class ForwardRun {
     for (int rank = 0; rank < split.threads(); ++rank) {
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
       const Index rows = share.rows.size(), panels = share.panels.size();
-      merged.emplace_back(ForwardLoop<T>::merged_steps(kernels_, call_.steps, rows, panels) * rows * panels * layout.width());
+      merged.emplace_back(ForwardLoop<T>::merged_steps(kernels_, call_.steps, rows, panels) * rows * panels *
+                          layout.width());
       shares.push_back(share);
     }
     team.run([&](int rank) {

@@ -60,8 +60,8 @@ void GradientShare<T>::pack_term(const T* dz, const T* x, const T* h) {
 
 template <class T>
 void GradientShare<T>::flush() {
-  const GradientProduct<T> product = {terms_,           kTerms,          tiles_.size(), columns_,
-                                      packed_dz_.data(), packed_inputs_.data(), dw_.data()};
+  const GradientProduct<T> product = {
+      terms_, kTerms, tiles_.size(), columns_, packed_dz_.data(), packed_inputs_.data(), dw_.data()};
   kernels_.gradient_product(product);
   terms_ = 0;
 }

@@ -42,7 +42,7 @@ class GradientShare {
   const Index width_;    // of a panel
   const Index panels_;
   const Range tiles_;
-  Index terms_ = 0;      // packed and not yet added
+  Index terms_ = 0;          // packed and not yet added
   Buffer<T> packed_dz_;      // [tile][term][row_tile]
   Buffer<T> packed_inputs_;  // [panel][term][vector][lane]
   Buffer<T> row_;            // one row of [1, x, h], padded to whole panels

@@ -20,7 +20,8 @@ Split choose_split(const LoopSize& size, int threads) {
 
   const Index row_parts = std::min<Index>(threads, size.rows);
   const bool full_tiles = size.rows >= row_parts * 2 * size.row_tile;
-  if (row_parts == threads && (full_tiles || size.weight_bytes <= kOwnCacheBytes)) return {static_cast<int>(row_parts), 1, 1};
+  if (row_parts == threads && (full_tiles || size.weight_bytes <= kOwnCacheBytes))
+    return {static_cast<int>(row_parts), 1, 1};
 
   Split split;
   if (size.directions <= threads) split.direction_parts = static_cast<int>(size.directions);
@@ -40,8 +41,7 @@ Share::Share(const Split& split, int rank, Index row_count, Index direction_coun
   first_of_panels = panel_part == 0;
 }
 
-Meeting::Meeting(const Split& split)
-    : layers_(split.row_parts > 1 ? 1 : split.direction_parts * split.panel_parts) {
+Meeting::Meeting(const Split& split) : layers_(split.row_parts > 1 ? 1 : split.direction_parts * split.panel_parts) {
   for (int part = 0; part < split.direction_parts; ++part)
     steps_.emplace_back(split.row_parts > 1 ? 1 : split.panel_parts);
 }

@@ -23,8 +23,8 @@ struct Split {
 // What decides: the sizes of one time loop.
 struct LoopSize {
   Index steps, rows, directions, panels;
-  Index step_terms;     // multiply-adds of one step of one row and direction
-  Index weight_bytes;   // read by each step of one direction
+  Index step_terms;    // multiply-adds of one step of one row and direction
+  Index weight_bytes;  // read by each step of one direction
   Index row_tile;
 };
 

@@ -10,12 +10,12 @@ namespace lstmfast {
 
 template <class T>
 struct Tape<T>::Kept {
-  Index steps;          // T
-  Index rows;           // B
-  Sequence<const T> x;  // the caller's
-  Sequence<const T> y;  // the caller's
-  Buffer<T> h0;         // [L*D, B, H]
-  Buffer<T> c0;         // [L*D, B, H]; empty for cells without memory
+  Index steps;                   // T
+  Index rows;                    // B
+  Sequence<const T> x;           // the caller's
+  Sequence<const T> y;           // the caller's
+  Buffer<T> h0;                  // [L*D, B, H]
+  Buffer<T> c0;                  // [L*D, B, H]; empty for cells without memory
   std::deque<Buffer<T>> gates;   // [L*D] of [T, B, G, H], activated
   std::deque<Buffer<T>> c;       // [L*D] of [T, B, H]; empty for cells without memory
   std::deque<Buffer<T>> hidden;  // [L-1] of [T, B, D*H], outputs of all layers but the last

@@ -102,7 +102,8 @@ class Pool {
 
   void run(Job job, void* context, int size) {
     std::atomic<int> unfinished{size - 1};
-    for (int rank = 1; rank < size; ++rank) workers_[static_cast<std::size_t>(rank) - 1].start(job, context, &unfinished);
+    for (int rank = 1; rank < size; ++rank)
+      workers_[static_cast<std::size_t>(rank) - 1].start(job, context, &unfinished);
     job(context, 0);
     constexpr int patience = 4096;
     for (int spins = 0; unfinished.load(std::memory_order_acquire) > 0; ++spins) {
@@ -124,9 +125,8 @@ std::atomic<int> num_threads{1};
 Pool& pool() {
   // The old pool stays reachable in the child, whose other threads are gone.
   static std::atomic<Pool*> abandoned{nullptr};
-  static const int registered = pthread_atfork(nullptr, nullptr, [] {
-    abandoned.store(current_pool.exchange(nullptr));
-  });
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { abandoned.store(current_pool.exchange(nullptr)); });
   (void)registered;
   Pool* found = current_pool.load(std::memory_order_acquire);
   if (found) return *found;

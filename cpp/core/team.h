@@ -37,8 +37,6 @@ struct Range {
   Index size() const { return end - begin; }
 };
 
-inline Range share(Index count, Index part, Index parts) {
-  return {count * part / parts, count * (part + 1) / parts};
-}
+inline Range share(Index count, Index part, Index parts) { return {count * part / parts, count * (part + 1) / parts}; }
 
 }  // namespace lstmfast

@@ -80,8 +80,8 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
           at(w, r * columns + c);
   Guarded<T> out(random.vector<T>(rows * columns));
   const std::vector<T> before = out.memory;
-  const GateProduct<T> product = {rows, gates, hidden, columns, 0, layout.panels(columns), panels.data(),
-                                  dz.data(), gates * hidden, out.data(), columns, accumulate};
+  const GateProduct<T> product = {rows,          gates,     hidden,         columns,    0,       layout.panels(columns),
+                                  panels.data(), dz.data(), gates * hidden, out.data(), columns, accumulate};
   k.gate_product(product);
   for (Index r = 0; r < rows; ++r)
     for (Index c = 0; c < columns; ++c) {
@@ -154,8 +154,8 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
     step.x = x.data();
     step.x_stride = input;
     if (merged) {
-      k.input_product[which]({rows, input, hidden, 0, panels, packed.data(), x.data(), input, z.data(),
-                              panels * layout.width()});
+      k.input_product[which](
+          {rows, input, hidden, 0, panels, packed.data(), x.data(), input, z.data(), panels * layout.width()});
       step.x = nullptr;
       step.z = z.data();
       step.z_stride = panels * layout.width();
@@ -181,7 +181,7 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
           T chain = row[0];
           for (Index n = 0; n < input; ++n) chain = std::fma(at(x, r * input + n), row[1 + n], chain);
           for (Index n = 0; n < hidden; ++n) chain = std::fma(at(h, r * hidden + n), row[1 + input + n], chain);
-          a[g] = cell == Cell::rnn_relu               ? (T(0) > chain ? T(0) : chain)
+          a[g] = cell == Cell::rnn_relu             ? (T(0) > chain ? T(0) : chain)
                  : cell == Cell::rnn_tanh || g == 2 ? activate(k.tanh, chain)
                                                     : activate(k.sigmoid, chain);
           CHECK(agree(kept[(r * gates + g) * hidden + u], a[g]), what + " gate");

@@ -54,11 +54,13 @@ float one(Function function, float x) {
 int main() {
   const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   for (const Isa& isa : available_isas()) {
-    const double sigmoid_error = worst(isa.f32->sigmoid, true_sigmoid, 4001), tanh_error = worst(isa.f32->tanh, true_tanh, 4001);
+    const double sigmoid_error = worst(isa.f32->sigmoid, true_sigmoid, 4001),
+                 tanh_error = worst(isa.f32->tanh, true_tanh, 4001);
     std::printf("%s: sigmoid %.3f ULP, tanh %.3f ULP\n", isa.name.c_str(), sigmoid_error, tanh_error);
     CHECK(sigmoid_error <= 2.0, isa.name + " sigmoid's error");
     CHECK(tanh_error <= 2.5, isa.name + " tanh's error");
-    CHECK(one(isa.f32->sigmoid, infinity) == 1 && one(isa.f32->sigmoid, -infinity) == 0, isa.name + " sigmoid at infinity");
+    CHECK(one(isa.f32->sigmoid, infinity) == 1 && one(isa.f32->sigmoid, -infinity) == 0,
+          isa.name + " sigmoid at infinity");
     CHECK(one(isa.f32->tanh, infinity) == 1 && one(isa.f32->tanh, -infinity) == -1, isa.name + " tanh at infinity");
     CHECK(std::isnan(one(isa.f32->sigmoid, nan)) && std::isnan(one(isa.f32->tanh, nan)), isa.name + " NaN");
     CHECK(test::same_bits(one(isa.f32->tanh, -0.0f), -0.0f), isa.name + " tanh of -0");

@@ -41,7 +41,8 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
                           s.bias ? weights[k + 3].data() : nullptr});
   const auto x = random.vector<T>(steps * rows * s.input_size);
   const auto h0 = random.vector<T>(state), c0 = random.vector<T>(state);
-  const auto dy = random.vector<T>(steps * rows * features), dh_n = random.vector<T>(state), dc_n = random.vector<T>(state);
+  const auto dy = random.vector<T>(steps * rows * features), dh_n = random.vector<T>(state),
+             dc_n = random.vector<T>(state);
 
   std::vector<T> all;
   const auto take = [&](Index count) {
@@ -55,8 +56,9 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   const auto to = [&](Index offset) { return all.data() + offset; };
 
   const Network<T> network(s, parameters.data(), kernels);
-  const ForwardCall<T> call = {steps, rows, {x.data(), rows * s.input_size, s.input_size}, h0.data(), c0.data(),
-                               {to(y_at), rows * features, features}, to(h_at), to(c_at)};
+  const ForwardCall<T> call = {steps,     rows,      {x.data(), rows * s.input_size, s.input_size},
+                               h0.data(), c0.data(), {to(y_at), rows * features, features},
+                               to(h_at),  to(c_at)};
   network.infer(call);
   const std::vector<T> inferred(all.begin(), all.begin() + dx_at);
   const auto tape = network.forward(call);
@@ -67,8 +69,13 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   for (std::size_t k = 0; k < gradient_at.size(); k += 4)
     gradients.push_back({to(gradient_at[k]), to(gradient_at[k + 1]), s.bias ? to(gradient_at[k + 2]) : nullptr,
                          s.bias ? to(gradient_at[k + 3]) : nullptr});
-  const BackwardCall<T> back = {{dy.data(), rows * features, features}, dh_n.data(), dc_n.data(),
-                                {to(dx_at), rows * s.input_size, s.input_size}, to(dh_at), to(dc_at), gradients.data()};
+  const BackwardCall<T> back = {{dy.data(), rows * features, features},
+                                dh_n.data(),
+                                dc_n.data(),
+                                {to(dx_at), rows * s.input_size, s.input_size},
+                                to(dh_at),
+                                to(dc_at),
+                                gradients.data()};
   network.backward(*tape, back);
   const std::vector<T> once = all;
   network.backward(*tape, back);
@@ -105,14 +112,14 @@ int main() {
   const Config small = {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7};
   const Config configs[] = {
       small,
-      {{Cell::lstm, 3, 20, 1, 1, false}, 40, 1},     // merged input products, odd sizes
-      {{Cell::lstm, 70, 200, 2, 1, true}, 6, 2},     // panels split over threads
-      {{Cell::lstm, 8, 64, 1, 2, true}, 5, 1},       // directions split over threads
-      {{Cell::lstm, 16, 32, 3, 1, true}, 70, 40},    // rows split over threads, chunks backward
+      {{Cell::lstm, 3, 20, 1, 1, false}, 40, 1},   // merged input products, odd sizes
+      {{Cell::lstm, 70, 200, 2, 1, true}, 6, 2},   // panels split over threads
+      {{Cell::lstm, 8, 64, 1, 2, true}, 5, 1},     // directions split over threads
+      {{Cell::lstm, 16, 32, 3, 1, true}, 70, 40},  // rows split over threads, chunks backward
       {{Cell::rnn_tanh, 6, 70, 2, 2, true}, 11, 4},
       {{Cell::rnn_relu, 6, 33, 3, 1, false}, 11, 4},
-      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},        // no steps
-      {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},        // no rows
+      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},  // no steps
+      {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},  // no rows
   };
   for (const Config& config : configs) {
     test_equal_bits<float>(config, "float");

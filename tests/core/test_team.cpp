@@ -72,7 +72,10 @@ void test_team_inside_a_team() {
 }
 
 void test_fork() {
-  { Team team(3); team.run([](int) {}); }
+  {
+    Team team(3);
+    team.run([](int) {});
+  }
   const pid_t child = fork();
   if (child == 0) {
     std::atomic<int> runs{0};
@@ -81,7 +84,8 @@ void test_fork() {
     _exit(runs == 3 ? 0 : 1);
   }
   int status = -1;
-  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child has its own pool");
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+        "a child has its own pool");
   Team team(3);
   CHECK(team.size() == 3, "the parent keeps its pool");
 }

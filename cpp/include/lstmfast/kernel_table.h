@@ -36,11 +36,11 @@ struct InputProduct {
   Index input_size;
   Index hidden_size;
   Index panel_begin, panel_end;
-  const T* panels;    // forward packing, panel 0 first
-  const T* x;         // [rows, I]
-  Index x_stride;     // between rows; may be negative
-  T* z;               // [rows][panel_end - panel_begin][vector][lane]
-  Index z_stride;     // between rows
+  const T* panels;  // forward packing, panel 0 first
+  const T* x;       // [rows, I]
+  Index x_stride;   // between rows; may be negative
+  T* z;             // [rows][panel_end - panel_begin][vector][lane]
+  Index z_stride;   // between rows
 };
 
 // One time step of one layer and direction for panels [panel_begin, panel_end).
@@ -50,21 +50,21 @@ struct ForwardStep {
   Index input_size;
   Index hidden_size;
   Index panel_begin, panel_end;
-  bool descending;    // walk the panels from the last to the first: what was touched last is in cache
-  const T* panels;    // forward packing, panel 0 first
-  const T* x;         // [rows, I]; null when z holds bias + x W_ih^T
+  bool descending;  // walk the panels from the last to the first: what was touched last is in cache
+  const T* panels;  // forward packing, panel 0 first
+  const T* x;       // [rows, I]; null when z holds bias + x W_ih^T
   Index x_stride;
-  const T* z;         // [rows][panel_end - panel_begin][vector][lane]; null when x is given
+  const T* z;  // [rows][panel_end - panel_begin][vector][lane]; null when x is given
   Index z_stride;
-  const T* h;         // [rows, H], state before the step
+  const T* h;  // [rows, H], state before the step
   Index h_stride;
-  const T* c;         // [rows, H], memory before the step; null for cells without one
+  const T* c;  // [rows, H], memory before the step; null for cells without one
   Index c_stride;
-  T* h_out;           // [rows, H], state after the step
+  T* h_out;  // [rows, H], state after the step
   Index h_out_stride;
-  T* c_out;           // [rows, H], memory after the step; may be c itself
+  T* c_out;  // [rows, H], memory after the step; may be c itself
   Index c_out_stride;
-  T* gates;           // [rows][G][H] activated gates, kept for the backward pass; null to keep nothing
+  T* gates;  // [rows][G][H] activated gates, kept for the backward pass; null to keep nothing
   Index gates_stride;
 };
 
@@ -75,23 +75,23 @@ struct BackwardStep {
   Index hidden_size;
   Index panel_begin, panel_end;
   bool descending;
-  const T* panels;    // backward packing of W_hh, panel 0 first
-  const T* dz_next;   // [rows][G][H] of the following step; null when dh is given instead
-  const T* dh;        // [rows, H] gradient arriving at the state after this step, without dy
+  const T* panels;   // backward packing of W_hh, panel 0 first
+  const T* dz_next;  // [rows][G][H] of the following step; null when dh is given instead
+  const T* dh;       // [rows, H] gradient arriving at the state after this step, without dy
   Index dh_stride;
-  const T* dy;        // [rows, H] gradient of this step's output; null is zero
+  const T* dy;  // [rows, H] gradient of this step's output; null is zero
   Index dy_stride;
-  const T* gates;     // [rows][G][H] activated gates of this step
-  const T* h_out;     // [rows, H] state after this step
+  const T* gates;  // [rows][G][H] activated gates of this step
+  const T* h_out;  // [rows, H] state after this step
   Index h_out_stride;
-  const T* c_out;     // [rows, H] memory after this step; null for cells without one
+  const T* c_out;  // [rows, H] memory after this step; null for cells without one
   Index c_out_stride;
-  const T* c;         // [rows, H] memory before this step; likewise
+  const T* c;  // [rows, H] memory before this step; likewise
   Index c_stride;
-  T* dc;              // [rows, H] gradient of the memory, updated in place; likewise
+  T* dc;  // [rows, H] gradient of the memory, updated in place; likewise
   Index dc_stride;
-  T* dz;              // [rows][G][H] gradient before the activations
-  Index gates_stride; // between rows of gates, dz and dz_next
+  T* dz;               // [rows][G][H] gradient before the activations
+  Index gates_stride;  // between rows of gates, dz and dz_next
 };
 
 // out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh.
@@ -102,41 +102,41 @@ struct GateProduct {
   Index hidden_size;  // terms in each gate's chain
   Index columns;      // of W
   Index panel_begin, panel_end;
-  const T* panels;    // backward packing of W, panel 0 first
-  const T* dz;        // [rows][G][H]
+  const T* panels;  // backward packing of W, panel 0 first
+  const T* dz;      // [rows][G][H]
   Index dz_stride;
-  T* out;             // [rows, columns]
-  Index out_stride;   // may be negative
-  bool accumulate;    // out += instead of out =
+  T* out;            // [rows, columns]
+  Index out_stride;  // may be negative
+  bool accumulate;   // out += instead of out =
 };
 
 // dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending, for tiles of row_tile rows r.
 template <class T>
 struct GradientProduct {
-  Index terms;        // of each chain: pairs of time step and batch row
-  Index packed_terms; // that dz and inputs have room for: the distance between their tiles and panels
-  Index tiles;        // of row_tile rows each
-  Index columns;      // of the inputs
-  const T* dz;        // [tile][k][row_tile]
-  const T* inputs;    // gradients packing of [1, x, h]
-  T* dw;              // [panel][tile][row_tile][vector][lane], continued in place
+  Index terms;         // of each chain: pairs of time step and batch row
+  Index packed_terms;  // that dz and inputs have room for: the distance between their tiles and panels
+  Index tiles;         // of row_tile rows each
+  Index columns;       // of the inputs
+  const T* dz;         // [tile][k][row_tile]
+  const T* inputs;     // gradients packing of [1, x, h]
+  T* dw;               // [panel][tile][row_tile][vector][lane], continued in place
 };
 
 template <class T>
 struct KernelTable {
-  const char* isa;    // name as in LSTMFAST_ISA
-  Index lanes;        // elements of T in a vector
-  Index row_tile;     // rows that one pass over a panel serves
+  const char* isa;                                        // name as in LSTMFAST_ISA
+  Index lanes;                                            // elements of T in a vector
+  Index row_tile;                                         // rows that one pass over a panel serves
   void (*input_product[kCells])(const InputProduct<T>&);  // by Cell
   void (*forward_step[kCells])(const ForwardStep<T>&);    // by Cell
   void (*backward_step[kCells])(const BackwardStep<T>&);  // by Cell
   void (*gate_product)(const GateProduct<T>&);
   void (*gradient_product)(const GradientProduct<T>&);
-  void (*sigmoid)(Index n, const T* x, T* y);             // y may be x
-  void (*tanh)(Index n, const T* x, T* y);                // y may be x
+  void (*sigmoid)(Index n, const T* x, T* y);  // y may be x
+  void (*tanh)(Index n, const T* x, T* y);     // y may be x
   // Probes of the machine, for comparisons with its limits.
-  double (*multiply_adds)(Index repeats);                 // kPeakChains vectors of them, `repeats` times
-  double (*loads)(Index n, const T* from, Index repeats); // n elements, a multiple of kPeakChains * lanes
+  double (*multiply_adds)(Index repeats);                  // kPeakChains vectors of them, `repeats` times
+  double (*loads)(Index n, const T* from, Index repeats);  // n elements, a multiple of kPeakChains * lanes
 };
 
 }  // namespace lstmfast

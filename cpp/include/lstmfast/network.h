@@ -19,7 +19,7 @@ struct NetworkShape {
   Index directions;   // D: 1, or 2 for forward and reverse
   bool bias;
 
-  Index gates() const { return gates_of(cell); }                                             // G
+  Index gates() const { return gates_of(cell); }  // G
   Index layer_input(Index layer) const { return layer ? directions * hidden_size : input_size; }
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction
 };
@@ -77,12 +77,12 @@ class Tape {
 
 template <class T>
 struct BackwardCall {
-  Sequence<const T> dy;  // [T, B, D*H]; data null is zero
-  const T* dh_n;         // [L*D, B, H]; null is zero
-  const T* dc_n;         // [L*D, B, H]; null is zero
-  Sequence<T> dx;        // [T, B, I]
-  T* dh0;                // [L*D, B, H]
-  T* dc0;                // [L*D, B, H]; unused by cells without memory
+  Sequence<const T> dy;                // [T, B, D*H]; data null is zero
+  const T* dh_n;                       // [L*D, B, H]; null is zero
+  const T* dc_n;                       // [L*D, B, H]; null is zero
+  Sequence<T> dx;                      // [T, B, I]
+  T* dh0;                              // [L*D, B, H]
+  T* dc0;                              // [L*D, B, H]; unused by cells without memory
   const PassParameters<T>* gradients;  // [L*D], overwritten
 };
 

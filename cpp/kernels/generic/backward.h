@@ -111,8 +111,9 @@ void gradient_product(const GradientProduct<typename V::Scalar>& s) {
     const Index vectors = vectors_in_panel<V>(s.columns, panel);
     for (Index t = 0; t < s.tiles; ++t) {
       T* const dw = s.dw + (panel * s.tiles + t) * R * width;
-      const TileArgs<T> args = {s.terms, s.dz + t * s.packed_terms * R, 0, s.inputs + panel * s.packed_terms * width, 0,
-                                dw,      width,                  0, dw,                                 width};
+      const TileArgs<T> args = {
+          s.terms, s.dz + t * s.packed_terms * R, 0, s.inputs + panel * s.packed_terms * width, 0, dw, width, 0, dw,
+          width};
       switch (vectors) {
         case 1: tile<V, R, 1, 1, Rows::packed>(args); break;
         case 2: tile<V, R, 1, 2, Rows::packed>(args); break;

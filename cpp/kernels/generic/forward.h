@@ -17,9 +17,7 @@ struct ForwardPanels {
   Index hidden_size;
 
   Index stride() const { return (1 + input_size + hidden_size) * width; }
-  Index vectors(Index panel) const {
-    return Cell::gates > 1 ? kPanelVectors : vectors_in_panel<V>(hidden_size, panel);
-  }
+  Index vectors(Index panel) const { return Cell::gates > 1 ? kPanelVectors : vectors_in_panel<V>(hidden_size, panel); }
 };
 
 // Activates the gates of a group in place, then updates c and h. z: [rows][panels][vector][lane].
@@ -59,8 +57,7 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
       store_lanes(h_out, s.h_out + (row + r) * s.h_out_stride + unit, lanes);
       if constexpr (Cell::memory) store_lanes(c_out, s.c_out + (row + r) * s.c_out_stride + unit, lanes);
       if (s.gates)
-        for (Index g = 0; g < gates; ++g)
-          store_lanes(a[g], s.gates + (row + r) * s.gates_stride + g * H + unit, lanes);
+        for (Index g = 0; g < gates; ++g) store_lanes(a[g], s.gates + (row + r) * s.gates_stride + g * H + unit, lanes);
     }
 }
 

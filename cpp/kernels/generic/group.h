@@ -38,7 +38,7 @@ struct Factor {
   const T* a;
   Index a_stride;
   Index terms;
-  const T* panel;      // this factor's first k of the group's first panel
+  const T* panel;  // this factor's first k of the group's first panel
   Index panel_stride;
 };
 
@@ -70,8 +70,16 @@ void group_product(Index rows, Index panels, Index last_vectors, Start<typename 
     do {
       const Index left = factor.terms - k;
       const Index terms = in_one_pass || left < G::chunk ? left : G::chunk;
-      TileArgs<T> args = {terms,     factor.a + k,    factor.a_stride,   panel + k * G::panel_width, factor.panel_stride,
-                          from.init, from.row_stride, from.panel_stride, z_panel,           z_stride};
+      TileArgs<T> args = {terms,
+                          factor.a + k,
+                          factor.a_stride,
+                          panel + k * G::panel_width,
+                          factor.panel_stride,
+                          from.init,
+                          from.row_stride,
+                          from.panel_stride,
+                          z_panel,
+                          z_stride};
       if (pair) {
         tile<V, 1, 2, kPanelVectors, Rows::strided>(args);
       } else {

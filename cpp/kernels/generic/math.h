@@ -23,8 +23,8 @@ struct ExpConstants<float> {
   // 2^-n is made as 2^(lift - n) * 2^-lift, so that it may be a denormal.
   static constexpr float lift = 64.0f;
   static constexpr float unlift = 5.42101086242752217e-20f;
-  static constexpr float exp_limit = 105.0f;   // sigmoid(-limit) is 0 in float
-  static constexpr float tanh_limit = 10.0f;   // tanh(limit) is 1 in float
+  static constexpr float exp_limit = 105.0f;  // sigmoid(-limit) is 0 in float
+  static constexpr float tanh_limit = 10.0f;  // tanh(limit) is 1 in float
 };
 
 template <>

@@ -12,16 +12,16 @@ namespace {
 
 template <class T>
 struct TileArgs {
-  Index terms;         // k
-  const T* a;          // [R][k], rows a_stride apart; or [k][R] for a tile over packed rows
+  Index terms;  // k
+  const T* a;   // [R][k], rows a_stride apart; or [k][R] for a tile over packed rows
   Index a_stride;
-  const T* panel;      // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
+  const T* panel;  // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
   Index panel_stride;
-  const T* init;       // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
-  Index init_stride;         // between rows
-  Index init_panel_stride;   // between panels
-  T* z;                // [R][P][kPanelVectors][lane]; may be init
-  Index z_stride;            // between rows
+  const T* init;            // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
+  Index init_stride;        // between rows
+  Index init_panel_stride;  // between panels
+  T* z;                     // [R][P][kPanelVectors][lane]; may be init
+  Index z_stride;           // between rows
 };
 
 enum class Rows { strided, packed };
@@ -54,8 +54,7 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
 
   for (int r = 0; r < R; ++r)
     for (int p = 0; p < P; ++p)
-      for (int n = 0; n < N; ++n)
-        acc[r][p][n].store(args.z + r * args.z_stride + (p * kPanelVectors + n) * V::lanes);
+      for (int n = 0; n < N; ++n) acc[r][p][n].store(args.z + r * args.z_stride + (p * kPanelVectors + n) * V::lanes);
 }
 
 // tile<V, rows, 1, vectors> for sizes known only at run time.

@@ -4,8 +4,8 @@
 #endif
 #include "lstmfast/kernels.h"
 
-#include "kernels/neon/vec.h"
 #include "kernels/generic/table.h"
+#include "kernels/neon/vec.h"
 
 namespace lstmfast {
 
