@@ -244,8 +244,8 @@ class BackwardRun {
   const Index steps_;  // none when there are no rows, however long the call was
   Index gate_rows_ = 0;
   Index chunk_steps_ = 0;
-  Buffer<T> dz_;                   // [chunk_steps, B, G*H]
-  std::deque<Buffer<T>> between_;  // gradients between layers take turns
+  Buffer<T> dz_;                    // [chunk_steps, B, G*H]
+  std::vector<Buffer<T>> between_;  // gradients between layers take turns
 };
 
 }  // namespace

@@ -24,14 +24,14 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  // Uninitialised. Throws std::bad_alloc.
+  // Uninitialised; null for none. Throws std::bad_alloc.
   explicit Buffer(Index count) : count_(count) {
+    if (count == 0) return;
     constexpr Index line = 64;
     const Index bytes = checked_product({count, static_cast<Index>(sizeof(T))});
     if (bytes > std::numeric_limits<Index>::max() - line) throw std::bad_alloc();
     const Index whole_lines = (bytes + line - 1) / line * line;
-    memory_.reset(
-        static_cast<T*>(std::aligned_alloc(line, static_cast<std::size_t>(whole_lines ? whole_lines : line))));
+    memory_.reset(static_cast<T*>(std::aligned_alloc(line, static_cast<std::size_t>(whole_lines))));
     if (!memory_) throw std::bad_alloc();
   }
 

@@ -155,7 +155,7 @@ class ForwardRun {
     if (tape || !call.h0) h0 = copy_or_zero(call.h0, state);
     const bool memory = has_memory(shape.cell);
     if (memory && (tape || !call.c0)) c0 = copy_or_zero(call.c0, state);
-    std::deque<Buffer<T>>& hidden = tape ? tape->hidden : hidden_;
+    std::vector<Buffer<T>>& hidden = tape ? tape->hidden : hidden_;
     // Outputs between layers: kept for backward, or two that take turns.
     const Index between = tape ? shape.num_layers - 1 : std::min<Index>(shape.num_layers - 1, 2);
     for (Index k = 0; k < between; ++k) hidden.emplace_back(checked_product({call.steps, rows, shape.directions, H}));
@@ -207,7 +207,7 @@ class ForwardRun {
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
     std::vector<Share> shares;
-    std::deque<Buffer<T>> merged;
+    std::vector<Buffer<T>> merged;
     for (int rank = 0; rank < split.threads(); ++rank) {
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
       const Index rows = share.rows.size(), panels = share.panels.size();
@@ -235,7 +235,7 @@ class ForwardRun {
   const std::deque<ForwardPacking<T>>& packings_;
   const ForwardCall<T>& call_;
   Buffer<T> h0_, c0_;
-  std::deque<Buffer<T>> hidden_;
+  std::vector<Buffer<T>> hidden_;
   std::vector<Pass<T>> passes_;
 };
 

@@ -41,9 +41,18 @@ Share::Share(const Split& split, int rank, Index row_count, Index direction_coun
   first_of_panels = panel_part == 0;
 }
 
-Meeting::Meeting(const Split& split) : layers_(split.row_parts > 1 ? 1 : split.direction_parts * split.panel_parts) {
-  for (int part = 0; part < split.direction_parts; ++part)
-    steps_.emplace_back(split.row_parts > 1 ? 1 : split.panel_parts);
+namespace {
+
+// Threads that share rows never wait for one another.
+int waiting_after_step(const Split& split) { return split.row_parts > 1 ? 1 : split.panel_parts; }
+int waiting_after_layer(const Split& split) {
+  return split.row_parts > 1 ? 1 : split.direction_parts * split.panel_parts;
 }
+
+}  // namespace
+
+Meeting::Meeting(const Split& split)
+    : steps_{Barrier(waiting_after_step(split)), Barrier(waiting_after_step(split))},
+      layers_(waiting_after_layer(split)) {}
 
 }  // namespace lstmfast

@@ -4,8 +4,6 @@
 // depend on the choice: every output is computed whole by one thread, in one order.
 #pragma once
 
-#include <deque>
-
 #include "core/barrier.h"
 #include "core/team.h"
 #include "lstmfast/network.h"
@@ -45,12 +43,12 @@ struct Share {
 class Meeting {
  public:
   explicit Meeting(const Split& split);
-  void after_step(const Share& share) { steps_[static_cast<std::size_t>(share.direction_part)].wait(); }
+  void after_step(const Share& share) { steps_[share.direction_part].wait(); }
   // Rows never meet: each thread takes its rows through all layers.
   void after_layer() { layers_.wait(); }
 
  private:
-  std::deque<Barrier> steps_;  // one for each part of the directions
+  Barrier steps_[2];  // one for each part of the directions, of which there are at most two
   Barrier layers_;
 };
 
