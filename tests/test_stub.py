@@ -7,6 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
+import lstmfast
 from lstmfast import _core
 
 Signature = tuple[str, ...]
@@ -22,7 +23,7 @@ def signature(function: ast.FunctionDef) -> Signature:
 
 def stub_signatures() -> dict[str, Signature]:
     """Every function and method of _core.pyi; a property and a class stand without arguments."""
-    tree = ast.parse(Path(_core.__file__).with_name("_core.pyi").read_text(encoding="utf-8"))
+    tree = ast.parse(Path(lstmfast.__file__).with_name("_core.pyi").read_text(encoding="utf-8"))
     found: dict[str, Signature] = {}
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     scopes: list[ast.Module | ast.ClassDef] = [tree, *classes]
