@@ -9,5 +9,6 @@ void register_isa(pybind11::module_& m);
 void register_threads(pybind11::module_& m);
 void register_math(pybind11::module_& m);
 void register_network(pybind11::module_& m);
+void register_fast_call(pybind11::module_& m);
 
 }  // namespace lstmfast::bindings

@@ -6,13 +6,15 @@ The core takes arrays of its own dtype only and never converts: the Python layer
 first, so their messages name the user's argument. What the core still checks is what could crash it.
 """
 
-from collections.abc import Sequence
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+
+_Call = TypeVar("_Call", bound=Callable[..., Any])
 
 def available_isas() -> list[str]:
     """ISAs that were compiled in and that this CPU and OS support, fastest first; "scalar" is last."""
@@ -35,6 +37,14 @@ def sigmoid(x: NDArray[Any], isa: str) -> NDArray[Any]:
 
 def tanh(x: NDArray[Any], isa: str) -> NDArray[Any]:
     """The kernels' own tanh, likewise."""
+
+def fast_call(general: _Call, /) -> _Call:
+    """Wrap a model's `__call__(self, x, state=None)`: usual arguments are answered without entering Python.
+
+    Usual: x and the state are C-ordered, aligned arrays of the network's dtype and right shape, in full
+    (three axes), or the state is None; nothing by keyword. `self` has the attributes `_network` and
+    `_batch_first`. Everything else is passed on to `general`, whose results are the same.
+    """
 
 @final
 class Tape32:
@@ -81,7 +91,7 @@ class Network32:
         c0: NDArray[np.float32] | None,
         batch_first: bool,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Tape32]:
-        """As infer, with the tape. The tape refers to x and y themselves: neither may change before backward."""
+        """As infer, with the tape, which refers to x and y themselves: neither may change before backward."""
 
     def backward(
         self,

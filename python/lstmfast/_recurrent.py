@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from . import _checks
+from . import _checks, _core
 from ._checks import READY, Array
 from ._model import Model
 from ._tape import Gradients, StateT, Tape
@@ -35,6 +35,7 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
     def _join(self, h: Array, c: Array, batched: bool) -> StateT:
         """Turn the core's h and c (None for an RNN) into a state."""
 
+    @_core.fast_call  # the usual arguments skip this function; it does the rest, and all messages
     def __call__(
         self,
         x: ArrayLike,
