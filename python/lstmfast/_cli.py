@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import lstmfast
 from lstmfast._runtime import MAX_THREADS
+
+if TYPE_CHECKING:
+    from lstmfast._bench.cases import Case
 
 __all__ = ["main"]
 
@@ -129,7 +133,104 @@ def _parser() -> argparse.ArgumentParser:
         help="threads to use (default: as `lstmfast info` says)",
     )
     demo.set_defaults(run=_run_demo)
+
+    _add_bench(commands)
     return parser
+
+
+def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure lstmfast beside every LSTM engine that is installed",
+        description="Measure lstmfast beside every LSTM engine that is installed, on the same weights, each "
+        "result checked before it is timed. Without a suite or shapes: some rows of every suite, in less "
+        "than two minutes.",
+        allow_abbrev=False,
+    )
+    bench.add_argument(
+        "suites",
+        metavar="SUITE",
+        nargs="*",
+        type=_suite,
+        help="measure it whole: classic, step, deepbench, deep, odd, train or all",
+    )
+    bench.add_argument("--full", action="store_true", help="the same as the suite all")
+    bench.add_argument(
+        "--shapes",
+        metavar="SHAPES",
+        action="append",
+        type=_shapes,
+        default=[],
+        help="shapes of one's own: T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1]; more than one "
+        "with ; between them, or the option repeated; T=1 is a step whose state is carried on",
+    )
+    bench.add_argument(
+        "--engines",
+        metavar="NAMES",
+        type=_engines,
+        help="measure only these beside lstmfast, with commas between them (default: all that are installed)",
+    )
+    bench.add_argument(
+        "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"
+    )
+    bench.add_argument(
+        "--isa",
+        choices=lstmfast.available_isas(),
+        default=os.environ.get("LSTMFAST_ISA") or None,
+        help="hold lstmfast to this instruction set, and the other engines as far as they can be",
+    )
+    bench.add_argument(
+        "--seconds", metavar="S", type=_seconds, help="time for each engine in each row (default: 0.3)"
+    )
+    for name, what in (
+        ("json", "everything, all rounds included"),
+        ("plot", "a picture of speed-ups and roofline: PNG, or SVG or PDF by its name"),
+        ("html", "one page with pictures and tables that opens from disk"),
+    ):
+        bench.add_argument(f"--{name}", metavar="PATH", type=Path, help=f"write {what}")
+    bench.set_defaults(run=_run_bench)
+
+
+def _suite(text: str) -> str:
+    """Check a suite's name."""
+    from lstmfast._bench import suites
+
+    try:
+        suites.select([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _shapes(text: str) -> tuple[Case, ...]:
+    """Read shapes of the user's own."""
+    from lstmfast._bench import shapes
+
+    try:
+        return shapes.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _engines(text: str) -> list[str]:
+    """Read engines' names, written small and with hyphens or as the table has them."""
+    from lstmfast._bench.engines import ENGINES
+
+    known = {name.lower().replace(" ", "-"): name for name in ENGINES}
+    wanted = {part.strip().lower().replace(" ", "-") for part in text.split(",")}
+    if unknown := sorted(wanted - set(known)):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, got {unknown[0]!r}")
+    return [name for key, name in known.items() if key in wanted]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:  # not true of NaN
+        raise argparse.ArgumentTypeError(f"expected seconds, above 0 and at most 3600, got {text!r}")
+    return seconds
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -166,6 +267,41 @@ def _run_demo(options: argparse.Namespace) -> None:
     _demo.run(
         _writable_folder(options.output), epochs=options.epochs, seed=options.seed, hidden=options.hidden
     )
+
+
+def _run_bench(options: argparse.Namespace) -> None:
+    try:
+        from lstmfast._bench import command, outputs, suites
+        from lstmfast._bench.engines import ENGINES, OURS
+
+        files = outputs.Outputs(options.json, options.plot, options.html)
+        files.check()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in {"matplotlib", "rich"}:
+            raise
+        raise _UserError(f"the benchmark needs {error.name}: pip install 'lstmfast[bench]'") from None
+    except outputs.UnwritableError as error:
+        raise _UserError(str(error)) from None
+
+    names = [suites.ALL] if options.full else options.suites
+    own = tuple(case for cases in options.shapes for case in cases)
+    quick = not names and not own
+    chosen = options.engines
+    try:
+        command.run(
+            suites.quick() if quick else suites.select(names) + own,
+            engines={
+                name: spec for name, spec in ENGINES.items() if chosen is None or name in {OURS, *chosen}
+            },
+            threads=options.threads,
+            isa=options.isa,
+            seconds=options.seconds or command.SECONDS,
+            # Who says how long each may take, may wait.
+            deadline=command.QUICK_DEADLINE if quick and options.seconds is None else None,
+            outputs=files,
+        )
+    except command.BenchError as error:
+        raise _UserError(str(error)) from None
 
 
 def _writable_folder(name: str) -> Path:

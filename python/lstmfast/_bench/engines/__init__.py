@@ -1,0 +1,96 @@
+"""What the benchmark asks of an engine; each has a file of its own, and is imported only to be measured."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..environment import HELD
+from ..problem import Problem, Results
+
+__all__ = ["ENGINES", "OURS", "Engine", "Run", "UnsupportedError", "load"]
+
+OURS = "lstmfast"
+
+# Name to "module:class", in the order in which they are measured and shown.
+ENGINES: Mapping[str, str] = {
+    OURS: f"{__name__}.ours:Ours",
+    "NumPy": f"{__name__}.numpy_reference:NumPy",
+    "PyTorch": f"{__name__}.pytorch:PyTorch",
+    "ONNX Runtime": f"{__name__}.onnx_runtime:OnnxRuntime",
+    "ONNX Runtime bound": f"{__name__}.onnx_runtime:OnnxRuntimeBound",
+    "OpenVINO": f"{__name__}.open_vino:OpenVino",
+    "JAX": f"{__name__}.jax_scan:Jax",
+    "PyTorch int8": f"{__name__}.pytorch:PyTorchInt8",
+    "ONNX Runtime int8": f"{__name__}.onnx_runtime:OnnxRuntimeInt8",
+}
+
+
+class UnsupportedError(Exception):
+    """An engine does not do such work at all; its text says why. No failure: the cell stays empty."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A case as one engine runs it."""
+
+    # What is timed: arrays in the engine's own containers in, results in its own containers out. For a
+    # step the state goes on from call to call, beginning at zero.
+    call: Callable[[], Any]
+    # What `call` returned as NumPy arrays, shaped like the truth; not timed.
+    results: Callable[[Any], Results]
+    # Entered around every round, as a user would around a loop.
+    context: Callable[[], AbstractContextManager[object]] = nullcontext
+    keep: object = None  # what must live as long as the run does
+
+
+class Engine(Protocol):
+    """One way of running LSTMs. Nothing of it is imported before `missing` is asked."""
+
+    name: str
+    precision: str  # "float32"; others are shown, but never counted as the fastest other engine
+
+    def __init__(self, threads: int, isa: str | None) -> None:
+        """Take the number of threads, and the instruction set that all are held to where they can be."""
+
+    def missing(self) -> str | None:
+        """Import the engine, set it up and return None; or return why it cannot be had."""
+
+    def version(self) -> str:
+        """Return its version."""
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told, beyond the environment's variables."""
+
+    def prepare(self, problem: Problem) -> Run:
+        """Build the model. Raises `UnsupportedError`, or whatever the engine raises."""
+
+
+def load(spec: str, threads: int, isa: str | None) -> Engine:
+    """Make the engine that "module:class" names."""
+    module, _, name = spec.partition(":")
+    engine: Engine = getattr(importlib.import_module(module), name)(threads, isa)
+    return engine
+
+
+def try_import(*modules: str) -> str | None:
+    """Import modules; return why one of them cannot be had, or None."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            return f"{error.name} is not installed"
+        except Exception as error:  # a broken installation raises anything
+            return f"{module} cannot be imported: {type(error).__name__}: {error}"
+    return None
+
+
+def held(isa: str | None, *variables: str) -> str:
+    """Say which of the variables that an engine reads hold it to an instruction set, if any does."""
+    if isa is None:
+        return "its own choice"
+    told = [name for name in variables if name in HELD.get(isa, {})]
+    return f"{isa} ({', '.join(told)})" if told else f"its own choice: it cannot be held to {isa}"

@@ -1,0 +1,165 @@
+"""ONNX Runtime: plain `run`, with everything bound beforehand, and with int8 weights."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..problem import Problem, Results
+from . import Run, UnsupportedError, held, onnx_model, try_import
+
+__all__ = ["OnnxRuntime", "OnnxRuntimeBound", "OnnxRuntimeInt8"]
+
+ERRORS_ONLY = 3  # of its log levels
+
+
+class OnnxRuntime:
+    """`session.run(None, {...})`: NumPy arrays in, new NumPy arrays out."""
+
+    name = "ONNX Runtime"
+    precision = "float32"
+
+    def __init__(self, threads: int, isa: str | None) -> None:
+        self._threads = threads
+        self._isa = isa
+        self._ort: Any = None
+
+    def missing(self) -> str | None:
+        """Import it, and the onnx package, which the model is built with."""
+        if reason := try_import("onnxruntime", "onnx"):
+            return reason
+        self._ort = importlib.import_module("onnxruntime")
+        return None
+
+    def version(self) -> str:
+        """Return its version."""
+        return str(self._ort.__version__)
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        return {
+            "threads": f"intra_op_num_threads {self._threads}, inter_op_num_threads 1",
+            "provider": "CPUExecutionProvider",
+            "instruction set": held(self._isa),
+        }
+
+    def _session(self, model: Any) -> Any:  # noqa: ANN401 - onnxruntime is not there for the type checker
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = ERRORS_ONLY
+        return self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def _model(self, problem: Problem) -> bytes:
+        if problem.case.work == "train":
+            raise UnsupportedError("inference only")
+        model: bytes = onnx_model.build(problem).SerializeToString()
+        return model
+
+    def prepare(self, problem: Problem) -> Run:
+        """Build the session."""
+        session = self._session(self._model(problem))
+        sizes = onnx_model.shapes(problem.case)
+        given, taken = onnx_model.names(problem.case)
+        feed = {name: np.zeros(sizes[name], np.float32) for name in given} | {"x": problem.x}
+
+        def results(returned: Any) -> Results:  # noqa: ANN401
+            return _states(dict(zip(taken, returned, strict=True)), problem)
+
+        if problem.case.work == "step":
+            states = given[1:]  # in the order of the outputs after y
+
+            def step() -> Any:  # noqa: ANN401
+                returned = session.run(None, feed)
+                feed.update(zip(states, returned[1:], strict=True))
+                return returned
+
+            return Run(step, results)
+
+        return Run(lambda: session.run(None, feed), results)
+
+
+class OnnxRuntimeBound(OnnxRuntime):
+    """`session.run_with_iobinding`: inputs and outputs are memory that was bound beforehand.
+
+    A step's states go to and fro between two sets of memory, each with a binding of its own.
+    """
+
+    name = "ONNX Runtime bound"
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        return {**super().settings(), "I/O binding": "inputs, outputs and states"}
+
+    def prepare(self, problem: Problem) -> Run:
+        """Build the session and the bindings."""
+        session = self._session(self._model(problem))
+        sizes = onnx_model.shapes(problem.case)
+        given, taken = onnx_model.names(problem.case)
+        value = self._ort.OrtValue.ortvalue_from_numpy
+        x = value(problem.x)
+        y = value(np.zeros(sizes["y"], np.float32))
+        sets = [{name: value(np.zeros(sizes[name], np.float32)) for name in taken[1:]} for _ in range(2)]
+
+        bindings = []
+        for before, after in (sets, sets[::-1]) if len(given) > 1 else (sets,):
+            binding = session.io_binding()
+            binding.bind_ortvalue_input("x", x)
+            for name in given[1:]:
+                binding.bind_ortvalue_input(name, before[f"{name}_n"])
+            outputs = {"y": y, **after}
+            for name in taken:
+                binding.bind_ortvalue_output(name, outputs[name])
+            bindings.append((binding, outputs))
+
+        if len(bindings) == 1:
+            ((only, outputs),) = bindings
+
+            def run() -> Any:  # noqa: ANN401
+                session.run_with_iobinding(only)
+                return outputs
+
+        else:
+            turns = itertools.cycle(bindings)
+
+            def run() -> Any:  # noqa: ANN401
+                binding, outputs = next(turns)
+                session.run_with_iobinding(binding)
+                return outputs
+
+        return Run(run, lambda returned: _states({k: v.numpy() for k, v in returned.items()}, problem))
+
+
+class OnnxRuntimeInt8(OnnxRuntimeBound):
+    """Weights in int8, activations quantised as they come: `quantize_dynamic`, with everything bound."""
+
+    name = "ONNX Runtime int8"
+    precision = "int8"
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        return {**super().settings(), "quantisation": "quantize_dynamic"}
+
+    def _model(self, problem: Problem) -> bytes:
+        quantization = importlib.import_module("onnxruntime.quantization")
+        # It works on files, and writes advice to standard output.
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+            plain, small = Path(folder, "plain.onnx"), Path(folder, "small.onnx")
+            plain.write_bytes(super()._model(problem))
+            quantization.quantize_dynamic(plain, small)
+            return small.read_bytes()
+
+
+def _states(returned: dict[str, Any], problem: Problem) -> Results:
+    case = problem.case
+    y = np.asarray(returned["y"]).reshape(case.T, case.B, -1)
+    h_n, c_n = (
+        np.concatenate([returned[f"{kind}{layer}_n"] for layer in range(case.layers)]) for kind in "hc"
+    )
+    return {"y": y, "h_n": h_n, "c_n": c_n}

@@ -1,0 +1,113 @@
+"""PyTorch: `torch.nn.LSTM` under `inference_mode`, with autograd, and with dynamically quantised weights."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+from ..problem import Problem, Results
+from . import Run, UnsupportedError, held, try_import
+
+__all__ = ["PyTorch", "PyTorchInt8"]
+
+
+class PyTorch:
+    """The module's call; for a step with its state; for training with `torch.autograd.grad`."""
+
+    name = "PyTorch"
+    precision = "float32"
+
+    def __init__(self, threads: int, isa: str | None) -> None:
+        self._threads = threads
+        self._isa = isa
+        self._torch: Any = None
+
+    def missing(self) -> str | None:
+        """Import it, and set its threads."""
+        if reason := try_import("torch"):
+            return reason
+        self._torch = importlib.import_module("torch")
+        self._torch.set_num_threads(self._threads)
+        return None
+
+    def version(self) -> str:
+        """Return its version."""
+        return str(self._torch.__version__)
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        variables = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
+        return {
+            "threads": str(self._torch.get_num_threads()),
+            "mode": "inference_mode around the loop; autograd for training",
+            "instruction set": held(self._isa, *variables),
+        }
+
+    def _module(self, problem: Problem) -> Any:  # noqa: ANN401 - PyTorch is not there for the type checker
+        case, torch = problem.case, self._torch
+        module = torch.nn.LSTM(case.I, case.H, case.layers, bidirectional=case.directions == 2)
+        module.load_state_dict({name: torch.tensor(array) for name, array in problem.weights.items()})
+        return module
+
+    def prepare(self, problem: Problem) -> Run:
+        """Build the module."""
+        module, torch = self._module(problem), self._torch
+        x = torch.tensor(problem.x)
+
+        if problem.case.work == "train":
+            module.train()
+            x.requires_grad_()
+            dy = torch.tensor(problem.dy)
+            names, parameters = zip(*module.named_parameters(), strict=True)
+
+            def train() -> Any:  # noqa: ANN401
+                y, _ = module(x)
+                return y, torch.autograd.grad(y, (x, *parameters), dy)
+
+            def gradients(returned: Any) -> Results:  # noqa: ANN401
+                y, (dx, *grads) = returned
+                named = {f"d {name}": grad.numpy() for name, grad in zip(names, grads, strict=True)}
+                return {"y": y.detach().numpy(), "dx": dx.numpy(), **named}
+
+            return Run(train, gradients)
+
+        module.eval()
+        if problem.case.work == "step":
+            state: Any = None
+
+            def step() -> Any:  # noqa: ANN401
+                nonlocal state
+                y, state = module(x, state)
+                return y, state
+
+            return Run(step, _states, torch.inference_mode)
+
+        return Run(lambda: module(x), _states, torch.inference_mode)
+
+
+def _states(returned: Any) -> Results:  # noqa: ANN401
+    y, (h_n, c_n) = returned
+    return {"y": y.numpy(), "h_n": h_n.numpy(), "c_n": c_n.numpy()}
+
+
+class PyTorchInt8(PyTorch):
+    """Weights in int8, activations quantised as they come: `quantize_dynamic`, for inference alone."""
+
+    name = "PyTorch int8"
+    precision = "int8"
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        return {**super().settings(), "quantisation": "quantize_dynamic, qint8"}
+
+    def _module(self, problem: Problem) -> Any:  # noqa: ANN401
+        if problem.case.work == "train":
+            raise UnsupportedError("inference only")
+        torch = self._torch
+        # It replaces modules inside of the one that it is given, never that one itself.
+        around = torch.nn.Sequential(super()._module(problem)).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is deprecated, but it is what there is
+            quantization = importlib.import_module("torch.ao.quantization")
+            return quantization.quantize_dynamic(around, {torch.nn.LSTM}, dtype=torch.qint8)[0]

@@ -1,0 +1,88 @@
+"""The least time that a case can take on a machine: arithmetic alone, from what `probes` measured.
+
+Two things bound every step, and the larger of the two is the limit:
+
+- the matrix products, at the rate of fused multiply-adds that the core's probe reaches;
+- reading the recurrent weights, all of which every step needs anew. What fits in the first cache is read from
+  there, what fits in the second but not the first from the second, and so on: the best that any order of work
+  can do, since what was read last is still in the fast cache when the next step begins. The weights of the
+  inputs have to be read only once a call, as products for many steps can be made together.
+
+With N threads the rates are those of N threads at once, and caches that each core has to itself count N
+times: the threads may share the weights out. Layers and directions follow one another. docs/benchmarking.md
+tells the same at greater length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .cases import FLOAT32, Case
+
+__all__ = ["Level", "Limits", "least_seconds"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of memory, for all threads of the run together."""
+
+    name: str
+    capacity: float  # bytes; infinite for main memory
+    gbps: float  # 1e9 bytes a second, loads
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the machine itself can do, measured in the same run."""
+
+    gflops: float  # fused multiply-adds, two operations each
+    levels: tuple[Level, ...]  # fastest first; empty where the cache sizes are not known
+
+
+def pass_seconds(nbytes: float, levels: Sequence[Level]) -> float:
+    """Return the least time to read `nbytes` once, when the same bytes are read over and over.
+
+    Without levels nothing is known, and nothing is claimed: 0.
+    """
+    seconds = below = 0.0
+    for level in levels:
+        reach = min(nbytes, level.capacity)
+        seconds += max(reach - below, 0.0) / (1e9 * level.gbps)
+        below = max(below, reach)
+    return seconds
+
+
+def least_seconds(case: Case, limits: Limits) -> float:
+    """Return the least time of one call: per layer the larger of the two limits above, summed.
+
+    Training makes every product three times and reads the recurrent weights twice a step, forward and back.
+    """
+    times_products, times_weights = (3, 2) if case.work == "train" else (1, 1)
+    total_seconds = pass_seconds(case.weight_bytes, limits.levels)
+    least = 0.0
+    for size in case.input_sizes:
+        flops = 2 * 4 * case.H * (size + case.H) * case.T * case.B
+        recurrent = FLOAT32 * 4 * case.H * case.H
+        inputs = FLOAT32 * 4 * case.H * size
+        # What a call reads once was last read a call ago: since then all weights have passed.
+        once = total_seconds * inputs / case.weight_bytes
+        if case.T == 1:
+            reading = once + total_seconds * recurrent / case.weight_bytes
+        else:
+            reading = once + case.T * pass_seconds(recurrent, limits.levels)
+        least += max(times_products * flops / (1e9 * limits.gflops), times_weights * reading)
+    return least * case.directions
+
+
+def intensity(case: Case) -> float:
+    """Return operations per byte of weights that a call has to read: a row's place in a roofline picture."""
+    recurrent = case.layers * case.directions * FLOAT32 * 4 * case.H * case.H
+    inputs = case.weight_bytes - recurrent
+    return case.flops / ((2 if case.work == "train" else 1) * (case.T * recurrent + inputs))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the mean that is right for ratios; NaN of nothing."""
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan

@@ -1,0 +1,122 @@
+"""The report as one page that opens from disk: pictures and style inside, nothing fetched, no scripts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from . import pictures
+from .engines import OURS
+from .results import Report, Row
+from .words import headline, notes, percent, ratio, time
+
+__all__ = ["render"]
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1400px; padding: 0 1em; }
+table { border-collapse: collapse; margin: 1em 0; font-size: 13px; }
+th, td { padding: 3px 8px; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+tr.mean td { font-weight: bold; background: #f4f4f4; }
+td.fastest { background: #e3eef7; }
+td.bad { color: #b00020; }
+td small { color: #666; }
+img { max-width: 100%; }
+dl { display: grid; grid-template-columns: max-content auto; gap: 2px 1em; }
+dt { font-weight: bold; }
+dd { margin: 0; overflow-wrap: anywhere; }
+"""
+
+
+def render(report: Report) -> str:
+    """Return the page."""
+    title = (
+        f"lstmfast bench: {report.machine.get('CPU', 'unknown CPU')}, {report.settings['threads']} thread(s)"
+    )
+    body = [f"<h1>{escape(title)}</h1>"]
+    if report.machine:
+        body += [f"<p>{escape(line)}</p>" for line in headline(report)]
+    body += [
+        _picture("Speed-ups", pictures.speedups(report)),
+        _picture("Roofline", pictures.roofline(report)),
+    ]
+    body += [_suite(report, suite, rows) for suite, rows in report.suites.items()]
+    if len(report.suites) > 1:
+        body.append(_table(report, "All rows", [_mean(report, report.rows)]))
+    body.append(
+        "<h2>Notes</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in notes(report)) + "</ul>"
+    )
+    body.append(_facts("Machine", report.machine))
+    body.append(_facts("Settings", {k: _plain(v) for k, v in report.settings.items()}))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _picture(name: str, svg: bytes) -> str:
+    data = base64.b64encode(svg).decode("ascii")
+    return f'<h2>{name}</h2><img alt="{name}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _suite(report: Report, suite: str, rows: list[Row]) -> str:
+    lines = [_row(report, row) for row in rows]
+    return _table(report, suite, [*lines, _mean(report, rows)])
+
+
+def _table(report: Report, title: str, lines: Iterable[str]) -> str:
+    heads = ["shape", OURS, "GFLOP/s", "of limit", "to fastest other", *_others(report)]
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _others(report: Report) -> list[str]:
+    return [name for name in report.names if name != OURS]
+
+
+def _row(report: Report, row: Row) -> str:
+    gflops = report.gflops(row)
+    cells = [
+        f"<td>{escape(row.case.label)}</td>",
+        _time(row, OURS, ""),
+        f"<td>{'-' if gflops is None else f'{gflops:.3g}'}</td>",
+        f"<td>{percent(report.reached(row))}</td>",
+        f"<td><b>{ratio(report.ratio(row))}</b></td>",
+    ]
+    fastest = report.fastest_other(row)
+    for name in _others(report):
+        cells.append(_time(row, name, ' class="fastest"' if name == fastest else ""))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _time(row: Row, name: str, kind: str) -> str:
+    cell = row.cells.get(name)
+    if cell is None or cell.status == "unsupported":
+        return "<td>-</td>"
+    best = row.best(name)
+    if best is None:
+        return f'<td class="bad" title="{escape(cell.note)}">{escape(cell.status)}</td>'
+    times = f"<small> {ratio(row.ratio(name))}</small>" if name != OURS else ""
+    return (
+        f'<td{kind} title="median {time(cell.median)}, {len(cell.seconds)} rounds">{time(best)}{times}</td>'
+    )
+
+
+def _mean(report: Report, rows: list[Row]) -> str:
+    means = [report.mean_ratio(rows), *(report.mean_ratio(rows, name) for name in _others(report))]
+    cells = "".join(f"<td>{ratio(mean)}</td>" for mean in means)
+    return f'<tr class="mean"><td>geometric mean</td><td></td><td></td><td></td>{cells}</tr>'
+
+
+def _facts(title: str, facts: Mapping[str, str]) -> str:
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
+    return f"<h2>{title}</h2><dl>{items}</dl>"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,243 @@
+"""What was measured, row by row, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .cases import Case
+from .engines import OURS
+from .limits import Level, Limits, geometric_mean, intensity, least_seconds
+
+__all__ = ["Cell", "EngineInfo", "Report", "Row"]
+
+FORMAT = 1
+# A process that uses more CPU time than its threads could was not alone with itself.
+CPUS_TOO_MANY = 0.3
+
+
+@dataclass
+class Cell:
+    """One engine in one row."""
+
+    status: str  # "ok", "wrong", "failed" or "unsupported"
+    note: str = ""  # what went wrong
+    difference: float | None = None  # from the truth, in units of its largest value
+    calls: int = 0  # in a round
+    seconds: list[float] = field(default_factory=list)  # a call, round by round
+    cpus: float = 0.0  # CPU time over time
+
+    @property
+    def best(self) -> float:
+        """Seconds of the best round."""
+        return min(self.seconds)
+
+    @property
+    def median(self) -> float:
+        """Seconds of the median round."""
+        return statistics.median(self.seconds)
+
+
+@dataclass
+class EngineInfo:
+    """An engine as it was in this run."""
+
+    name: str
+    precision: str
+    missing: str | None = None
+    version: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Row:
+    """One case and its cells."""
+
+    case: Case
+    cells: dict[str, Cell]
+
+    def best(self, name: str) -> float | None:
+        """Return an engine's best time, or None where it has none."""
+        cell = self.cells.get(name)
+        return cell.best if cell is not None and cell.status == "ok" and cell.seconds else None
+
+    def ratio(self, name: str) -> float | None:
+        """Return how many times an engine's best time is ours: above 1 we are faster."""
+        theirs, ours = self.best(name), self.best(OURS)
+        return None if theirs is None or ours is None else theirs / ours
+
+
+@dataclass
+class Report:
+    """A whole run."""
+
+    settings: dict[str, Any]  # threads, isa, seconds, command, date, environment
+    planned: list[Case]
+    machine: dict[str, str] = field(default_factory=dict)
+    isa: str = ""
+    engines: list[EngineInfo] = field(default_factory=list)
+    probes: list[Limits] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    trouble: str = ""  # why it ended early, if it did
+    finished: bool = False
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take in an event of the measuring process."""
+        kind = event["event"]
+        if kind == "environment":
+            self.settings["environment"] = event["variables"]
+        elif kind == "machine":
+            self.machine, self.isa = event["machine"], event["isa"]
+        elif kind == "engine":
+            self.engines.append(EngineInfo(**{k: v for k, v in event.items() if k != "event"}))
+        elif kind == "limits":
+            levels = (
+                Level(v["name"], math.inf if v["capacity"] is None else v["capacity"], v["gbps"])
+                for v in event["levels"]
+            )
+            self.probes.append(Limits(event["gflops"], tuple(levels)))
+        elif kind == "row":
+            cells = {name: Cell(**values) for name, values in event["cells"].items()}
+            self.rows.append(Row(self.planned[event["row"]], cells))
+        elif kind == "end":
+            self.finished = True
+
+    @property
+    def names(self) -> list[str]:
+        """The engines that were there, in their order."""
+        return [engine.name for engine in self.engines if engine.missing is None]
+
+    @property
+    def rivals(self) -> list[str]:
+        """Those that count for "the fastest other engine": others of the same precision."""
+        return [
+            engine.name
+            for engine in self.engines
+            if engine.missing is None and engine.precision == "float32" and engine.name != OURS
+        ]
+
+    @property
+    def limits(self) -> Limits | None:
+        """The best of what the probes reached."""
+        if not self.probes:
+            return None
+        first, *later = self.probes
+        levels = tuple(
+            Level(level.name, level.capacity, max([level.gbps, *(other.levels[k].gbps for other in later)]))
+            for k, level in enumerate(first.levels)
+        )
+        return Limits(max(probe.gflops for probe in self.probes), levels)
+
+    def fastest_other(self, row: Row) -> str | None:
+        """Name the fastest other float32 engine of a row."""
+        times = {name: time for name in self.rivals if (time := row.best(name)) is not None}
+        return min(times, key=times.__getitem__, default=None)
+
+    def ratio(self, row: Row) -> float | None:
+        """Return how many times the fastest other engine's time is ours."""
+        other = self.fastest_other(row)
+        return None if other is None else row.ratio(other)
+
+    def gflops(self, row: Row) -> float | None:
+        """Return what our best time comes to, in 1e9 operations of the matrix products a second."""
+        ours = row.best(OURS)
+        return None if ours is None else row.case.flops / ours / 1e9
+
+    def reached(self, row: Row) -> float | None:
+        """Return what part of this machine's limit our best time reaches; 1 is the limit."""
+        ours, limits = row.best(OURS), self.limits
+        return None if ours is None or limits is None else least_seconds(row.case, limits) / ours
+
+    @property
+    def suites(self) -> dict[str, list[Row]]:
+        """The rows by suite."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.case.suite, []).append(row)
+        return found
+
+    def mean_ratio(self, rows: Iterable[Row], name: str | None = None) -> float:
+        """Return the geometric mean of the ratios to one engine, or to the fastest other one; NaN of none."""
+        ratios = [self.ratio(row) if name is None else row.ratio(name) for row in rows]
+        return geometric_mean([ratio for ratio in ratios if ratio is not None])
+
+    @property
+    def failures(self) -> list[str]:
+        """Every cell that went wrong, in words."""
+        return [
+            f"{name} at {row.case.label}: {cell.status}: {cell.note}"
+            for row in self.rows
+            for name, cell in row.cells.items()
+            if cell.status in {"wrong", "failed"}
+        ]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What casts doubt on a figure without making it void."""
+        found = []
+        threads = self.settings["threads"]
+        for name in self.names:
+            cpus = [row.cells[name].cpus for row in self.rows if name in row.cells]
+            most = max(cpus, default=0.0)
+            if most > threads + CPUS_TOO_MANY:
+                found.append(f"{name}: up to {most:.1f} CPUs were busy while it ran with {threads} thread(s)")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON holds it: all rounds, and what follows from them."""
+        limits = self.limits
+        return {
+            "format": FORMAT,
+            "finished": self.finished,
+            "trouble": self.trouble,
+            "settings": self.settings,
+            "machine": self.machine,
+            "isa": self.isa,
+            "engines": [asdict(engine) for engine in self.engines],
+            "limits": None if limits is None else _limits_to_json(limits),
+            "probes": [_limits_to_json(probe) for probe in self.probes],
+            "rows": [self._row_to_json(row, limits) for row in self.rows],
+            "geometric_means": {
+                suite: {
+                    "fastest_other": _number(self.mean_ratio(rows)),
+                    **{name: _number(self.mean_ratio(rows, name)) for name in self.names if name != OURS},
+                }
+                for suite, rows in {**self.suites, "all rows": self.rows}.items()
+            },
+            "failures": self.failures,
+            "remarks": self.remarks,
+        }
+
+    def _row_to_json(self, row: Row, limits: Limits | None) -> dict[str, Any]:
+        cells = {}
+        for name, cell in row.cells.items():
+            cells[name] = asdict(cell)
+            if cell.seconds:
+                cells[name] |= {"best": cell.best, "median": cell.median, "ratio": row.ratio(name)}
+        return {
+            **asdict(row.case),
+            "flops": row.case.flops,
+            "weight_bytes": row.case.weight_bytes,
+            "flops_per_weight_byte": intensity(row.case),
+            "limit_seconds": None if limits is None else least_seconds(row.case, limits),
+            "limit_reached": self.reached(row),
+            "gflops": self.gflops(row),
+            "fastest_other": self.fastest_other(row),
+            "ratio": self.ratio(row),
+            "cells": cells,
+        }
+
+
+def _limits_to_json(limits: Limits) -> dict[str, Any]:
+    return {
+        "gflops": limits.gflops,
+        "levels": [{**asdict(level), "capacity": _number(level.capacity)} for level in limits.levels],
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,104 @@
+"""The suites by name, and the quick selection of all of them that is measured when none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+
+from .cases import Case, Work
+
+__all__ = ["ALL", "SUITES", "quick", "select"]
+
+ALL = "all"
+
+
+def _of(suite: str, cases: Iterable[Case], work: Work = "sequence") -> tuple[Case, ...]:
+    return tuple(replace(case, suite=suite, work=work) for case in cases)
+
+
+SUITES: dict[str, tuple[Case, ...]] = {
+    # A layer as textbooks and most programs have it.
+    "classic": _of(
+        "classic", [Case(100, B, H, H) for H, B in product((64, 128, 256, 512, 1024), (1, 4, 16, 64))]
+    ),
+    # One step at a time from Python. I=1, H=20 and 40 are amplifier models, 128 a voice activity detector.
+    "step": _of(
+        "step",
+        [
+            Case(1, 1, I, H)
+            for I, H in (
+                (1, 20), (1, 40), (24, 24), (32, 32), (40, 40), (64, 64), (128, 128), (256, 256), (512, 512),
+                (1024, 1024),
+            )
+        ],
+        "step",
+    ),
+    # The sizes of Baidu's DeepBench (https://github.com/baidu-research/DeepBench): translation, language and
+    # speech models.
+    "deepbench": _of(
+        "deepbench",
+        [
+            Case(T, B, H, H)
+            for (H, T), B in product(
+                ((256, 150), (512, 25), (1024, 25), (1536, 50), (2048, 25)), (1, 2, 4, 16, 32)
+            )
+        ],
+    ),
+    "deep": _of(
+        "deep",
+        [
+            Case(100, B, H, H, layers, directions)
+            for layers, directions, H, B in product((2, 3), (1, 2), (64, 256), (1, 16))
+        ],
+    ),
+    # Sizes that no vector divides.
+    "odd": _of(
+        "odd",
+        [
+            Case(100, B, I, H)
+            for (I, H), B in product(((1, 20), (3, 25), (13, 40), (8, 100), (40, 200), (40, 25)), (1, 4, 16))
+        ],
+    ),
+    "train": _of(
+        "train",
+        [
+            *(Case(100, B, H, H) for H, B in product((64, 128, 256, 512), (1, 16, 64))),
+            Case(100, 16, 3, 25),
+            Case(100, 16, 8, 100),
+            Case(100, 16, 128, 128, layers=2),
+            Case(100, 16, 128, 128, layers=2, directions=2),
+        ],
+        "train",
+    ),
+}  # fmt: skip
+
+# Rows that tell most for their time, every suite among them; those of large models are left out.
+_QUICK: dict[str, tuple[Case, ...]] = {
+    "classic": (Case(100, 1, 64, 64), Case(100, 1, 256, 256), Case(100, 4, 128, 128), Case(100, 16, 64, 64),
+                Case(100, 16, 256, 256)),
+    "step": (Case(1, 1, 1, 40), Case(1, 1, 64, 64), Case(1, 1, 256, 256)),
+    "deepbench": (Case(25, 1, 512, 512), Case(25, 16, 512, 512)),
+    "deep": (Case(100, 1, 64, 64, 2, 1), Case(100, 16, 64, 64, 2, 2)),
+    "odd": (Case(100, 1, 1, 20), Case(100, 16, 3, 25), Case(100, 1, 8, 100)),
+    "train": (Case(100, 1, 64, 64), Case(100, 16, 128, 128)),
+}  # fmt: skip
+
+
+def quick() -> tuple[Case, ...]:
+    """Return some rows of every suite."""
+    return tuple(case for suite, cases in SUITES.items() for case in _of(suite, _QUICK[suite], cases[0].work))
+
+
+def select(names: Iterable[str]) -> tuple[Case, ...]:
+    """Return the suites of these names whole, in their own order, each once.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
+    wanted = set(names)
+    if unknown := sorted(wanted - {*SUITES, ALL}):
+        raise ValueError(f"expected one of {', '.join([*SUITES, ALL])}, got {unknown[0]!r}")
+    return tuple(case for name, cases in SUITES.items() if wanted & {name, ALL} for case in cases)

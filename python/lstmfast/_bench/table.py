@@ -1,0 +1,125 @@
+"""What a run says on the terminal: a bar while it measures, then one table, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .engines import OURS
+from .results import Cell, Report, Row
+from .words import headline, notes, percent, ratio, time
+
+__all__ = ["Terminal", "progress", "results_table"]
+
+WIDTH_OF_A_FILE = 132  # columns, where the output goes to no terminal
+ANY_WIDTH = 1000
+
+
+class Terminal(Console):
+    """Prints what it is given: no markup in it, no guessed colours."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False)
+        if not self.is_terminal:
+            self.width = WIDTH_OF_A_FILE
+
+    def print_report(self, report: Report) -> None:
+        """Print everything."""
+        for line in headline(report):
+            self.print(line, soft_wrap=True)
+        self.print()
+        self.print(self._fitting(report))
+        for line in notes(report):
+            self.print(line)
+
+    def _fitting(self, report: Report) -> Table:
+        """Return the table, without the engines of another precision if it is wider than the terminal."""
+        everyone = [name for name in report.names if name != OURS]
+        whole = results_table(report, everyone)
+        if Measurement.get(self, self.options.update(width=ANY_WIDTH), whole).maximum <= self.width:
+            return whole
+        return results_table(report, [name for name in everyone if name in report.rivals])
+
+    def on_broken_pipe(self) -> None:
+        """Let the BrokenPipeError at hand go on to the command line, which knows what to do."""
+        raise
+
+
+@contextmanager
+def progress(rows: int) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar on stderr; the value is told how many rows are done, and what comes now.
+
+    It draws when it is told something and never by itself: drawing takes time that is being measured.
+    """
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("starting", total=rows)
+
+        def show(done: int, doing: str) -> None:
+            bar.update(task, completed=done, description=doing, refresh=True)
+
+        yield show
+
+
+def results_table(report: Report, others: list[str]) -> Table:
+    """Lay out all rows, suite by suite, each with the geometric means of its ratios to the `others`."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("suite\nshape", no_wrap=True)
+    table.add_column("lstmfast\nGFLOP/s", justify="right", no_wrap=True)
+    table.add_column("of\nlimit", justify="right", no_wrap=True)
+    table.add_column("fastest\nother", justify="right", no_wrap=True, style="bold")
+    for name in others:
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    for suite, rows in report.suites.items():
+        table.add_row(suite, style="bold")
+        for row in rows:
+            table.add_row(*_cells(report, row, others))
+        table.add_row(*_means(report, "geometric mean", rows, others), end_section=True)
+    if len(report.suites) > 1:
+        table.add_row(*_means(report, "all rows", report.rows, others), style="bold")
+    return table
+
+
+def _cells(report: Report, row: Row, others: list[str]) -> list[str]:
+    case = row.case
+    ours, gflops = row.best(OURS), report.gflops(row)
+    fastest = report.fastest_other(row)
+    return [
+        case.label.replace(" I=", "\nI="),
+        f"{time(ours)}\n{gflops:.3g}" if ours and gflops else _missing(row.cells.get(OURS)),
+        percent(report.reached(row)),
+        ratio(report.ratio(row)),
+        *(_other(row, name, fastest) for name in others),
+    ]
+
+
+def _other(row: Row, name: str, fastest: str | None) -> str:
+    best = row.best(name)
+    if best is None:
+        return _missing(row.cells.get(name))
+    return f"{time(best)}\n{ratio(row.ratio(name))}{'*' if name == fastest else ' '}"
+
+
+def _missing(cell: Cell | None) -> str:
+    return cell.status if cell is not None and cell.status in {"wrong", "failed"} else "-"
+
+
+def _means(report: Report, title: str, rows: list[Row], others: list[str]) -> list[str]:
+    return [
+        title,
+        "",
+        "",
+        ratio(report.mean_ratio(rows)),
+        *(f"{ratio(report.mean_ratio(rows, name))} " for name in others),
+    ]

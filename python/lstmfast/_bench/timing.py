@@ -1,0 +1,129 @@
+"""Interleaved rounds: A B C A B C, so that whatever else the machine does meets everyone alike.
+
+An engine gets about the same time, however long one call takes: many calls a round if they are short, and if
+one call is longer than a round, fewer rounds, spread evenly. A time is the mean over a round's calls; of the
+rounds the best and the median are kept (and all, in the JSON file).
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .engines import Run
+
+__all__ = ["Timing", "measure"]
+
+ROUNDS = 12
+FEWEST_ROUNDS = 3
+# Threads of the engine before, which spin a while for more work, have gone to sleep after this.
+PAUSE = 0.005
+
+
+@dataclass
+class Timing:
+    """Of one engine: seconds a call, round by round."""
+
+    calls: int  # in a round
+    warm: bool  # whether a round begins with one call that is not timed: all but long ones
+    seconds: list[float] = field(default_factory=list)
+    cpu_seconds: float = 0.0  # of the whole process while the calls ran
+    wall_seconds: float = 0.0
+
+
+def measure(
+    runs: Mapping[str, Run],
+    seconds: float,
+    *,
+    threads: int = 1,
+    failed: Callable[[str, Exception], None],
+    before_round: Callable[[str, int], None] = lambda name, number: None,
+) -> dict[str, Timing]:
+    """Time all runs turn about.
+
+    Parameters
+    ----------
+    runs : mapping
+        By name, in their order.
+    seconds : float
+        About how long each may take.
+    threads : int
+        With more than one there is a pause before each turn.
+    failed : callable
+        Told of a run that raises, which then is left out of the rounds to come; the others go on.
+    before_round : callable
+        Told whose turn it is, and which.
+
+    Returns
+    -------
+    dict
+        Those runs that have not failed.
+    """
+    share = seconds / ROUNDS
+    timings: dict[str, Timing] = {}
+    turns: dict[str, list[bool]] = {}
+    # As `timeit` does: a collection of what others left behind is nobody's work.
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for name, run in runs.items():
+            try:
+                one = _estimate(run, share)
+            except Exception as error:  # an engine may raise anything
+                failed(name, error)
+                continue
+            timings[name] = Timing(max(1, round(share / one)), warm=one < share)
+            turns[name] = spread(ROUNDS, min(ROUNDS, max(FEWEST_ROUNDS, int(seconds / one))))
+        for number in range(ROUNDS):
+            for name in [name for name in timings if turns[name][number]]:
+                before_round(name, number)
+                if threads > 1:
+                    time.sleep(PAUSE)
+                try:
+                    _round(runs[name], timings[name])
+                except Exception as error:
+                    failed(name, error)
+                    del timings[name]
+    finally:
+        if enabled:
+            gc.enable()
+    return timings
+
+
+def spread(slots: int, count: int) -> list[bool]:
+    """Choose `count` of so many slots, evenly."""
+    return [(k + 1) * count // slots > k * count // slots for k in range(slots)]
+
+
+def _estimate(run: Run, share: float) -> float:
+    """Find about how long a call takes, at best: one that is disturbed must not seem to be a long one."""
+    with run.context():
+        one = min(_time(run.call, 1) for _ in range(3))
+        calls = 1
+        while calls * one < share / 4 and calls < 1 << 20:
+            calls *= 4
+            one = min(one, _time(run.call, calls) / calls)
+    return max(one, 1e-9)
+
+
+def _round(run: Run, timing: Timing) -> None:
+    with run.context():
+        if timing.warm:
+            run.call()  # not timed: wakes threads up, brings code and weights back into the caches
+        cpu = time.process_time()
+        elapsed = _time(run.call, timing.calls)
+        timing.cpu_seconds += time.process_time() - cpu
+    timing.wall_seconds += elapsed
+    timing.seconds.append(elapsed / timing.calls)
+
+
+def _time(call: Callable[[], object], calls: int) -> float:
+    turns: Iterable[None] = itertools.repeat(None, calls)  # the cheapest loop there is
+    start = time.perf_counter()
+    for _ in turns:
+        call()
+    return time.perf_counter() - start

@@ -1,0 +1,73 @@
+"""Numbers and remarks in words, for the terminal and the page alike."""
+
+from __future__ import annotations
+
+import math
+
+from .engines import OURS
+from .results import Report
+
+__all__ = ["headline", "notes", "percent", "ratio", "time"]
+
+
+def time(seconds: float | None) -> str:
+    """Write a time with three digits in the unit that suits it."""
+    if seconds is None:
+        return "-"
+    for unit, name in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= 0.9995 * unit:
+            return f"{_three_digits(seconds / unit)}{name}"
+    return f"{_three_digits(seconds * 1e6)}us"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def ratio(value: float | None) -> str:
+    """Write how many times faster we are."""
+    return "-" if value is None or math.isnan(value) else f"{_three_digits(value)}x"
+
+
+def percent(value: float | None) -> str:
+    """Write a part."""
+    return "-" if value is None else f"{value:.0%}"
+
+
+def headline(report: Report) -> list[str]:
+    """Say where and how it was measured, and what the machine itself can do."""
+    settings, machine = report.settings, report.machine
+    threads = settings["threads"]
+    what = (
+        f"lstmfast {machine['lstmfast']}, {report.isa}, {threads} thread{'s' if threads > 1 else ''}, float32"
+    )
+    where = f"{machine['CPU']}, {machine['CPUs usable']} CPU(s) usable, load {machine['load']}"
+    lines = [f"{what}; {where}; {settings['date']}"]
+    if limits := report.limits:
+        loads = ", ".join(f"{level.name} {level.gbps:.0f}" for level in limits.levels)
+        lines.append(
+            f"The machine itself: {limits.gflops:.0f} GFLOP/s of multiply-adds; "
+            + (f"loads in GB/s: {loads}" if loads else "its caches are not known")
+        )
+    return lines
+
+
+def notes(report: Report) -> list[str]:
+    """Say how to read the table, who is missing, what went wrong, and what each engine was told."""
+    lines = [
+        "Times are those of one call, the best round of each; 2.00x: that engine takes twice our time.",
+        "*: the fastest other float32 engine. of limit: 100% is the least time that multiply-adds and reading"
+        " the weights take on this machine.",
+    ]
+    if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
+        lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")
+    lines += [f"{engine.name}: not measured: {engine.missing}" for engine in report.engines if engine.missing]
+    lines += report.failures
+    lines += report.remarks
+    for engine in report.engines:
+        if engine.missing is None and engine.name != OURS:
+            told = "; ".join(f"{key} {value}" for key, value in engine.settings.items())
+            lines.append(f"{engine.name} {engine.version}: {told}")
+    if report.trouble:
+        lines.append(f"Not finished: {report.trouble}")
+    return lines

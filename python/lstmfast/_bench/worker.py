@@ -1,0 +1,160 @@
+"""The measuring process: a request on standard input, events on standard output, a line of JSON each.
+
+It draws nothing and writes no files. What engines print goes to standard error: no event is ever cut in two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import lstmfast
+
+from . import machine, probes, problem, timing
+from .cases import Case
+from .engines import Engine, Run, UnsupportedError, load
+
+__all__ = ["Request", "measure", "work"]
+
+Event: TypeAlias = dict[str, Any]
+
+# Of the time that is left, the part that checks and compilations may take; the least that is measured at all.
+OVERHEAD = 0.5
+LEAST_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure."""
+
+    cases: Sequence[Case]
+    engines: Mapping[str, str]  # name to "module:class"
+    threads: int
+    isa: str | None  # what all are held to, as far as they can be
+    seconds: float  # for each engine in each row
+    deadline: float | None = None  # for the whole run; rows get shorter when it comes near
+    probe_seconds: float = probes.SECONDS
+
+    def to_json(self) -> str:
+        """Write it on one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """Read what `to_json` has written."""
+        values = json.loads(text)
+        return cls(**{**values, "cases": [Case(**case) for case in values["cases"]]})
+
+
+def work() -> None:
+    """Be the measuring process."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for event in measure(Request.from_json(sys.stdin.read())):
+        events.write(json.dumps(event) + "\n")
+        events.flush()
+
+
+def measure(request: Request, clock: Callable[[], float] = time.monotonic) -> Iterator[Event]:
+    """Measure, and yield what comes out, what it is "at" in between, and "end"."""
+    begin = clock()
+    lstmfast.set_num_threads(request.threads)
+    isa = request.isa or lstmfast.isa()
+    yield {"event": "machine", "machine": machine.describe(), "isa": isa}
+
+    engines: dict[str, Engine] = {}
+    for name, spec in request.engines.items():
+        yield {"event": "at", "doing": f"loading {name}"}
+        engine = load(spec, request.threads, request.isa)
+        missing = engine.missing()
+        told: Event = {"name": name, "precision": engine.precision, "missing": missing}
+        if missing is None:
+            engines[name] = engine
+            told |= {"version": engine.version(), "settings": engine.settings()}
+        yield {"event": "engine", **told}
+
+    yield {"event": "at", "doing": "measuring the machine's limits"}
+    # Before and after, because the clock of a CPU changes; what it has reached once it can do.
+    yield _limits(request, isa)
+    for number, case in enumerate(request.cases):
+        rows_left = len(request.cases) - number
+        seconds = request.seconds
+        if request.deadline is not None:
+            left = (request.deadline - (clock() - begin)) * (1 - OVERHEAD)
+            seconds = max(LEAST_SECONDS, min(seconds, left / rows_left / max(len(engines), 1)))
+        yield from _row(number, case, engines, seconds, request.threads)
+    yield _limits(request, isa)
+    yield {"event": "end"}
+
+
+def _limits(request: Request, isa: str) -> Event:
+    limits = probes.measure(isa, request.threads, seconds=request.probe_seconds)
+    # JSON has no infinity: main memory has no capacity.
+    levels = [
+        {
+            "name": level.name,
+            "capacity": int(level.capacity) if level.name != "memory" else None,
+            "gbps": level.gbps,
+        }
+        for level in limits.levels
+    ]
+    return {"event": "limits", "gflops": limits.gflops, "levels": levels}
+
+
+def _row(
+    number: int, case: Case, engines: Mapping[str, Engine], seconds: float, threads: int
+) -> Iterator[Event]:
+    """Check and time one case; every engine gets a cell, whatever becomes of it."""
+    yield {"event": "at", "row": number, "doing": "reference"}
+    runs: dict[str, Run] = {}
+    cells: dict[str, dict[str, Any]] = {}
+    task = problem.make(case)
+    for name, engine in engines.items():
+        yield {"event": "at", "row": number, "doing": name}
+        try:
+            run = engine.prepare(task)
+            worst = _check(run, task)
+        except UnsupportedError as reason:
+            cells[name] = {"status": "unsupported", "note": str(reason)}
+        except Exception as error:  # an engine may raise anything; the others go on
+            cells[name] = _failed(error)
+        else:
+            tolerance = problem.TOLERANCES[engine.precision]
+            if worst <= tolerance:  # not true of NaN
+                runs[name] = run
+                cells[name] = {"status": "ok", "difference": worst}
+            else:
+                allowed = f"at most {tolerance:.0e} allowed"
+                note = f"differs from the reference by {worst:.1e} of its largest value, {allowed}"
+                cells[name] = {"status": "wrong", "note": note}
+    yield {"event": "at", "row": number, "doing": "timing"}
+
+    def failed(name: str, error: Exception) -> None:
+        cells[name] = _failed(error)
+
+    for name, timed in timing.measure(runs, seconds, threads=threads, failed=failed).items():
+        cells[name] |= {
+            "calls": timed.calls,
+            "seconds": timed.seconds,
+            "cpus": timed.cpu_seconds / max(timed.wall_seconds, 1e-9),
+        }
+    yield {"event": "row", "row": number, "cells": cells}
+
+
+def _check(run: Run, task: problem.Problem) -> float:
+    returned = None
+    with run.context():
+        for _ in range(problem.STEPS if task.case.work == "step" else 1):
+            returned = run.call()
+        return problem.difference(run.results(returned), task.truth)
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    """Put an exception into a cell, on one line."""
+    text = " ".join(str(error).split())
+    return {"status": "failed", "note": f"{type(error).__name__}: {text}"[:500]}

@@ -1,0 +1,184 @@
+"""Engines for the tests of `lstmfast bench`, most of them bad in a way of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from lstmfast._bench.engines import Run, UnsupportedError
+from lstmfast._bench.problem import Problem, Results
+from lstmfast.reference import Reference
+
+
+class Good:
+    """The reference in float32, as an engine of another name."""
+
+    name = "good"
+    precision = "float32"
+
+    def __init__(self, threads: int, isa: str | None) -> None:
+        self.told = {"threads": str(threads), "isa": str(isa)}
+
+    def missing(self) -> str | None:
+        return None
+
+    def version(self) -> str:
+        return "1.0"
+
+    def settings(self) -> dict[str, str]:
+        return self.told
+
+    def prepare(self, problem: Problem) -> Run:
+        case = problem.case
+        reference = Reference("lstm", problem.weights, case.layers, case.directions == 2, np.float32)
+        state: list[Any] = [None, None]
+
+        def call() -> Any:
+            y, (h, c), cache = reference.forward(problem.x, *state)
+            if case.work == "step":
+                state[:] = self.carry(h), self.carry(c)
+            return (y, h, c), reference.backward(cache, problem.dy) if case.work == "train" else None
+
+        def results(returned: Any) -> Results:
+            (y, h, c), gradients = returned
+            if gradients is None:
+                return {"y": y, "h_n": h, "c_n": c}
+            dx, _, _, dparameters = gradients
+            return {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+
+        return self.spoil(Run(call, results))
+
+    def carry(self, state: Any) -> Any:
+        return state
+
+    def spoil(self, run: Run) -> Run:
+        return run
+
+
+class Forgetful(Good):
+    """Every step begins at zero."""
+
+    name = "forgetful"
+
+    def carry(self, state: Any) -> Any:
+        return None
+
+
+class Wrong(Good):
+    """A little off, but more than float32 rounding."""
+
+    name = "wrong"
+
+    def spoil(self, run: Run) -> Run:
+        return Run(run.call, lambda returned: {name: a + 0.001 for name, a in run.results(returned).items()})
+
+
+class WrongInt8(Wrong):
+    """As far off as int8 may be, and it says so."""
+
+    name = "int8"
+    precision = "int8"
+
+
+class NotANumber(Good):
+    name = "nan"
+
+    def spoil(self, run: Run) -> Run:
+        return Run(run.call, lambda returned: {name: a * np.nan for name, a in run.results(returned).items()})
+
+
+class Misshapen(Good):
+    name = "misshapen"
+
+    def spoil(self, run: Run) -> Run:
+        return Run(run.call, lambda returned: {name: a[..., :1] for name, a in run.results(returned).items()})
+
+
+class Silent(Good):
+    """Keeps c to itself."""
+
+    name = "silent"
+
+    def spoil(self, run: Run) -> Run:
+        return Run(run.call, lambda returned: {"y": run.results(returned)["y"]})
+
+
+class Missing(Good):
+    name = "missing"
+
+    def missing(self) -> str | None:
+        return "nothing is not installed"
+
+
+class NeverTrains(Good):
+    name = "never trains"
+
+    def prepare(self, problem: Problem) -> Run:
+        if problem.case.work == "train":
+            raise UnsupportedError("inference only")
+        return super().prepare(problem)
+
+
+class CannotPrepare(Good):
+    name = "cannot prepare"
+
+    def prepare(self, problem: Problem) -> Run:
+        raise RuntimeError("no kernel\nfor this")
+
+
+class FailsLate(Good):
+    """Passes the check, and fails when it is timed for the fifteenth time."""
+
+    name = "fails late"
+
+    def spoil(self, run: Run) -> Run:
+        calls = 0
+
+        def call() -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 15:
+                raise RuntimeError("out of luck")
+            return run.call()
+
+        return Run(call, run.results)
+
+
+class Noisy(Good):
+    """Prints where the events go, and where warnings go."""
+
+    name = "noisy"
+
+    def prepare(self, problem: Problem) -> Run:
+        print("{}")
+        os.write(1, b"not an event\n")
+        print("a warning", file=sys.stderr)
+        return super().prepare(problem)
+
+
+class Crashes(Good):
+    """Takes the process with it in every row of more than one time step."""
+
+    name = "crashes"
+
+    def prepare(self, problem: Problem) -> Run:
+        if problem.case.T > 1:
+            print("these are my last words", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().prepare(problem)
+
+
+class Hangs(Good):
+    """Never ends in any row of more than one time step."""
+
+    name = "hangs"
+
+    def prepare(self, problem: Problem) -> Run:
+        if problem.case.T > 1:
+            time.sleep(600)
+        return super().prepare(problem)

@@ -1,0 +1,168 @@
+"""What `lstmfast bench` measures: suites by name, shapes of one's own, and the work in a case."""
+
+from __future__ import annotations
+
+import pytest
+
+from lstmfast import _cli
+from lstmfast._bench import shapes, suites
+from lstmfast._bench.cases import Case
+
+
+def sizes(name: str) -> list[tuple[int, int, int, int]]:
+    return [(case.T, case.B, case.I, case.H) for case in suites.SUITES[name]]
+
+
+# Suites ----------------------------------------------------------------------------------------------
+
+
+def test_classic_is_every_size_with_every_batch() -> None:
+    assert sizes("classic") == [(100, B, H, H) for H in (64, 128, 256, 512, 1024) for B in (1, 4, 16, 64)]
+
+
+def test_steps_are_single_and_carry_their_state() -> None:
+    cases = suites.SUITES["step"]
+    assert {(case.T, case.B, case.work) for case in cases} == {(1, 1, "step")}
+    assert {case.H for case in cases} >= {24, 40, 64, 128, 256, 512}
+
+
+def test_deepbench_has_its_lengths() -> None:
+    found = {(case.H, case.T, case.B) for case in suites.SUITES["deepbench"]}
+    lengths = {256: 150, 512: 25, 1024: 25, 1536: 50, 2048: 25}
+    assert found == {(H, T, B) for H, T in lengths.items() for B in (1, 2, 4, 16, 32)}
+
+
+def test_deep_has_two_and_three_layers_one_way_and_both() -> None:
+    cases = suites.SUITES["deep"]
+    assert {(case.layers, case.directions) for case in cases} == {(2, 1), (2, 2), (3, 1), (3, 2)}
+
+
+def test_odd_sizes_fit_no_vector() -> None:
+    cases = suites.SUITES["odd"]
+    assert {case.H for case in cases} == {20, 25, 40, 100, 200}
+    assert (min(case.I for case in cases), max(case.I for case in cases)) == (1, 40)
+    assert all(case.H % 16 for case in cases)
+
+
+def test_train_trains() -> None:
+    assert {case.work for case in suites.SUITES["train"]} == {"train"}
+
+
+@pytest.mark.parametrize("name", suites.SUITES)
+def test_a_suite_knows_its_name_and_repeats_nothing(name: str) -> None:
+    cases = suites.SUITES[name]
+    assert {case.suite for case in cases} == {name}
+    assert len(set(cases)) == len(cases) > 5
+
+
+def test_all_is_every_suite() -> None:
+    assert suites.select(["all"]) == tuple(case for cases in suites.SUITES.values() for case in cases)
+
+
+def test_suites_come_in_their_own_order_and_once() -> None:
+    assert suites.select(["odd", "step", "odd"]) == suites.SUITES["step"] + suites.SUITES["odd"]
+    assert suites.select(["step", "all"]) == suites.select(["all"])
+
+
+def test_quick_is_a_part_of_every_suite() -> None:
+    quick = suites.quick()
+    assert set(quick) < set(suites.select(["all"]))
+    assert [case.suite for case in quick] == sorted(
+        (case.suite for case in quick), key=list(suites.SUITES).index
+    )
+    assert {case.suite for case in quick} == set(suites.SUITES)
+    assert 12 <= len(quick) <= 20
+
+
+def test_an_unknown_suite_is_told_what_there_is() -> None:
+    with pytest.raises(ValueError, match=r"^expected one of classic, .*, train, all, got 'clasic'$"):
+        suites.select(["step", "clasic"])
+
+
+def test_help_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _cli.main(["bench", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"whole: {', '.join(suites.SUITES)} or all" in out
+    assert shapes.FORM in out.replace("; ", ";").replace(" ", "") or shapes.FORM in out
+
+
+# Shapes ----------------------------------------------------------------------------------------------
+
+
+def test_one_shape() -> None:
+    assert shapes.parse("T=100,B=2,I=3,H=64") == (Case(100, 2, 3, 64),)
+
+
+def test_every_part_in_any_order_with_spaces() -> None:
+    (case,) = shapes.parse(" directions=2, H=5 ,I=4, B = 3,T=2,layers=6 , train=1")
+    assert case == Case(2, 3, 4, 5, 6, 2, "train")
+
+
+def test_several_shapes() -> None:
+    assert shapes.parse("T=2,B=1,I=1,H=1; T=3,B=1,I=1,H=1;") == (Case(2, 1, 1, 1), Case(3, 1, 1, 1))
+
+
+def test_one_step_is_a_step() -> None:
+    assert shapes.parse("T=1,B=1,I=1,H=1")[0].work == "step"
+    assert shapes.parse("T=1,B=1,I=1,H=1,train=1")[0].work == "train"
+    assert shapes.parse("T=2,B=1,I=1,H=1,train=0")[0].work == "sequence"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected T=100,"),
+        (" ; ", "expected T=100,"),
+        ("100x1", "'100x1' is not part of a shape"),
+        ("T=1,B=1,I=1", "no H"),
+        ("T=1,B=1,I=1,H=1,", "'' is not part of a shape"),
+        ("T=1,B=1,I=1,H=1,layer=2", "'layer=2' is not part of a shape"),
+        ("t=1,B=1,I=1,H=1", "'t=1' is not part of a shape"),
+        ("T=1,B=1,I=1,H=1,T=2", "T is there twice"),
+        ("T=0,B=1,I=1,H=1", "from 1 to 1000000 for T in"),
+        ("T=-1,B=1,I=1,H=1", "got '-1'"),
+        ("T=1.5,B=1,I=1,H=1", "got '1.5'"),
+        ("T=1_0,B=1,I=1,H=1", "got '1_0'"),
+        ("T=,B=1,I=1,H=1", "got ''"),
+        ("T=1,B=1,I=1,H=2000000", "got '2000000'"),
+        ("T=1,B=1,I=1,H=" + "9" * 5000, "for H in"),
+        ("T=1,B=1,I=1,H=1,directions=3", "from 1 to 2 for directions"),
+        ("T=1,B=1,I=1,H=1,layers=0", "from 1 to 64 for layers"),
+        ("T=1,B=1,I=1,H=1,train=2", "from 0 to 1 for train"),
+        ("T=9,B=1,I=1,H=1;T=1,B=1", "no I"),
+        ("T=1,B=1,I=1000000,H=1000000", "checking it takes about"),
+        ("T=1000000,B=1000000,I=1,H=1", "checking it takes about"),
+    ],
+)
+def test_what_is_no_shape(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match="expected") as caught:
+        shapes.parse(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Cases -----------------------------------------------------------------------------------------------
+
+
+def test_the_work_in_a_layer() -> None:
+    case = Case(10, 3, 5, 7)
+    assert case.flops == 10 * 3 * 2 * (4 * 7) * (5 + 7)
+    assert case.weight_bytes == 4 * (4 * 7) * (5 + 7)
+
+
+def test_later_layers_take_the_outputs_of_both_directions() -> None:
+    case = Case(1, 1, 5, 7, layers=2, directions=2)
+    assert case.input_sizes == [5, 14]
+    assert case.weight_bytes == 2 * 4 * 28 * ((5 + 7) + (14 + 7))
+    assert case.flops == 2 * 2 * 28 * ((5 + 7) + (14 + 7))
+
+
+def test_training_makes_every_product_three_times() -> None:
+    assert Case(2, 3, 4, 5, work="train").flops == 3 * Case(2, 3, 4, 5).flops
+
+
+def test_labels() -> None:
+    assert Case(100, 1, 3, 64).label == "T=100 B=1 I=3 H=64"
+    assert Case(1, 1, 3, 64, 1, 2).label == "T=1 B=1 I=3 H=64 L=1 D=2"
+    assert Case(9, 1, 3, 64, 2, 1, "train").label == "T=9 B=1 train I=3 H=64 L=2 D=1"
