@@ -7,7 +7,8 @@
 #include <pybind11/numpy.h>
 #include <structmember.h>
 
-#include <string>
+#include <algorithm>
+#include <new>
 
 #include "bindings/arrays.h"
 #include "bindings/register.h"
@@ -111,7 +112,7 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   call.y = layout(data_of<T>(y), features);
   call.h_n = data_of<T>(h_n);
   call.c_n = memory ? data_of<T>(c_n) : nullptr;
-  if (call.steps * call.rows * shape.passes() * shape.gates() * H * (I + H) < kShortCall) {
+  if (call.steps * call.rows * shape.passes() * shape.gates() * H * (std::max(I, features) + H) < kShortCall) {
     network.infer(call);
   } else {
     const py::gil_scoped_release unlocked;
@@ -161,6 +162,9 @@ PyObject* fast_vectorcall(PyObject* self, PyObject* const* args, size_t flags, P
       return nullptr;
     } catch (const std::bad_alloc&) {
       return PyErr_NoMemory();
+    } catch (const std::exception& error) {  // nothing may unwind through the interpreter
+      PyErr_SetString(PyExc_RuntimeError, error.what());
+      return nullptr;
     }
   }
   return PyObject_Vectorcall(reinterpret_cast<FastCall*>(self)->general, args, flags, keywords);
@@ -175,8 +179,7 @@ PyObject* fast_bind(PyObject* self, PyObject* object, PyObject*) {
 // Name, documentation and signature are the general function's.
 PyObject* fast_attribute(PyObject* self, PyObject* name) {
   PyObject* const general = reinterpret_cast<FastCall*>(self)->general;
-  const char* const text = PyUnicode_AsUTF8(name);
-  if (text && std::string(text) == "__wrapped__") return Py_NewRef(general);
+  if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(general);
   return PyObject_GetAttr(general, name);
 }
 

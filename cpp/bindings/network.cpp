@@ -12,6 +12,9 @@
 namespace lstmfast::bindings {
 namespace {
 
+// Arguments are shared pointers because pybind11 refuses to make one of an object that was never
+// initialised (made by __new__ alone), where it would hand out a reference to nothing.
+
 template <class T>
 using OptionalArray = std::optional<Array<T>>;
 
@@ -108,12 +111,12 @@ struct ForwardArrays {
 };
 
 template <class T>
-py::tuple infer(const Network<T>& network, const Array<T>& x, const OptionalArray<T>& h0, const OptionalArray<T>& c0,
-                bool batch_first) {
-  ForwardArrays<T> arrays(network.shape(), x, h0, c0, batch_first);
+py::tuple infer(const std::shared_ptr<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
+                const OptionalArray<T>& c0, bool batch_first) {
+  ForwardArrays<T> arrays(network->shape(), x, h0, c0, batch_first);
   {
     const py::gil_scoped_release unlocked;
-    network.infer(arrays.call);
+    network->infer(arrays.call);
   }
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
 }
@@ -122,7 +125,7 @@ template <class T>
 py::tuple forward(const std::shared_ptr<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
                   const OptionalArray<T>& c0, bool batch_first) {
   ForwardArrays<T> arrays(network->shape(), x, h0, c0, batch_first);
-  auto bound = std::make_unique<BoundTape<T>>(BoundTape<T>{nullptr, network, x, arrays.y, batch_first});
+  auto bound = std::make_shared<BoundTape<T>>(BoundTape<T>{nullptr, network, x, arrays.y, batch_first});
   {
     const py::gil_scoped_release unlocked;
     bound->tape = network->forward(arrays.call);
@@ -131,26 +134,26 @@ py::tuple forward(const std::shared_ptr<Network<T>>& network, const Array<T>& x,
 }
 
 template <class T>
-py::tuple backward(const std::shared_ptr<Network<T>>& network, const BoundTape<T>& bound, const OptionalArray<T>& dy,
-                   const OptionalArray<T>& dh_n, const OptionalArray<T>& dc_n) {
-  if (bound.network != network) throw std::invalid_argument("tape: expected one from this network's forward");
+py::tuple backward(const std::shared_ptr<Network<T>>& network, const std::shared_ptr<BoundTape<T>>& bound,
+                   const OptionalArray<T>& dy, const OptionalArray<T>& dh_n, const OptionalArray<T>& dc_n) {
+  if (bound->network != network) throw std::invalid_argument("tape: expected one from this network's forward");
   const NetworkShape& shape = network->shape();
-  const Tape<T>& tape = *bound.tape;
-  const Index T_ = tape.steps(), B = tape.rows(), H = shape.hidden_size;
+  const Tape<T>& tape = *bound->tape;
+  const Index steps = tape.steps(), B = tape.rows(), H = shape.hidden_size;
   const Index gate_rows = shape.gates() * H;
   const bool memory = has_memory(shape.cell);
   if (dc_n && !memory) throw std::invalid_argument("dc_n: expected None, this cell has no memory");
 
   BackwardCall<T> call = {};
   if (dy) {
-    const Index outer = bound.batch_first ? B : T_, inner = bound.batch_first ? T_ : B;
+    const Index outer = bound->batch_first ? B : steps, inner = bound->batch_first ? steps : B;
     require_shape(*dy, {outer, inner, shape.directions * H}, "dy");
-    call.dy = sequence(*dy, bound.batch_first, "dy");
+    call.dy = sequence(*dy, bound->batch_first, "dy");
   }
   call.dh_n = dense_or_null(dh_n, {shape.passes(), B, H}, "dh_n");
   call.dc_n = dense_or_null(dc_n, {shape.passes(), B, H}, "dc_n");
-  Array<T> dx = new_sequence<T>(T_, B, shape.input_size, bound.batch_first);
-  call.dx = writable_sequence(dx, bound.batch_first);
+  Array<T> dx = new_sequence<T>(steps, B, shape.input_size, bound->batch_first);
+  call.dx = writable_sequence(dx, bound->batch_first);
   Array<T> dh0({shape.passes(), B, H});
   call.dh0 = dh0.mutable_data();
   OptionalArray<T> dc0;
@@ -185,13 +188,12 @@ py::tuple backward(const std::shared_ptr<Network<T>>& network, const BoundTape<T
 
 template <class T>
 void register_for(py::module_& m, const char* network_name, const char* tape_name) {
-  py::class_<BoundTape<T>>(m, tape_name, py::is_final()).def_property_readonly("nbytes", [](const BoundTape<T>& bound) {
-    return bound.tape->bytes();
-  });
+  py::class_<BoundTape<T>, std::shared_ptr<BoundTape<T>>>(m, tape_name, py::is_final())
+      .def_property_readonly("nbytes", [](const std::shared_ptr<BoundTape<T>>& bound) { return bound->tape->bytes(); });
   py::class_<Network<T>, std::shared_ptr<Network<T>>>(m, network_name, py::is_final())
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"))
-      .def_property_readonly("isa", [](const Network<T>& network) { return network.isa(); })
+      .def_property_readonly("isa", [](const std::shared_ptr<Network<T>>& network) { return network->isa(); })
       .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"))
       .def("forward", &forward<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),

@@ -8,6 +8,7 @@ namespace lstmfast::bindings {
 void register_isa(pybind11::module_& m);
 void register_threads(pybind11::module_& m);
 void register_math(pybind11::module_& m);
+void register_probes(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_fast_call(pybind11::module_& m);
 

@@ -7,6 +7,7 @@
 #include "core/packed.h"
 #include "core/split.h"
 #include "core/tape.h"
+#include "core/team.h"
 #include "core/time.h"
 #include "lstmfast/threads.h"
 
@@ -46,25 +47,30 @@ class BackwardRun {
     // Directions follow one another: both add to the same dx.
     const LoopSize size = {
         steps_, rows_, 1, layout.panels(), step_terms, step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile};
-    Team team(choose_split(size, get_num_threads()).threads());
+    // dz W_hh is part of the loop; dz W_ih and dW = dz^T [1, x, h] are products, and may use more threads.
+    const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
+    const Index product_terms = steps_ * rows_ * gate_rows_ * (2 * widest + shape_.hidden_size);
+    const int threads = get_num_threads();
+    Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
-    Barrier all(split.threads());
+    const int parts = team.size();
+    Barrier all(parts);
     for (Index p = shape_.passes(); p-- > 0;) {
       const Pass pass = pass_at(p);
       std::deque<GradientShare<T>> gradients;
-      for (int rank = 0; rank < split.threads(); ++rank)
-        gradients.emplace_back(kernels_, gate_rows_, pass.input_size, shape_.hidden_size, rank, split.threads());
+      for (int part = 0; part < parts; ++part)
+        gradients.emplace_back(kernels_, gate_rows_, pass.input_size, shape_.hidden_size, part, parts);
       team.run([&](int rank) {
-        if (rank >= split.threads()) return;
-        const Share share(split, rank, rows_, 1, layout.panels());
+        const bool in_loop = rank < split.threads();
+        const Share share(split, in_loop ? rank : 0, rows_, 1, layout.panels());
         GradientShare<T>& weights = gradients[static_cast<std::size_t>(rank)];
-        load_state_gradient(pass, share, meeting);
+        if (in_loop) load_state_gradient(pass, share, meeting);
         for (Index end = steps_; end > 0;) {
           const Range steps = {std::max<Index>(end - chunk_steps_, 0), end};
-          back_through(pass, steps, share, meeting);
+          if (in_loop) back_through(pass, steps, share, meeting);
           all.wait();
-          input_gradient(pass, steps, rank, split.threads());
+          input_gradient(pass, steps, rank, parts);
           weights.add(pass.inputs, dz_.data(), rows_, steps);
           all.wait();  // before the next chunk overwrites dz
           end = steps.begin;
@@ -211,7 +217,7 @@ class BackwardRun {
     product.accumulate = pass.add_to_dx;
     // A product over the longer of the two, so that weights are read seldom.
     if (steps.size() >= rows_) {
-      const Range mine = share(steps.size(), part, parts);
+      const Range mine = part_of(steps.size(), part, parts);
       if (mine.size() == 0) return;
       for (Index b = 0; b < rows_; ++b) {
         product.rows = mine.size();
@@ -222,7 +228,7 @@ class BackwardRun {
         kernels_.gate_product(product);
       }
     } else {
-      const Range mine = share(rows_, part, parts);
+      const Range mine = part_of(rows_, part, parts);
       if (mine.size() == 0) return;
       for (Index s = steps.begin; s < steps.end; ++s) {
         product.rows = mine.size();

@@ -6,6 +6,7 @@
 #include "core/packed.h"
 #include "core/split.h"
 #include "core/tape.h"
+#include "core/team.h"
 #include "core/time.h"
 #include "lstmfast/threads.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/buffer.h"
-#include "core/team.h"
+#include "core/range.h"
 #include "core/time.h"
 #include "lstmfast/kernel_table.h"
 #include "lstmfast/network.h"

@@ -16,14 +16,18 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParamete
 }
 
 template <class T>
+Network<T>::Packed::~Packed() {
+  delete backward_.load();
+}
+
+template <class T>
 const std::deque<BackwardPacking<T>>& Network<T>::Packed::backward() const {
-  const std::lock_guard<std::mutex> lock(backward_mutex_);
-  if (backward_.empty()) {
-    std::deque<BackwardPacking<T>> made;
-    for (const ForwardPacking<T>& packing : forward) made.emplace_back(packing);
-    backward_ = std::move(made);  // nothing half made if memory ran out
-  }
-  return backward_;
+  const std::deque<BackwardPacking<T>>* found = backward_.load(std::memory_order_acquire);
+  if (found) return *found;
+  auto made = std::make_unique<std::deque<BackwardPacking<T>>>();
+  for (const ForwardPacking<T>& packing : forward) made->emplace_back(packing);
+  if (backward_.compare_exchange_strong(found, made.get(), std::memory_order_acq_rel)) return *made.release();
+  return *found;  // another thread was quicker
 }
 
 template <class T>

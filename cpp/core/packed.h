@@ -1,8 +1,8 @@
 // What a Network holds.
 #pragma once
 
+#include <atomic>
 #include <deque>
-#include <mutex>
 
 #include "core/packing.h"
 #include "lstmfast/network.h"
@@ -20,9 +20,13 @@ struct Network<T>::Packed {
   // [L*D], made when the first backward pass needs it: inference holds the weights once.
   const std::deque<BackwardPacking<T>>& backward() const;
 
+  ~Packed();
+  Packed(const Packed&) = delete;
+  Packed& operator=(const Packed&) = delete;
+
  private:
-  mutable std::mutex backward_mutex_;
-  mutable std::deque<BackwardPacking<T>> backward_;
+  // Without a lock: a fork while another thread packs would leave the child's copy of it locked for ever.
+  mutable std::atomic<const std::deque<BackwardPacking<T>>*> backward_{nullptr};
 };
 
 }  // namespace lstmfast

@@ -5,28 +5,37 @@
 namespace lstmfast {
 namespace {
 
-// Below this many multiply-adds a call is done sooner than a second thread has woken up.
-constexpr Index kCallTerms = 100'000;
-// Below this many a step is done sooner than two threads have met at a barrier.
+// A thread of its own is worth its waking up from this many multiply-adds on (some 10 us of them) ...
+constexpr Index kThreadTerms = 250'000;
+// ... and from this many on where threads wait for each other, so that a late one keeps all waiting.
+constexpr Index kMeetingThreadTerms = 2'000'000;
+// Below this many a thread's part of a step is done sooner than the threads have met at a barrier.
 constexpr Index kStepTerms = 50'000;
 // Weights up to this size stay in each core's own L2 when every thread reads all of them.
 constexpr Index kOwnCacheBytes = 512 * 1024;
 
 }  // namespace
 
+int threads_for_products(Index terms, int threads) {
+  return static_cast<int>(std::clamp<Index>(terms / kMeetingThreadTerms, 1, threads));
+}
+
 Split choose_split(const LoopSize& size, int threads) {
   const Index step = size.rows * size.step_terms;
-  if (threads <= 1 || size.steps * size.directions * step < kCallTerms) return {};
+  const Index call = size.steps * size.directions * step;
+  const Index worthwhile = std::clamp<Index>(call / kThreadTerms, 1, threads);
+  if (worthwhile == 1) return {};
 
-  const Index row_parts = std::min<Index>(threads, size.rows);
+  const Index row_parts = std::min(worthwhile, size.rows);
   const bool full_tiles = size.rows >= row_parts * 2 * size.row_tile;
-  if (row_parts == threads && (full_tiles || size.weight_bytes <= kOwnCacheBytes))
+  if (row_parts == worthwhile && (full_tiles || size.weight_bytes <= kOwnCacheBytes))
     return {static_cast<int>(row_parts), 1, 1};
 
+  const Index meeting = std::clamp<Index>(call / kMeetingThreadTerms, 1, worthwhile);
   Split split;
-  if (size.directions <= threads) split.direction_parts = static_cast<int>(size.directions);
-  const Index left = threads / split.direction_parts;
-  if (step >= kStepTerms * left) split.panel_parts = static_cast<int>(std::min(left, size.panels));
+  split.direction_parts = static_cast<int>(std::min(size.directions, meeting));
+  const Index left = meeting / split.direction_parts;
+  split.panel_parts = static_cast<int>(std::clamp<Index>(step / kStepTerms, 1, std::min(left, size.panels)));
   if (split.threads() == 1) split.row_parts = static_cast<int>(row_parts);
   return split;
 }
@@ -35,9 +44,9 @@ Share::Share(const Split& split, int rank, Index row_count, Index direction_coun
   const int panel_part = rank % split.panel_parts;
   const int row_part = rank / split.panel_parts / split.direction_parts;
   direction_part = rank / split.panel_parts % split.direction_parts;
-  rows = share(row_count, row_part, split.row_parts);
-  directions = share(direction_count, direction_part, split.direction_parts);
-  panels = share(panel_count, panel_part, split.panel_parts);
+  rows = part_of(row_count, row_part, split.row_parts);
+  directions = part_of(direction_count, direction_part, split.direction_parts);
+  panels = part_of(panel_count, panel_part, split.panel_parts);
   first_of_panels = panel_part == 0;
 }
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "core/barrier.h"
-#include "core/team.h"
-#include "lstmfast/network.h"
+#include "core/range.h"
+#include "lstmfast/types.h"
 
 namespace lstmfast {
 
@@ -27,6 +27,9 @@ struct LoopSize {
 };
 
 Split choose_split(const LoopSize& size, int threads);
+
+// How many of `threads` are of use for products of so many multiply-adds, outside a time loop.
+int threads_for_products(Index terms, int threads);
 
 // The place of one thread in a split.
 struct Share {

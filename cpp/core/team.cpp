@@ -21,7 +21,7 @@
 namespace lstmfast {
 namespace {
 
-using Job = void (*)(void* context, int rank) noexcept;
+using Job = Team::Job;
 
 // Long enough to bridge the gap between the calls of a loop in Python, short enough not to be noticed.
 constexpr auto kSpinTime = std::chrono::microseconds(50);
@@ -30,6 +30,7 @@ class Worker {
  public:
   explicit Worker(int rank) : thread_([this, rank] { loop(rank); }) { thread_.detach(); }
 
+  // The worker must be idle.
   void start(Job job, void* context, std::atomic<int>* unfinished) {
     job_ = job;
     context_ = context;
@@ -41,11 +42,13 @@ class Worker {
     }
   }
 
+  // Takes the job back, if the worker has not begun it.
+  bool take_back() { return has_job_.load(std::memory_order_relaxed) && has_job_.exchange(false); }
+
  private:
   void loop(int rank) {
     for (;;) {
       wait_for_job();
-      has_job_.store(false);
       // The caller may hand out the next job as soon as the count falls: take what is needed before.
       std::atomic<int>* const unfinished = unfinished_;
       job_(context_, rank);
@@ -57,13 +60,13 @@ class Worker {
     const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
     do {
       for (int k = 0; k < 64; ++k) {
-        if (has_job_.load(std::memory_order_acquire)) return;
+        if (has_job_.load(std::memory_order_relaxed) && has_job_.exchange(false)) return;
         spin_pause();
       }
     } while (std::chrono::steady_clock::now() < deadline);
     std::unique_lock<std::mutex> lock(mutex_);
     asleep_.store(true);
-    wake_.wait(lock, [this] { return has_job_.load(); });
+    wake_.wait(lock, [this] { return has_job_.exchange(false); });
     asleep_.store(false);
   }
 
@@ -79,6 +82,8 @@ class Worker {
 
 class Pool {
  public:
+  Pool* before_fork = nullptr;  // in a child: another pool that it has abandoned, kept reachable
+
   // False when another team has it.
   bool try_acquire() { return !taken_.exchange(true, std::memory_order_acquire); }
   void release() { taken_.store(false, std::memory_order_release); }
@@ -105,6 +110,11 @@ class Pool {
     for (int rank = 1; rank < size; ++rank)
       workers_[static_cast<std::size_t>(rank) - 1].start(job, context, &unfinished);
     job(context, 0);
+    for (int rank = 1; rank < size; ++rank)
+      if (workers_[static_cast<std::size_t>(rank) - 1].take_back()) {
+        job(context, rank);
+        unfinished.fetch_sub(1, std::memory_order_relaxed);
+      }
     constexpr int patience = 4096;
     for (int spins = 0; unfinished.load(std::memory_order_acquire) > 0; ++spins) {
       if (spins < patience)
@@ -122,18 +132,26 @@ class Pool {
 std::atomic<Pool*> current_pool{nullptr};
 std::atomic<int> num_threads{1};
 
-Pool& pool() {
-  // The old pool stays reachable in the child, whose other threads are gone.
-  static std::atomic<Pool*> abandoned{nullptr};
-  static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { abandoned.store(current_pool.exchange(nullptr)); });
-  (void)registered;
+// The pools of this process's ancestors, whose threads are not in this process.
+Pool* abandoned_pools = nullptr;
+
+void abandon_pool() {
+  if (Pool* const pool = current_pool.exchange(nullptr)) {
+    pool->before_fork = abandoned_pools;
+    abandoned_pools = pool;
+  }
+}
+
+// Null where no pool would be safe.
+Pool* find_pool() {
+  static const bool forgets_in_child = pthread_atfork(nullptr, nullptr, abandon_pool) == 0;
+  if (!forgets_in_child) return nullptr;
   Pool* found = current_pool.load(std::memory_order_acquire);
-  if (found) return *found;
+  if (found) return found;
   Pool* const made = new Pool;
-  if (current_pool.compare_exchange_strong(found, made)) return *made;
+  if (current_pool.compare_exchange_strong(found, made)) return made;
   delete made;  // another thread was quicker
-  return *found;
+  return found;
 }
 
 }  // namespace
@@ -142,21 +160,23 @@ void set_num_threads(int threads) { num_threads.store(threads, std::memory_order
 int get_num_threads() { return num_threads.load(std::memory_order_relaxed); }
 
 Team::Team(int threads) {
-  if (threads <= 1 || !pool().try_acquire()) return;
-  size_ = 1 + pool().ensure_workers(threads - 1);
+  if (threads <= 1) return;
+  Pool* const pool = find_pool();
+  if (!pool || !pool->try_acquire()) return;
+  size_ = 1 + pool->ensure_workers(threads - 1);
   holds_pool_ = size_ > 1;
-  if (!holds_pool_) pool().release();
+  if (!holds_pool_) pool->release();
 }
 
 Team::~Team() {
-  if (holds_pool_) pool().release();
+  if (holds_pool_) current_pool.load()->release();
 }
 
 void Team::run_job(Job job, void* context) {
   if (size_ == 1)
     job(context, 0);
   else
-    pool().run(job, context, size_);
+    current_pool.load()->run(job, context, size_);
 }
 
 }  // namespace lstmfast

@@ -1,8 +1,6 @@
 // A team: threads of the process-wide pool, borrowed for one call.
 #pragma once
 
-#include "lstmfast/types.h"
-
 namespace lstmfast {
 
 class Team {
@@ -18,25 +16,20 @@ class Team {
 
   // Runs body(rank) for each rank below size(), rank 0 on this thread; returns when all are done.
   // The body must not throw: take memory before.
+  // A rank whose thread has not woken up when rank 0 is done is run by this thread after all: more
+  // threads may be of no use but do no harm. (Where ranks wait for each other, all have woken up.)
   template <class Body>
   void run(Body&& body) {
     run_job([](void* context, int rank) noexcept { (*static_cast<Body*>(context))(rank); }, &body);
   }
 
- private:
   using Job = void (*)(void* context, int rank) noexcept;
+
+ private:
   void run_job(Job job, void* context);
 
   int size_ = 1;
   bool holds_pool_ = false;
 };
-
-// The part of `count` things that is `part` of `parts`: [begin, end).
-struct Range {
-  Index begin, end;
-  Index size() const { return end - begin; }
-};
-
-inline Range share(Index count, Index part, Index parts) { return {count * part / parts, count * (part + 1) / parts}; }
 
 }  // namespace lstmfast

@@ -9,7 +9,7 @@
 namespace lstmfast {
 namespace {
 
-// To add an ISA: its tables in lstmfast/kernels.h, one line here, in order of speed.
+// In order of speed. CONTRIBUTING.md says what else a new ISA needs.
 std::vector<Isa> detect() {
   std::vector<Isa> found;
 #if defined(LSTMFAST_X86)

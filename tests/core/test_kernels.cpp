@@ -4,6 +4,7 @@
 // kernel_table.h promises. Only where the CPU has no FMA is `scalar` compared to rounding instead.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "check.h"
@@ -214,7 +215,9 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
           at(w, r * hidden + c);
   auto gate_values = random.vector<T>(rows * terms);
   for (T& a : gate_values) a = std::abs(a);
-  const auto h_out = random.vector<T>(rows * hidden), c_out = random.vector<T>(rows * hidden, 2);
+  auto h_out = random.vector<T>(rows * hidden);
+  if (!h_out.empty() && cell == Cell::rnn_relu) h_out.back() = std::numeric_limits<T>::quiet_NaN();
+  const auto c_out = random.vector<T>(rows * hidden, 2);
   const auto c = random.vector<T>(rows * hidden, 2), dh = random.vector<T>(rows * hidden);
   const auto dy = random.vector<T>(rows * hidden), dz_next = random.vector<T>(rows * terms);
   Guarded<T> dc(random.vector<T>(rows * hidden)), dz(rows * terms);
@@ -258,7 +261,7 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
       const auto gate = [&](Index g) { return at(gate_values, r * terms + g * hidden + u); };
       const auto got = [&](Index g) { return dz[r * terms + g * hidden + u]; };
       if (cell == Cell::rnn_tanh) CHECK(agree(got(0), d * (1 - out * out)), what);
-      if (cell == Cell::rnn_relu) CHECK(agree(got(0), out > 0 ? d : T(0)), what);
+      if (cell == Cell::rnn_relu) CHECK(agree(got(0), out <= 0 ? T(0) : d), what);
       if (!memory) continue;
       const T i = gate(0), f = gate(1), g = gate(2), o = gate(3);
       const T tanh_c = activate(k.tanh, at(c_out, r * hidden + u));

@@ -113,8 +113,8 @@ int main() {
   const Config configs[] = {
       small,
       {{Cell::lstm, 3, 20, 1, 1, false}, 40, 1},   // merged input products, odd sizes
-      {{Cell::lstm, 70, 200, 2, 1, true}, 6, 2},   // panels split over threads
-      {{Cell::lstm, 8, 64, 1, 2, true}, 5, 1},     // directions split over threads
+      {{Cell::lstm, 70, 200, 2, 1, true}, 20, 2},  // panels split over threads
+      {{Cell::lstm, 8, 64, 1, 2, true}, 300, 1},   // directions split over threads
       {{Cell::lstm, 16, 32, 3, 1, true}, 70, 40},  // rows split over threads, chunks backward
       {{Cell::rnn_tanh, 6, 70, 2, 2, true}, 11, 4},
       {{Cell::rnn_relu, 6, 33, 3, 1, false}, 11, 4},

@@ -110,9 +110,20 @@ void test_shares_cover_everything_once() {
         }
 }
 
-void test_small_work_stays_on_one_thread() {
-  CHECK(choose_split({1, 1, 1, 3, 2'000, 8'000, 6}, 16).threads() == 1, "one small step");
-  CHECK(choose_split({100, 64, 1, 16, 100'000, 400'000, 6}, 2).row_parts == 2, "many rows are split by rows");
+// Sizes as in test_network.cpp and tests/test_bits.py: what is meant to be split is split.
+void test_work_is_split_by_what_it_is() {
+  const auto split = [](Index steps, Index rows, Index directions, Index hidden, int threads) {
+    const Index terms = 4 * hidden * 2 * hidden;
+    return choose_split({steps, rows, directions, (hidden + 15) / 16, terms, terms * 4, 6}, threads);
+  };
+  CHECK(split(1, 1, 1, 40, 16).threads() == 1, "one small step");
+  CHECK(split(4, 64, 1, 8, 64).threads() == 1, "many rows with nothing to do");
+  CHECK(split(100, 64, 1, 64, 2).row_parts == 2, "many rows");
+  CHECK(split(300, 1, 2, 64, 2).direction_parts == 2, "one row, two directions");
+  CHECK(split(100, 1, 1, 256, 3).panel_parts == 3, "one row, one direction, large weights");
+  CHECK(split(100, 1, 2, 256, 4).panel_parts == 2 && split(100, 1, 2, 256, 4).direction_parts == 2, "both");
+  CHECK(split(1, 1, 1, 256, 2).threads() == 1, "one step is done before another thread has woken up");
+  CHECK(threads_for_products(1'000, 8) == 1 && threads_for_products(1'000'000'000, 8) == 8, "products");
 }
 
 void test_memory_that_cannot_be_had() {
@@ -136,7 +147,7 @@ int main(int argc, char** argv) {
   test_team_inside_a_team();
   if (fork_too) test_fork();
   test_shares_cover_everything_once();
-  test_small_work_stays_on_one_thread();
+  test_work_is_split_by_what_it_is();
   test_memory_that_cannot_be_had();
   return test::finish("team");
 }

@@ -43,8 +43,8 @@ LSTMFAST_INLINE F32 copy_sign(F32 a, F32 sign) {
 LSTMFAST_INLINE F32 at_most(F32 a, F32 limit) { return {_mm256_min_ps(limit.v, a.v)}; }
 LSTMFAST_INLINE F32 at_least(F32 a, F32 limit) { return {_mm256_max_ps(limit.v, a.v)}; }
 LSTMFAST_INLINE F32 select_negative(F32 sign, F32 a, F32 b) { return {_mm256_blendv_ps(b.v, a.v, sign.v)}; }
-LSTMFAST_INLINE F32 where_positive(F32 x, F32 a) {
-  return {_mm256_and_ps(_mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_GT_OQ), a.v)};
+LSTMFAST_INLINE F32 zero_where_not_positive(F32 x, F32 a) {
+  return {_mm256_and_ps(_mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_NLE_UQ), a.v)};
 }
 LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
   const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(rounded.v), 23);
@@ -80,8 +80,8 @@ LSTMFAST_INLINE F64 copy_sign(F64 a, F64 sign) {
 LSTMFAST_INLINE F64 at_most(F64 a, F64 limit) { return {_mm256_min_pd(limit.v, a.v)}; }
 LSTMFAST_INLINE F64 at_least(F64 a, F64 limit) { return {_mm256_max_pd(limit.v, a.v)}; }
 LSTMFAST_INLINE F64 select_negative(F64 sign, F64 a, F64 b) { return {_mm256_blendv_pd(b.v, a.v, sign.v)}; }
-LSTMFAST_INLINE F64 where_positive(F64 x, F64 a) {
-  return {_mm256_and_pd(_mm256_cmp_pd(x.v, _mm256_setzero_pd(), _CMP_GT_OQ), a.v)};
+LSTMFAST_INLINE F64 zero_where_not_positive(F64 x, F64 a) {
+  return {_mm256_and_pd(_mm256_cmp_pd(x.v, _mm256_setzero_pd(), _CMP_NLE_UQ), a.v)};
 }
 LSTMFAST_INLINE F64 power_of_two(F64 rounded) {
   const __m256i n = _mm256_slli_epi64(_mm256_castpd_si256(rounded.v), 52);

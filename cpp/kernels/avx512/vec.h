@@ -43,8 +43,8 @@ LSTMFAST_INLINE F32 at_least(F32 a, F32 limit) { return {_mm512_max_ps(limit.v, 
 LSTMFAST_INLINE F32 select_negative(F32 sign, F32 a, F32 b) {
   return {_mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(sign.v)), b.v, a.v)};
 }
-LSTMFAST_INLINE F32 where_positive(F32 x, F32 a) {
-  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_GT_OQ), a.v)};
+LSTMFAST_INLINE F32 zero_where_not_positive(F32 x, F32 a) {
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_NLE_UQ), a.v)};
 }
 LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
   const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(rounded.v), 23);
@@ -80,8 +80,8 @@ LSTMFAST_INLINE F64 at_least(F64 a, F64 limit) { return {_mm512_max_pd(limit.v, 
 LSTMFAST_INLINE F64 select_negative(F64 sign, F64 a, F64 b) {
   return {_mm512_mask_blend_pd(_mm512_movepi64_mask(_mm512_castpd_si512(sign.v)), b.v, a.v)};
 }
-LSTMFAST_INLINE F64 where_positive(F64 x, F64 a) {
-  return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.v, _mm512_setzero_pd(), _CMP_GT_OQ), a.v)};
+LSTMFAST_INLINE F64 zero_where_not_positive(F64 x, F64 a) {
+  return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.v, _mm512_setzero_pd(), _CMP_NLE_UQ), a.v)};
 }
 LSTMFAST_INLINE F64 power_of_two(F64 rounded) {
   const __m512i n = _mm512_slli_epi64(_mm512_castpd_si512(rounded.v), 52);

@@ -7,10 +7,10 @@
 namespace lstmfast {
 namespace {
 
-// A constant row of zeros for chains that start from nothing: as wide as a panel.
+// A row of zeros, as wide as a panel, for chains that start from nothing.
 template <class V>
 struct Zeros {
-  alignas(64) typename V::Scalar row[kPanelVectors * V::lanes] = {};
+  alignas(64) static constexpr typename V::Scalar row[kPanelVectors * V::lanes] = {};
 };
 
 // total[rows][panels][vector][lane] = dz W for a backward packing: [panel][gate][k][vector][lane].
@@ -21,14 +21,16 @@ void gates_product(Index rows, Index panels, Index last_vectors, Index gates, In
                    typename V::Scalar* total, typename V::Scalar* part) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
-  const Zeros<V> zeros;
   const Index gate_rows = hidden_size * G::panel_width;
   const Index width = panels * G::panel_width;
+  const Index used = (panels - 1) * G::panel_width + last_vectors * V::lanes;
   for (Index g = 0; g < gates; ++g) {
     const Factor<T> factor = {dz + g * hidden_size, dz_stride, hidden_size, panel + g * gate_rows, gates * gate_rows};
-    group_product<V, R>(rows, panels, last_vectors, {zeros.row, 0, 0}, factor, g == 0 ? total : part);
-    if (g > 0)
-      for (Index n = 0; n < rows * width; n += V::lanes) (V::load(total + n) + V::load(part + n)).store(total + n);
+    group_product<V, R>(rows, panels, last_vectors, {Zeros<V>::row, 0, 0}, factor, g == 0 ? total : part);
+    if (g == 0) continue;
+    for (Index r = 0; r < rows; ++r)
+      for (Index n = r * width; n < r * width + used; n += V::lanes)
+        (V::load(total + n) + V::load(part + n)).store(total + n);
   }
 }
 

@@ -77,7 +77,7 @@ struct RnnReluCell {
   }
   template <class V>
   static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates]) {
-    dz[0] = where_positive(h_out, dh);
+    dz[0] = zero_where_not_positive(h_out, dh);  // a NaN is not, and lets the gradient pass
   }
 };
 

@@ -104,11 +104,12 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, [&](Index panel, Index panels) {
       const T* const biases = s.panels + panel * stride;
       const Factor<T> x = {s.x + row * s.x_stride, s.x_stride, s.input_size, biases + Panels::width, stride};
-      group_product<V, R>(rows, panels, packing.vectors(panel + panels - 1), {biases, 0, stride}, x, z);
-      const Index z_stride = panels * Panels::width;
+      const Index last_vectors = packing.vectors(panel + panels - 1);
+      group_product<V, R>(rows, panels, last_vectors, {biases, 0, stride}, x, z);
+      const Index used = (panels - 1) * Panels::width + last_vectors * V::lanes;
       for (Index r = 0; r < rows; ++r) {
         T* const out = s.z + (row + r) * s.z_stride + (panel - s.panel_begin) * Panels::width;
-        for (Index n = 0; n < z_stride; n += V::lanes) V::load(z + r * z_stride + n).store(out + n);
+        for (Index n = 0; n < used; n += V::lanes) V::load(z + r * panels * Panels::width + n).store(out + n);
       }
     });
   });

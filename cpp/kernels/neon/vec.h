@@ -42,7 +42,7 @@ LSTMFAST_INLINE F32 at_least(F32 a, F32 limit) { return {vbslq_f32(vcgtq_f32(lim
 LSTMFAST_INLINE F32 select_negative(F32 sign, F32 a, F32 b) {
   return {vbslq_f32(vcltzq_s32(vreinterpretq_s32_f32(sign.v)), a.v, b.v)};
 }
-LSTMFAST_INLINE F32 where_positive(F32 x, F32 a) { return {vbslq_f32(vcgtzq_f32(x.v), a.v, vdupq_n_f32(0))}; }
+LSTMFAST_INLINE F32 zero_where_not_positive(F32 x, F32 a) { return {vbslq_f32(vclezq_f32(x.v), vdupq_n_f32(0), a.v)}; }
 LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
   const uint32x4_t n = vshlq_n_u32(vreinterpretq_u32_f32(rounded.v), 23);
   return {vreinterpretq_f32_u32(vaddq_u32(n, vdupq_n_u32(0x3f800000u)))};
@@ -80,7 +80,7 @@ LSTMFAST_INLINE F64 at_least(F64 a, F64 limit) { return {vbslq_f64(vcgtq_f64(lim
 LSTMFAST_INLINE F64 select_negative(F64 sign, F64 a, F64 b) {
   return {vbslq_f64(vcltzq_s64(vreinterpretq_s64_f64(sign.v)), a.v, b.v)};
 }
-LSTMFAST_INLINE F64 where_positive(F64 x, F64 a) { return {vbslq_f64(vcgtzq_f64(x.v), a.v, vdupq_n_f64(0))}; }
+LSTMFAST_INLINE F64 zero_where_not_positive(F64 x, F64 a) { return {vbslq_f64(vclezq_f64(x.v), vdupq_n_f64(0), a.v)}; }
 LSTMFAST_INLINE F64 power_of_two(F64 rounded) {
   const uint64x2_t n = vshlq_n_u64(vreinterpretq_u64_f64(rounded.v), 52);
   return {vreinterpretq_f64_u64(vaddq_u64(n, vdupq_n_u64(0x3ff0000000000000u)))};

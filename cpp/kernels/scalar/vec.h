@@ -49,7 +49,9 @@ struct ScalarVec {
   friend LSTMFAST_INLINE ScalarVec select_negative(ScalarVec sign, ScalarVec a, ScalarVec b) {
     return bits(sign) & sign_bit ? a : b;
   }
-  friend LSTMFAST_INLINE ScalarVec where_positive(ScalarVec x, ScalarVec a) { return {x.v > 0 ? a.v : Float(0)}; }
+  friend LSTMFAST_INLINE ScalarVec zero_where_not_positive(ScalarVec x, ScalarVec a) {
+    return {x.v <= 0 ? Float(0) : a.v};
+  }
   friend LSTMFAST_INLINE ScalarVec power_of_two(ScalarVec rounded) {
     return from_bits(Bits(bits(rounded) << mantissa) + one_bits);
   }
