@@ -31,7 +31,9 @@ NEEDS = {
 }
 CASES = [
     Case(7, 1, 3, 5),
-    Case(6, 3, 4, 8, layers=2),
+    Case(
+        60, 4, 64, 8, layers=2
+    ),  # inputs large enough for their memory to be taken by others once it is freed
     Case(5, 2, 3, 25, layers=2, directions=2),
     Case(1, 1, 4, 20, work="step"),
     Case(1, 2, 3, 8, layers=2, directions=2, work="step"),

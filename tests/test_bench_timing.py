@@ -80,7 +80,7 @@ def test_who_takes_longer_than_a_round_sits_some_out(machine: Machine) -> None:
     assert max(b - a for a, b in itertools.pairwise(turns)) <= 3
     assert len(timed["endless"].seconds) == timing.FEWEST_ROUNDS
     assert timed["endless"].calls == 1
-    assert machine.calls["endless"] == 3 + timing.FEWEST_ROUNDS  # no call more than that
+    assert machine.calls["endless"] == 1 + timing.FEWEST_ROUNDS  # no call more than that
 
 
 @pytest.mark.parametrize("count", range(1, 13))
@@ -109,7 +109,7 @@ def test_the_first_call_of_a_round_is_not_timed(machine: Machine) -> None:
 
 
 def test_a_disturbed_first_call_does_not_make_it_seem_slow(machine: Machine) -> None:
-    runs = {"A": machine.run("A", lambda number: 1.0 if number in {1, 5} else 1e-4)}
+    runs = {"A": machine.run("A", lambda number: 0.01 if number in {1, 5} else 1e-4)}
     assert timing.measure(runs, 0.12, failed=nothing_fails)["A"].calls == 100
 
 

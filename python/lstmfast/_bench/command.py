@@ -53,7 +53,7 @@ def run(
     deadline : float, optional
         Seconds for the whole run; rows get shorter when it comes near.
     outputs : Outputs, optional
-        What to write beside the tables.
+        What to write beside the tables; checked already.
 
     Raises
     ------
@@ -64,7 +64,6 @@ def run(
         Likewise, after Ctrl-C.
     """
     outputs = outputs or Outputs()
-    outputs.check()
     request = Request(cases, engines, threads, isa, seconds, deadline)
     report = Report(
         settings={

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,16 +57,12 @@ def _level(name: str, capacity: float, nbytes: int, isa: str, threads: int, seco
 
 def _together(threads: int, probe: Callable[[], float]) -> float:
     """Run a probe in several threads at once (it releases the GIL) and add up; the best of some repeats."""
-    barrier = threading.Barrier(threads)
-
-    def one() -> float:
-        barrier.wait()
-        return probe()
-
+    best = 0.0
     with ThreadPoolExecutor(threads) as pool:
-        return max(
-            sum(task.result() for task in [pool.submit(one) for _ in range(threads)]) for _ in range(REPEATS)
-        )
+        for _ in range(REPEATS):
+            tasks = [pool.submit(probe) for _ in range(threads)]
+            best = max(best, sum(task.result() for task in tasks))
+    return best
 
 
 def cache_bytes() -> dict[str, int]:

@@ -72,7 +72,7 @@ def measure(
     try:
         for name, run in runs.items():
             try:
-                one = _estimate(run, share)
+                one = _estimate(run, share, seconds)
             except Exception as error:  # an engine may raise anything
                 failed(name, error)
                 continue
@@ -99,10 +99,12 @@ def spread(slots: int, count: int) -> list[bool]:
     return [(k + 1) * count // slots > k * count // slots for k in range(slots)]
 
 
-def _estimate(run: Run, share: float) -> float:
+def _estimate(run: Run, share: float, seconds: float) -> float:
     """Find about how long a call takes, at best: one that is disturbed must not seem to be a long one."""
     with run.context():
-        one = min(_time(run.call, 1) for _ in range(3))
+        one = _time(run.call, 1)
+        if one < seconds:
+            one = min(one, _time(run.call, 1), _time(run.call, 1))
         calls = 1
         while calls * one < share / 4 and calls < 1 << 20:
             calls *= 4
