@@ -117,12 +117,57 @@ def test_empty_variables_are_unset() -> None:
 @pytest.mark.parametrize("command", ["info", "demo"])
 def test_a_variable_that_cannot_be(command: str, variable: str, value: str, tmp_path: Path) -> None:
     done = run(command, env={variable: value}, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    last = done.stderr.splitlines()[-1]
-    assert f"{variable}: expected" in last
-    assert repr(value) in last
+    assert_one_line_error(done, 2, f"lstmfast: error: {variable}: expected ", repr(value))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["-m", "lstmfast"], ["-mlstmfast"], ["-X", "utf8", "-m", "lstmfast"]])
+def test_a_variable_that_cannot_be_by_any_way_in(options: list[str], tmp_path: Path) -> None:
+    # The module, and the script that an installer writes, under its name.
+    script = tmp_path / "lstmfast"
+    script.write_text("import sys; from lstmfast._cli import main; sys.exit(main())")
+    for arguments in ([*options, "info"], [str(script), "info"]):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment({"LSTMFAST_ISA": "mmx"}),
+        )
+        assert_one_line_error(done, 2, "lstmfast: error: LSTMFAST_ISA: expected ", "'mmx'")
+
+
+@pytest.mark.parametrize("name", ["program", "mylstmfast"])
+def test_a_variable_that_cannot_be_is_an_exception_to_programs(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.py").write_text("import lstmfast")
+    for arguments in ([f"{name}.py", "lstmfast"], ["-m", name, "lstmfast"], ["-c", "import lstmfast"]):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment({"LSTMFAST_ISA": "mmx"}),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("ValueError: LSTMFAST_ISA: expected ")
+
+
+def test_a_package_that_imports_this_one_gets_the_exception(tmp_path: Path) -> None:
+    # There argv[0] is "-m", too.
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "__init__.py").write_text("import lstmfast")
+    (tmp_path / "theirs" / "__main__.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "theirs", "lstmfast"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment({"LSTMFAST_ISA": "mmx"}),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ValueError: LSTMFAST_ISA: expected ")
 
 
 def test_info_needs_numpy_alone() -> None:

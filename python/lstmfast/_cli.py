@@ -1,8 +1,8 @@
 """The `lstmfast` command: options in, one clear line out when one of them cannot be had.
 
 What a user can get wrong ends in one line on stderr and a non-zero exit code. Anything else that goes wrong
-is a bug of ours, and keeps its traceback. (A bad LSTMFAST_ISA or LSTMFAST_NUM_THREADS is refused by the
-import of the package, before anything here runs.)
+is a bug of ours, and keeps its traceback. (A bad LSTMFAST_ISA or LSTMFAST_NUM_THREADS ends so, too, but in
+`_runtime`, because the package is imported before anything here runs.)
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
     bench.add_argument(
         "--isa",
         choices=lstmfast.available_isas(),
-        default=os.environ.get("LSTMFAST_ISA") or None,
+        default=os.environ.get("LSTMFAST_ISA", "").strip() or None,
         help="hold lstmfast to this instruction set, and the other engines as far as they can be",
     )
     bench.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -49,6 +50,19 @@ def set_num_threads(n: int) -> None:
         If n < 1 or n > 4096.
     """
     _core.set_num_threads(_checks.integer(n, "n", 1, MAX_THREADS))
+
+
+def isa_from_environment() -> str:
+    """Read `LSTMFAST_ISA`, or else take the fastest instruction set.
+
+    Raises
+    ------
+    ValueError
+        If the variable holds anything but the name of one that this machine has. Empty is as good as not set.
+    """
+    available = _core.available_isas()
+    text = os.environ.get("LSTMFAST_ISA", "").strip()
+    return _checks.choice(text, "LSTMFAST_ISA", available) if text else available[0]
 
 
 def threads_from_environment() -> int:
@@ -130,5 +144,27 @@ def _ratio(text: str) -> float | None:
         return None
 
 
-_ISA = _core.default_isa()  # ValueError if LSTMFAST_ISA names one that is not available
-_core.set_num_threads(threads_from_environment())
+def is_command() -> bool:
+    """Whether this process is the `lstmfast` command, and the package is being imported to run it.
+
+    That is `python -m lstmfast`, where Python imports the package before it runs `__main__`, and has "-m" for
+    argv[0] as long as it looks for that; or the installed script. Both import the package first of all, so
+    no code of the command can be there before the package's own.
+    """
+    arguments = getattr(sys, "argv", None)  # Python may be embedded
+    if not arguments:
+        return False
+    if arguments[0] == "-m":
+        return sys.orig_argv[-len(arguments)] in ("lstmfast", "-mlstmfast")
+    return os.path.basename(arguments[0]) in ("lstmfast", "lstmfast.exe")
+
+
+try:
+    _ISA = isa_from_environment()
+    _core.set_num_threads(threads_from_environment())
+except ValueError as error:
+    if not is_command():
+        raise
+    # Whoever runs the command has mistyped a variable, and is told so as of any other option.
+    print(f"lstmfast: error: {error}", file=sys.stderr)
+    raise SystemExit(2) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,8 @@ def sunspots() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     Source: NOAA National Geophysical Data Center, as distributed in statsmodels' sunspots data set; public
     domain. The file is read anew at each call, so the arrays are the caller's own to change.
     """
+    from importlib import resources  # a tenth of this package's time to import
+
     file = resources.files("lstmfast").joinpath("data", "sunspots.csv")
     rows = list(csv.DictReader(file.read_text(encoding="ascii").splitlines()))
     years = np.array([int(row["YEAR"]) for row in rows], dtype=np.int64)
