@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import lstmfast
 from lstmfast import reference
 from lstmfast.reference import Reference
 
@@ -317,6 +318,38 @@ def test_slope_of_relu_at_zero_is_zero() -> None:
     dx, dh0, _ = reference.rnn_layer_backward(cache, np.ones((1, 1, 1)), one)
     assert dx.item() == 0
     assert dh0.item() == 0
+
+
+def test_relu_of_the_extremes_is_that_of_torch() -> None:
+    """It stops the gradient where h is not above 0, and there all of it; a NaN is not such a place."""
+    torch = pytest.importorskip("torch")
+    special = np.array([np.nan, np.inf, -np.inf, 1.0, -1.0, 0.0])
+    x, dy = (grid.reshape(1, -1, 1) for grid in np.meshgrid(special, special))
+    zero, one = np.zeros((x.size, 1)), np.ones((1, 1))
+    y, cache = reference.rnn_layer_forward(x, zero, one, 0 * one, nonlinearity="relu")
+    with np.errstate(invalid="ignore"):
+        dx, _, _ = reference.rnn_layer_backward(cache, dy, zero)
+
+    their_x = torch.from_numpy(x).requires_grad_()
+    their_y = torch.relu(their_x)
+    their_y.backward(torch.from_numpy(dy))
+    np.testing.assert_array_equal(y, their_y.detach().numpy())
+    np.testing.assert_array_equal(dx, their_x.grad.numpy())
+
+
+def test_kernels_do_with_extremes_in_relu_as_the_reference_does(isa: str, dtype: str) -> None:
+    special = np.array([np.nan, np.inf, -np.inf, 1.0, -1.0, 0.0], dtype)
+    x, dy = (grid.reshape(1, -1, 1) for grid in np.meshgrid(special, special))
+    rnn = lstmfast.RNN(1, 1, nonlinearity="relu", bias=False, dtype=dtype, isa=isa)
+    rnn.load_state_dict({"weight_ih_l0": [[1]], "weight_hh_l0": [[0]]})
+    network = reference.Reference("rnn_relu", rnn.parameters, dtype=dtype)
+    y, _, tape = rnn.forward(x)
+    grads = rnn.backward(tape, dy)
+    with np.errstate(invalid="ignore"):
+        expected, _, cache = network.forward(x)
+        dx, _, _, _ = network.backward(cache, dy)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(grads.x, dx)
 
 
 def test_wrong_names_and_shapes_are_refused() -> None:

@@ -207,16 +207,18 @@ def rnn_layer_backward(
 ) -> tuple[Array, Array, tuple[Array, Array, Array]]:
     """Gradients of one RNN layer in one direction: dx, dh0, (dweight_ih, dweight_hh, dbias).
 
-    As `lstm_layer_backward` with H for 4H and no c. The slope of relu at 0 is taken as 0.
+    As `lstm_layer_backward` with H for 4H and no c. The slope of relu at 0 is taken as 0, and as in PyTorch
+    relu stops nothing where h' is NaN.
     """
     x, h, weight_ih, weight_hh, nonlinearity = cache
-    # From the output: tanh'(z) = 1 - h'^2, relu'(z) = 1 where h' > 0 and else 0.
-    h_by_z = 1 - h[1:] * h[1:] if nonlinearity == "tanh" else (h[1:] > 0).astype(h.dtype)
-    dz = np.empty_like(h_by_z)
+    y = h[1:]
+    dz = np.empty_like(y)
     dh = dh_n
     for t in reversed(range(len(x))):
         dh = dh + dy[t]  # h' is also the output of this step
-        dz[t] = dh * h_by_z[t]
+        # From the output: tanh'(z) = 1 - h'^2, relu'(z) = 0 where h' <= 0 and else 1. Chosen, not multiplied:
+        # where h' is NaN the gradient is not zero, and zero times infinity would be NaN.
+        dz[t] = dh * (1 - y[t] * y[t]) if nonlinearity == "tanh" else np.where(y[t] <= 0, 0, dh)
         dh = dz[t] @ weight_hh  # every step multiplies by weight_hh: gradients vanish or explode
     dx, dweights = _input_and_weight_gradients(dz, x, h[:-1], weight_ih)
     return dx, dh, dweights
