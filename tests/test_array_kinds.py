@@ -24,6 +24,22 @@ def integers(shape: tuple[int, ...], seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, 2, shape).astype("float64")
 
 
+def test_numbers_beyond_float32_become_infinite_without_a_word(kind: str) -> None:
+    # Warnings are errors in these tests. The last is a signalling NaN, which a conversion makes a quiet one.
+    x = np.array([1e39, -1e39, 1e300, 0, 0, 0, 0, 0, 0]).reshape(3, 1, 3)
+    x.view(np.uint64)[2, 0, 0] = 0x7FF0000000000001
+    single = np.array([np.inf, -np.inf, np.inf, 0, 0, 0, np.nan, 0, 0], "float32").reshape(3, 1, 3)
+    model = make(kind, 3, 5)
+    assert_same_bits(model(x)[0], model(single)[0])
+    assert_same_bits(model(x[:, 0])[0], model(single[:, 0])[0])
+    y, _, tape = model.forward(single[1:2])
+    assert_same_bits(
+        model.backward(tape, np.full(y.shape, 1e39)).x, model.backward(tape, np.full(y.shape, np.inf, "f4")).x
+    )
+    model.update({"weight_hh_l0": np.full(model.parameters["weight_hh_l0"].shape, -1e39)})
+    assert (model.parameters["weight_hh_l0"] == -np.inf).all()
+
+
 def every_other(array: Array) -> Array:
     """The same numbers with a gap after each along every axis, as in a slice with steps of 2."""
     wide = np.full([2 * n for n in array.shape], np.nan, array.dtype)

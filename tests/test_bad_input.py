@@ -320,6 +320,20 @@ def test_x_larger_than_memory_could_be(case: Case) -> None:
                 call(x)
 
 
+def test_x_without_numbers_but_larger_than_memory_could_be(case: Case) -> None:
+    # NumPy's own message for the result would not name x.
+    for dtype, shape in (
+        ("int8", (2**60, 0, 3)),
+        ("int8", (0, 2**60, 3)),
+        ("float32", (2**59, 0, 3)),
+        ("float32", (0, 2**59, 3)),
+    ):
+        x = np.broadcast_to(np.zeros((), dtype), shape)
+        for call in case.calls():
+            with raises(ValueError, f"x: shape {shape} makes a result larger than the address space"):
+                call(x)
+
+
 def test_x_larger_than_this_machines_memory(case: Case) -> None:
     x = np.broadcast_to(np.float32(0), (2**30, 2**20, 3))
     for call in case.calls():

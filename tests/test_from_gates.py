@@ -120,11 +120,22 @@ def test_arguments_are_copied() -> None:
     assert_same_bits(lstm.state_dict(), before)
 
 
+def test_weights_of_torch_that_require_grad() -> None:
+    torch = pytest.importorskip("torch")
+    weights = gates(2, 3)
+    parameters = {name: torch.nn.Parameter(torch.from_numpy(array)) for name, array in weights.items()}
+    assert_same_bits(LSTM.from_gates(**parameters).state_dict(), LSTM.from_gates(**weights).state_dict())
+
+
 def test_of_a_subclass() -> None:
     class Mine(LSTM):
-        pass
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.notes = ["a"]
 
-    assert type(Mine.from_gates(**gates(2, 3))) is Mine
+    mine = Mine.from_gates(**gates(2, 3))
+    assert type(mine) is Mine
+    assert mine.notes == ["a"]  # made by its own constructor
     assert not hasattr(lstmfast.RNN, "from_gates")
 
 

@@ -82,3 +82,33 @@ def test_cross_entropy_wants_the_tape_and_at_least_one_output() -> None:
         _, tape = Dense(2, 3, activation).forward(np.ones((0, 2)))
         with pytest.raises(ValueError, match=r"p: expected at least one output .* got shape \(0, 3\)"):
             cross_entropy(tape, np.ones((0, 3)))
+
+
+def test_numbers_beyond_the_dtype_are_infinite_without_a_word() -> None:
+    # Warnings are errors in these tests.
+    loss, dp = mean_squared_error(np.ones(3, "float32"), [1.0, 1e39, 1.0])
+    assert loss == np.inf
+    np.testing.assert_array_equal(dp, np.array([0, -np.inf, 0], "float32"))
+    assert mean_squared_error(np.array([1e200]), [0.0])[0] == np.inf
+    if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
+        assert mean_squared_error(np.array([2], np.longdouble) ** 2000, [0.0])[0] == np.inf
+
+
+@pytest.mark.parametrize("activation", ["identity", "sigmoid", "softmax"])
+def test_heads_take_what_is_beyond_their_dtype_without_a_word(activation: str) -> None:
+    head = Dense(2, 2, activation, bias=False)
+    head.update({"weight": [[1.0, 0.5], [1.0, 2.0]]})
+    single = np.array([[np.inf, -np.inf], [np.inf, 1], [-np.inf, 1], [3e38, 3e38]], "float32")
+    double = np.where(np.isinf(single), np.sign(single).astype(float) * 1e39, single)
+    results: list[tuple[Any, ...]] = []
+    for x in (double, single):
+        p, tape = head.forward(x)
+        grads = head.backward(tape, np.full(p.shape, 1e39))
+        results.append((head(x), p, grads.x, grads.parameters["weight"]))
+        if activation != "identity":
+            loss, gradient = cross_entropy(tape, np.full(p.shape, 0.5))
+            results[-1] += (np.array(loss), gradient.array)
+    for ours, wanted in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, wanted)
+    head.load_state_dict({"weight": np.full((2, 2), 1e39)})
+    assert (head.parameters["weight"] == np.inf).all()

@@ -166,6 +166,37 @@ def real_array(value: object, name: str) -> NDArray[Any]:
     return array
 
 
+def quiet() -> np.errstate:
+    """Let infinities and NaN come about without a warning: they are data, and nothing of ours prints."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def weight(value: object, name: str) -> NDArray[Any]:
+    """Check an array of real numbers, as `real_array`; a tensor may require grad, as PyTorch's weights do.
+
+    Such a tensor refuses to become an array, because what is done to the array is lost on its graph. That is
+    for the user to know of data; of weights, which are copied, it can never be meant otherwise.
+    """
+    if not isinstance(value, ndarray) and getattr(value, "requires_grad", False) is True:
+        value = value.detach()  # type: ignore[attr-defined]
+    return real_array(value, name)
+
+
+def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
+    """Convert an array of real numbers, keeping its layout, or return it itself if it has the dtype.
+
+    Numbers beyond the dtype's range become infinities, as in NumPy's `astype`, but without its warning.
+    """
+    with quiet():
+        return array.astype(dtype, copy=False)
+
+
+def dense(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
+    """Convert as `converted`; the result is C-ordered and aligned, too."""
+    with quiet():
+        return np.require(array, dtype, ("C", "A"))
+
+
 def sequence(
     value: object, input_size: int, batch_first: bool, dtype: np.dtype[Any], row_bytes: int
 ) -> tuple[Array, bool]:
@@ -180,7 +211,9 @@ def sequence(
             f"x: expected shape [{axes}, {input_size}] or, unbatched, [T, {input_size}]"
             f" (the last is input_size), got {array.shape}"
         )
-    if math.prod(array.shape[:-1]) * max(row_bytes, input_size * dtype.itemsize) > sys.maxsize:
+    # Sizes of 0 count as 1: even an array without a number must have strides that can be addressed.
+    places = math.prod(size or 1 for size in array.shape[:-1])
+    if places * max(row_bytes, input_size * dtype.itemsize) > sys.maxsize:
         raise ValueError(f"x: shape {array.shape} makes a result larger than the address space")
     batched = array.ndim == 3
     if not batched:
@@ -188,7 +221,7 @@ def sequence(
     # The core walks the first two axes by their strides, the last one by vectors. Aligned arrays have
     # strides that are multiples of the itemsize.
     if not (array.dtype == dtype and array.flags.aligned and array.strides[2] == dtype.itemsize):
-        array = np.require(array, dtype, ("C", "A"))
+        array = dense(array, dtype)
     return array, batched
 
 
@@ -204,7 +237,7 @@ def exact(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype:
     array = real_array(value, name)
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape} {symbols}, got {array.shape}")
-    return np.require(array, dtype, ("C", "A"))
+    return dense(array, dtype)
 
 
 def pair(value: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:

@@ -87,14 +87,8 @@ def _read(file: Any) -> LSTM | RNN:  # noqa: ANN401 - safetensors.safe_open, whi
     model._configure(config, None)
 
     layout = model._layout
-    found = set(file.keys())
-    if layout.count != len(found):  # before names are made: the number of layers may be a lie
-        raise ValueError(f"expected {_checks.shown(layout.count)} tensors for {config}, got {len(found)}")
-    shapes = {name: shape for name, shape, _ in layout.shapes()}
-    if found != shapes.keys():
-        missing, unexpected = sorted(shapes.keys() - found), sorted(found - shapes.keys())
-        raise ValueError(f"tensors: missing {', '.join(missing)}; unexpected {', '.join(unexpected)}")
-    for name, shape in shapes.items():
+    shapes = _parameters.expected(file.keys(), "tensors", layout)
+    for name, (shape, _) in shapes.items():
         tensor = file.get_slice(name)
         actual = tuple(tensor.get_shape())
         dtype = _DTYPES.get(tensor.get_dtype(), tensor.get_dtype())

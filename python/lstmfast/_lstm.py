@@ -72,7 +72,8 @@ class LSTM(Recurrent[Pair, PairLike]):
     copied only if they are not of the model's dtype, aligned, with the last axis dense; nothing is written
     to them. NaN and infinities are data like any other. `lengths` and `reset` are planned; only None for now.
 
-    Any number of threads may use one object at once. The GIL is released while the core works.
+    Any number of threads may use one object at once. The GIL is released while the core works,
+    but for calls of a few microseconds.
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997)
     1735-1780; the forget gate f: F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget",
@@ -161,13 +162,19 @@ class LSTM(Recurrent[Pair, PairLike]):
         batch_first, dtype, isa
             As for the class.
 
+        Returns
+        -------
+        LSTM
+            Of a subclass, made by `cls(I, H, bias=..., batch_first=..., dtype=..., isa=...)`, so that nothing
+            its constructor sets is missing: one that takes other arguments needs a `from_gates` of its own.
+
         Raises
         ------
         TypeError, ValueError
             If a weight or bias is not an array of real numbers, or its shape does not fit the others.
         """
         weights = {
-            name: _checks.real_array(value, name)
+            name: _checks.weight(value, name)
             for name, value in (("W_i", W_i), ("W_f", W_f), ("W_c", W_c), ("W_o", W_o))  # PyTorch's order
         }
         shape = weights["W_i"].shape
@@ -181,7 +188,7 @@ class LSTM(Recurrent[Pair, PairLike]):
         missing = [name for name, value in given.items() if value is None]
         if 0 < len(missing) < 4:
             raise ValueError(f"{', '.join(missing)}: expected all four biases or none, got None")
-        biases = {} if missing else {name: _checks.real_array(value, name) for name, value in given.items()}
+        biases = {} if missing else {name: _checks.weight(value, name) for name, value in given.items()}
         for name, bias in biases.items():
             if bias.shape != (hidden_size,):
                 raise ValueError(f"{name}: expected shape {(hidden_size,)} [H], got {bias.shape}")

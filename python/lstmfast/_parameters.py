@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from . import _checks
 from ._checks import Array
 
 _BYTES_PER_ARRAY = 512  # about what an array and its name take beside its numbers
+_NAMED = 10_000  # parameters of a layout that are named in any case, however few arrays came for them
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,37 @@ def initial(layout: Layout, dtype: np.dtype[Any], generator: np.random.Generator
     return parameters
 
 
+def expected(
+    names: Collection[Any], argument: str, layout: Layout, *, partial: bool = False
+) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape, and shape in words, of every parameter by name, once `names` are theirs.
+
+    A file or a pickle may lie about its number of layers. Then there are far fewer arrays than it would have
+    names, and nothing is made for the lie.
+
+    Raises
+    ------
+    ValueError
+        If a name is unexpected or, unless `partial`, missing.
+    """
+    if not partial and layout.count > max(len(names), _NAMED):
+        raise ValueError(
+            f"{argument}: expected {layout.count} arrays for {layout.num_layers} layers, got {len(names)}"
+        )
+    given = set(names)
+    shapes = {name: (shape, symbols) for name, shape, symbols in layout.shapes()}
+    unexpected = [name for name in names if name not in shapes]
+    missing = [] if partial else [name for name in shapes if name not in given]
+    if unexpected or missing:
+        came = [
+            f"{kind} {_listed(wrong)}"
+            for kind, wrong in (("unexpected", unexpected), ("missing", missing))
+            if wrong
+        ]
+        raise ValueError(f"{argument}: expected the names {_listed(list(shapes))}, got {'; '.join(came)}")
+    return shapes
+
+
 def checked(
     values: object, argument: str, layout: Layout, dtype: np.dtype[Any], *, partial: bool
 ) -> dict[str, Array]:
@@ -115,24 +147,11 @@ def checked(
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"{argument}: expected a mapping from names to arrays, got {_checks.shown(values)}")
-    shapes = {name: (shape, symbols) for name, shape, symbols in layout.shapes()}
-    unexpected = [name for name in values if name not in shapes]
-    missing = [] if partial else [name for name in shapes if name not in values]
-    if unexpected or missing:
-        came = [
-            f"{kind} {_listed(names)}"
-            for kind, names in (("unexpected", unexpected), ("missing", missing))
-            if names
-        ]
-        raise ValueError(f"{argument}: expected the names {_listed(list(shapes))}, got {'; '.join(came)}")
     arrays = {}
-    for name, (shape, symbols) in shapes.items():
-        if name not in values:
-            continue
-        value = values[name]
-        if not isinstance(value, np.ndarray) and hasattr(value, "detach"):
-            value = value.detach()  # a tensor that requires grad refuses to become an array
-        arrays[name] = _checks.exact(value, f"{argument}[{name!r}]", shape, symbols, dtype)
+    for name, (shape, symbols) in expected(values, argument, layout, partial=partial).items():
+        if name in values:
+            called = f"{argument}[{name!r}]"
+            arrays[name] = _checks.exact(_checks.weight(values[name], called), called, shape, symbols, dtype)
     return {name: np.array(array) for name, array in arrays.items()}
 
 

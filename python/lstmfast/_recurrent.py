@@ -158,6 +158,7 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
             and x.ndim == 3
             and x.shape[2] == self._layout.input_size
             and x.flags.num & READY == READY
+            and x.size  # or it has no memory of its own that bounds its other sizes
         ):
             batched = True
         else:

@@ -33,7 +33,7 @@ def floating(value: object, argument: str) -> Array:
     """Check an array of real numbers: float32 and float64 stay what they are, others become float64."""
     array = _checks.real_array(value, argument)
     dtype = array.dtype.newbyteorder("=")
-    return array.astype(dtype if dtype in (np.float32, np.float64) else np.float64, copy=False)
+    return _checks.converted(array, dtype if dtype in (np.float32, np.float64) else _checks.FLOAT64)
 
 
 def mapping(values: object, argument: str) -> Mapping[str, object]:
@@ -52,7 +52,8 @@ def like(
     Parameters
     ----------
     values
-        Mapping from names to array-likes of real numbers; other real dtypes are converted.
+        Mapping from names to array-likes of real numbers; other real dtypes are converted, and tensors
+        may require grad.
     argument
         What the user calls it, for messages.
     expected
@@ -73,10 +74,10 @@ def like(
     arrays = {}
     for name, parameter in expected.items():
         if name in given:
-            array = _checks.real_array(given[name], f"{argument}[{name!r}]")
+            array = _checks.weight(given[name], f"{argument}[{name!r}]")
             if array.shape != parameter.shape:
                 raise ValueError(f"{argument}[{name!r}]: expected shape {parameter.shape}, got {array.shape}")
-            arrays[name] = array.astype(parameter.dtype, copy=False)
+            arrays[name] = _checks.converted(array, parameter.dtype)
     return arrays
 
 

@@ -118,7 +118,9 @@ class Dense:
 
     def __call__(self, x: ArrayLike) -> Array:
         """Compute p [..., out_features] from x [..., in_features], keeping nothing."""
-        return _activations.apply(self.activation, self._logits(self._input(x)))
+        x = self._input(x)
+        with _checks.quiet():
+            return _activations.apply(self.activation, self._logits(x))
 
     def forward(self, x: ArrayLike) -> tuple[Array, DenseTape]:
         """Compute the outputs, and keep what `backward` needs.
@@ -126,7 +128,8 @@ class Dense:
         Parameters
         ----------
         x : [..., in_features]
-            Real numbers, converted to the head's dtype.
+            Real numbers, converted to the head's dtype: what is beyond it becomes infinite. NaN and
+            infinities are data like any other.
 
         Returns
         -------
@@ -134,8 +137,9 @@ class Dense:
         tape : DenseTape
         """
         x = self._input(x)
-        logits = self._logits(x)
-        p = _activations.apply(self.activation, logits)
+        with _checks.quiet():
+            logits = self._logits(x)
+            p = _activations.apply(self.activation, logits)
         return p, DenseTape(self.activation, logits, x, self._parameters["weight"], self)
 
     def backward(self, tape: DenseTape, dp: ArrayLike | LogitGradient) -> DenseGradients:
@@ -163,14 +167,16 @@ class Dense:
             dz = _checks.exact(dp.array, "dp.array", shape, "(that of p)", self.dtype)
         else:
             dp = _checks.exact(dp, "dp", shape, "(that of p)", self.dtype)
-            dz = _activations.through(self.activation, tape.logits, dp)
+            with _checks.quiet():
+                dz = _activations.through(self.activation, tape.logits, dp)
 
         # z = x W^T + b, one sample per row; W and b are shared by all rows, so their gradients are sums.
         rows, x_rows = dz.reshape(-1, self.out_features), tape._x.reshape(-1, self.in_features)
-        parameters: dict[str, Array] = {"weight": rows.T @ x_rows}
-        if self.bias:
-            parameters["bias"] = rows.sum(axis=0)
-        return DenseGradients((rows @ tape._weight).reshape(tape._x.shape), parameters)
+        with _checks.quiet():
+            parameters: dict[str, Array] = {"weight": rows.T @ x_rows}
+            if self.bias:
+                parameters["bias"] = rows.sum(axis=0)
+            return DenseGradients((rows @ tape._weight).reshape(tape._x.shape), parameters)
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -216,7 +222,7 @@ class Dense:
             raise ValueError(
                 f"x: expected shape [..., {self.in_features}] (the last is in_features), got {array.shape}"
             )
-        return array.astype(self.dtype, copy=False)
+        return _checks.converted(array, self.dtype)
 
     def _logits(self, x: Array) -> Array:
         rows = x.reshape(-1, self.in_features)  # one matrix product, however many leading axes

@@ -22,7 +22,7 @@ def mean_squared_error(p: ArrayLike, target: ArrayLike) -> tuple[float, Array]:
     p : float32 or float64, any shape but an empty one
         Outputs. Other real dtypes are taken as float64.
     target : the shape of p
-        Real numbers.
+        Real numbers, converted to p's dtype: what is beyond it becomes infinite.
 
     Returns
     -------
@@ -39,9 +39,11 @@ def mean_squared_error(p: ArrayLike, target: ArrayLike) -> tuple[float, Array]:
     if target.shape != p.shape:  # NumPy would make [T, B, 1] - [T, B] a [T, B, B] in silence
         raise ValueError(f"target: expected shape {p.shape}, that of p, got {target.shape}")
     _check_not_empty(p, "p")
-    difference = p - target.astype(p.dtype, copy=False)
-    loss = float(np.mean(np.square(difference, dtype=np.float64)))
-    return loss, difference * (2 / p.size)
+    target = _checks.converted(target, p.dtype)
+    with _checks.quiet():
+        difference = p - target
+        loss = float(np.mean(np.square(difference, dtype=np.float64)))
+        return loss, difference * (2 / p.size)
 
 
 def cross_entropy(tape: DenseTape, target: ArrayLike) -> tuple[float, LogitGradient]:
@@ -89,18 +91,20 @@ def cross_entropy(tape: DenseTape, target: ArrayLike) -> tuple[float, LogitGradi
         t = _probabilities(given, z)
         _check_not_empty(z, "p")
         # -log p = log(1 + exp(-z)) = max(-z, 0) + log1p(exp(-|z|)), and likewise for 1 - p.
-        losses = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
-        return float(np.mean(losses, dtype=np.float64)), LogitGradient((sigmoid(z) - t) / z.size)
+        with _checks.quiet():
+            losses = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
+            return float(np.mean(losses, dtype=np.float64)), LogitGradient((sigmoid(z) - t) / z.size)
 
     t = _one_hot(given, z) if given.shape == z.shape[:-1] else _probabilities(given, z, sum_to_one=True)
     _check_not_empty(z, "p")
     samples = z.size // z.shape[-1]
-    shifted = z - z.max(axis=-1, keepdims=True)
-    e = np.exp(shifted)
-    e_sum = e.sum(axis=-1, keepdims=True)
-    loss = -float(np.sum(t * (shifted - np.log(e_sum)), dtype=np.float64)) / samples
-    # The sum of t is 1 but for rounding; with it the gradient is that of the very loss above.
-    dz = (e / e_sum * t.sum(axis=-1, keepdims=True) - t) / samples
+    with _checks.quiet():
+        shifted = z - z.max(axis=-1, keepdims=True)
+        e = np.exp(shifted)
+        e_sum = e.sum(axis=-1, keepdims=True)
+        loss = -float(np.sum(t * (shifted - np.log(e_sum)), dtype=np.float64)) / samples
+        # The sum of t is 1 but for rounding; with it the gradient is that of the very loss above.
+        dz = (e / e_sum * t.sum(axis=-1, keepdims=True) - t) / samples
     return loss, LogitGradient(dz)
 
 
@@ -128,7 +132,7 @@ def _probabilities(t: NDArray[Any], z: Array, *, sum_to_one: bool = False) -> Ar
     bad = ~((t >= 0) & (t <= 1))  # so that NaN is bad, too
     if bad.any():
         raise ValueError(f"target: expected numbers from 0 to 1, got {t[bad][0]}")
-    t = t.astype(z.dtype, copy=False)
+    t = _checks.converted(t, z.dtype)
     if sum_to_one:
         sums = t.sum(axis=-1)
         bad = np.abs(sums - 1) > 1e-3  # far above rounding, far below any mistake
