@@ -48,6 +48,39 @@ def test_adam_is_that_of_torch(settings: dict[str, Any]) -> None:
             )
 
 
+def test_adam_is_that_of_torch_in_float32() -> None:
+    torch = pytest.importorskip("torch")
+    head = Dense(3, 2, bias=False, seed=1)
+    w = torch.tensor(head.parameters["weight"], requires_grad=True)
+    theirs, adam = torch.optim.Adam([w], lr=0.1), Adam(head, learning_rate=0.1)
+    # Up to nearly the largest number whose square float32 can hold.
+    for scale in (1.8e19, 1.0, 1e-3, 1e10, 1e-20, 0.0, 1.0):
+        gradient = (scale * np.linspace(-1, 1, 6).reshape(2, 3)).astype("float32")
+        adam.step({"weight": gradient})
+        w.grad = torch.tensor(gradient)
+        theirs.step()
+        np.testing.assert_allclose(head.parameters["weight"], w.detach().numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e20), ("float32", -2e19), ("float64", 1e160)])
+def test_a_gradient_that_cannot_be_squared_is_refused(dtype: str, size: float) -> None:
+    # The mean of squares would be infinite for ever after, and the weight never move again.
+    head, other = Dense(1, 1, dtype=dtype, seed=0), Dense(1, 1, dtype=dtype, seed=0)
+    adam, untouched = Adam(head), Adam(other)
+    with pytest.raises(
+        ValueError,
+        match=rf"^gradients\[0\]\['weight'\]: expected numbers whose squares {dtype} can hold, got ",
+    ):
+        adam.step({"bias": [1.0], "weight": [[size]]})
+    for _ in range(50):
+        for one in (adam, untouched):
+            one.step({"weight": [[1.0]], "bias": [1.0]})
+    assert head.parameters["weight"] == other.parameters["weight"]
+    np.testing.assert_allclose(
+        Dense(1, 1, dtype=dtype, seed=0).parameters["weight"] - 0.05, head.parameters["weight"], rtol=1e-4
+    )
+
+
 def test_first_step_of_adam_is_the_learning_rate_against_the_sign() -> None:
     head = Dense(2, 2, bias=False, dtype="float64", seed=0)
     before = head.parameters["weight"]

@@ -109,14 +109,15 @@ class Adam:
         ----------
         *gradients
             For each model, in the order they were given in, a mapping from each of its parameters' names to
-            an array of its shape, such as ``grads.parameters``.
+            an array of its shape, such as ``grads.parameters``. They are taken in the parameter's dtype, in
+            which the running means are kept, too.
 
         Raises
         ------
         TypeError, ValueError
             If mappings, names, shapes or types are not those of the models' parameters, or a gradient
-            holds NaN or infinity, from which neither weights nor running means would recover. Then nothing
-            has changed.
+            holds NaN, infinity or a number whose square is beyond its dtype (from 1.8e19 in float32): from
+            these neither weights nor running means would recover. Then nothing has changed.
         """
         if len(gradients) != len(self._models):
             raise ValueError(
@@ -125,8 +126,8 @@ class Adam:
         weights = [model.parameters for model in self._models]
         checked = []
         for k, (given, expected) in enumerate(zip(gradients, weights, strict=True)):
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused
-                checked.append(_arguments.like(given, f"gradients[{k}]", expected))
+            # What float32 cannot hold becomes infinity here, and is refused.
+            checked.append(_arguments.like(given, f"gradients[{k}]", expected))
             _arguments.check_finite(checked[k], f"gradients[{k}]")
 
         beta1, beta2 = self._betas
@@ -136,15 +137,21 @@ class Adam:
         root_correction = math.sqrt(1 - beta2**t)
         new_weights: list[dict[str, Array]] = []
         new_moments: list[dict[str, tuple[Array, Array]]] = []
-        for model_weights, model_gradients, model_moments in zip(
-            weights, checked, self._moments, strict=True
+        for k, (model_weights, model_gradients, model_moments) in enumerate(
+            zip(weights, checked, self._moments, strict=True)
         ):
             new_w: dict[str, Array] = {}
             new_mv: dict[str, tuple[Array, Array]] = {}
             for name, g in model_gradients.items():
                 m, v = model_moments[name]
                 m = beta1 * m + (1 - beta1) * g
-                v = beta2 * v + (1 - beta2) * (g * g)
+                with _checks.quiet():
+                    v = beta2 * v + (1 - beta2) * (g * g)
+                if not np.isfinite(v).all():  # this weight would never move again
+                    raise ValueError(
+                        f"gradients[{k}][{name!r}]: expected numbers whose squares {g.dtype} can hold,"
+                        f" got {np.abs(g).max():.3g}"
+                    )
                 new_w[name] = model_weights[name] - rate * m / (np.sqrt(v) / root_correction + self._eps)
                 new_mv[name] = (m, v)
             new_weights.append(new_w)
