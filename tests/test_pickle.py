@@ -58,13 +58,6 @@ def test_copies_are_independent(kind: str) -> None:
         assert_same_bits(other(x)[0], y, way)
 
 
-def test_copies_can_be_changed_at_the_same_time(kind: str) -> None:
-    model = make(kind, 3, 5)
-    for way, other in ways(model).items():
-        with model._lock:
-            assert not other._lock.locked(), way
-
-
 def test_copies_have_read_only_parameters(kind: str) -> None:
     for other in ways(make(kind, 3, 5)).values():
         for array in other.parameters.values():
@@ -103,6 +96,16 @@ def environment_with(**variables: str) -> dict[str, str]:
     import os
 
     return {**os.environ, **variables}
+
+
+def test_a_pickle_that_lies_about_its_layers(kind: str) -> None:
+    # It must not take the time and the memory for as many names.
+    state = make(kind, 3, 5).__getstate__()
+    state["config"]["num_layers"] = 10**9
+    with pytest.raises(
+        ValueError, match=r"^pickle: expected 4000000000 arrays for 1000000000 layers, got 4$"
+    ):
+        lstmfast.LSTM.__new__(type(make(kind, 3, 5))).__setstate__(state)
 
 
 class Mine(lstmfast.LSTM):

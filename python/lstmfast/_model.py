@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,8 +17,6 @@ from . import _checks, _core, _parameters, _runtime
 from ._checks import Array
 
 if TYPE_CHECKING:
-    import os
-
     from typing_extensions import Self
 
 # The attributes of this package's classes; a subclass may have added others.
@@ -28,7 +27,6 @@ _OWN = frozenset(
         "_dtype",
         "_isa",
         "_layout",
-        "_lock",
         "_network",
         "_nonlinearity",
         "_parameters",
@@ -36,6 +34,15 @@ _OWN = frozenset(
 )
 
 AnyArray: TypeAlias = NDArray[Any]
+
+# For writers of any model; calls read _network once and need none. One for all, because a fork has to take
+# it: else the child could find it locked for ever by a thread that it does not have, and new weights half
+# swapped in. One thread can take it twice, because a signal's handler may fork or update in the midst.
+_writing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release
+    )
 
 
 class _Network(Protocol):
@@ -71,7 +78,6 @@ class Model(ABC):
     _batch_first: bool
     _depth: int  # L*D
     _isa: str
-    _lock: threading.Lock  # for writers; calls read _network once and need none
     _network: _Network
     _parameters: Mapping[str, Array]
 
@@ -100,7 +106,6 @@ class Model(ABC):
         self._isa = (
             _runtime.isa() if isa is None else _checks.choice(isa, "isa", tuple(_core.available_isas()))
         )
-        self._lock = threading.Lock()
 
     def _initialise(self, seed: object) -> None:
         """Draw the weights."""
@@ -223,7 +228,7 @@ class Model(ABC):
     def _change(self, values: object, argument: str, *, partial: bool) -> None:
         new = _parameters.checked(values, argument, self._layout, self._dtype, partial=partial)
         if new:
-            with self._lock:  # two updates at once must not lose one of them
+            with _writing:  # two updates at once must not lose one of them
                 self._install({**self._parameters, **new})
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -262,9 +267,8 @@ class Model(ABC):
     def __copy__(self) -> Self:
         """Copy; the weights can be shared, for they are replaced and never changed."""
         other = type(self).__new__(type(self))
-        with self._lock:  # or another thread's update might come between network and parameters
+        with _writing:  # or another thread's update might come between network and parameters
             other.__dict__.update(self.__dict__)
-        other._lock = threading.Lock()
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
