@@ -1,0 +1,132 @@
+"""What the tests of the compiled core share: the reference's results under the same names, and errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+from helpers import Array, parts
+
+from lstmfast import LSTM, RNN, reference
+
+Model: TypeAlias = LSTM | RNN
+
+FORWARD = ("y", "state")  # how names of forward results begin; all others are gradients
+
+
+def cell_of(model: Model) -> str:
+    """The reference's name of the model's cell."""
+    return f"rnn_{model.nonlinearity}" if isinstance(model, RNN) else "lstm"
+
+
+def reference_of(model: Model, dtype: Any = "float64") -> reference.Reference:
+    """The NumPy reference with the model's weights."""
+    return reference.Reference(cell_of(model), model.parameters, model.num_layers, model.bidirectional, dtype)
+
+
+def from_reference(
+    model: Model, x: Array, state: Any, dy: Array | None, dstate: Any, dtype: str = "float64"
+) -> dict[str, Array]:
+    """What `helpers.everything` gives (without what a call gives), computed by the reference in `dtype`."""
+    batched = x.ndim == 3
+
+    def in_time_order(array: Array | None) -> Array | None:
+        if array is None:
+            return None
+        if not batched:
+            return array[:, np.newaxis]
+        return array.swapaxes(0, 1) if model.batch_first else array
+
+    def back(array: Array) -> Array:
+        if not batched:
+            return array[:, 0]
+        return array.swapaxes(0, 1) if model.batch_first else array
+
+    def state_in(value: Any) -> list[Array | None]:
+        arrays = [None, None] if value is None else parts(value)
+        return [a if a is None or batched else a[:, np.newaxis] for a in arrays]
+
+    def state_out(name: str, arrays: tuple[Array | None, ...]) -> dict[str, Array]:
+        kept = [a for a in arrays if a is not None]
+        return {f"{name} {n}": a if batched else a[:, 0] for n, a in enumerate(kept)}
+
+    truth = reference_of(model, dtype)
+    y, end, cache = truth.forward(in_time_order(x), *state_in(state))  # type: ignore[arg-type]
+    dx, dh0, dc0, dparameters = truth.backward(cache, in_time_order(dy), *state_in(dstate))
+    results = {"y": back(y), **state_out("state", end), "dx": back(dx), **state_out("dstate", (dh0, dc0))}
+    return results | {f"d {name}": array for name, array in dparameters.items()}
+
+
+def ours(results: dict[str, Array]) -> dict[str, Array]:
+    """`helpers.everything` without what a call gives: the names of `from_reference`."""
+    return {name: array for name, array in results.items() if not name.startswith("called")}
+
+
+def is_forward(name: str) -> bool:
+    """Whether `name` is of a result of forward, not of a gradient."""
+    return name.startswith(FORWARD)
+
+
+def assert_close(
+    actual: dict[str, Array],
+    expected: dict[str, Array],
+    what: str,
+    forward: float = 1e-12,
+    gradients: float = 1e-10,
+    least: float = 0.0,
+) -> None:
+    """Compare forward results to `forward`, gradients to `gradients`, relative to an array's largest number.
+
+    What forward results are relative to is 1 at least, so that the bound is absolute for what an LSTM and a
+    tanh RNN give; for gradients it is `least` at least.
+    """
+    assert set(actual) == set(expected), what
+    for name, truth in expected.items():
+        array = actual[name]
+        assert array.shape == truth.shape, f"{what}, {name}: shapes {array.shape} and {truth.shape}"
+        if truth.size == 0:
+            continue
+        largest = float(np.abs(truth).max())
+        bound = forward * max(1.0, largest) if is_forward(name) else gradients * max(least, largest)
+        error = float(np.abs(array - truth).max())
+        assert error <= bound, f"{what}, {name}: off by {error:.3g}, more than {bound:.3g}"
+
+
+def relative_square(array: Array, truth: Array) -> float:
+    """The mean square of the error over that of the truth, 0 where both are nothing but zeros."""
+    off = float(((array.astype("float64") - truth) ** 2).sum())
+    size = float((truth**2).sum())
+    return off / size if size else (0.0 if off == 0 else np.inf)
+
+
+def run_python(script: str, *arguments: str, timeout: float = 120, **environment: str) -> str:
+    """Run a script in a fresh interpreter that finds what this one finds; return its output.
+
+    For what may kill a process, or needs one without a history. Warnings are left to the script: since
+    Python 3.12 fork in a process with threads warns, which is no error of ours.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **environment},
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def state_like(model: Model, h: Array, c: Array) -> Any:
+    """A state for `model`: the pair for an LSTM, h alone for an RNN."""
+    return (h, c) if isinstance(model, LSTM) else h
+
+
+def unaligned(array: Array) -> Array:
+    """The same numbers, one byte off."""
+    view = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view

@@ -1,0 +1,294 @@
+"""The same bits every time: no result depends on the ISA, the threads, the batch, or how a sequence is cut.
+
+All ISAs that a machine offers together have fused multiply-adds; `scalar` on a CPU without is alone there.
+What threads change is how the work is split, by rows, directions, or panels of units; SPLITS has a shape for
+each way, above the sizes in cpp/core/split.cpp below which a call stays on one thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from core_helpers import Model, run_python, state_like
+from helpers import DTYPES, ISAS, KINDS, Array, assert_same_bits, everything, make, parts, random
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lstmfast
+
+THREADS = (1, 2, 3, 4, 5)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(threads: None) -> None:
+    lstmfast.set_num_threads(1)
+
+
+def arguments(model: Model, T: int, B: int, seed: int = 1) -> tuple[Array, Any, Array, Any]:
+    """x, state, dy and dstate, time first."""
+    D = 2 if model.bidirectional else 1
+    H, dtype, depth = model.hidden_size, model.dtype, D * model.num_layers
+    x, dy = random((T, B, model.input_size), dtype, seed), random((T, B, D * H), dtype, seed + 1)
+    h, c, dh, dc = (random((depth, B, H), dtype, seed + 2 + n) for n in range(4))
+    return x, state_like(model, h, c), dy, state_like(model, dh, dc)
+
+
+def rows_of(state: Any, rows: Any) -> Any:
+    """The state of some rows of a batch."""
+    picked = [np.ascontiguousarray(part[:, rows]) for part in parts(state)]
+    return tuple(picked) if isinstance(state, tuple) else picked[0]
+
+
+# ISAs.
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("T", "B", "I", "H"), [(1, 1, 1, 1), (7, 1, 5, 33), (9, 7, 3, 17), (3, 53, 70, 65), (600, 2, 3, 40)]
+)
+def test_isas(kind: str, dtype: str, T: int, B: int, I: int, H: int, bidirectional: bool) -> None:
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": bidirectional, "dtype": dtype}
+    results = []
+    for isa in ISAS:
+        model = make(kind, I, H, isa=isa, **options)
+        assert model.isa == isa
+        results.append(everything(model, *arguments(model, T, B)))
+    for isa, result in zip(ISAS[1:], results[1:], strict=True):
+        assert_same_bits(result, results[0], f"{isa} and {ISAS[0]}: ")
+
+
+# Threads.
+
+
+class Split(NamedTuple):
+    """A shape, and how many threads share it with 2 and with 5 threads allowed: forward and backward."""
+
+    T: int
+    B: int
+    I: int
+    H: int
+    directions: int = 1
+    layers: int = 1
+    kind: str = "lstm"
+    used: tuple[int, int] = (2, 5)
+
+
+SPLITS = {
+    "rows, small weights": Split(T=12, B=13, I=16, H=48),
+    "rows, full tiles": Split(T=3, B=61, I=90, H=140),
+    "rows, two directions, three layers": Split(T=5, B=31, I=6, H=24, directions=2, layers=3),
+    "fewer rows than threads": Split(T=40, B=3, I=30, H=40, used=(2, 3)),
+    "directions": Split(T=90, B=1, I=40, H=60, directions=2, used=(2, 2)),
+    "directions, three layers": Split(T=56, B=1, I=9, H=33, directions=2, layers=3, used=(2, 2)),
+    "panels": Split(T=33, B=1, I=70, H=256),
+    "panels of two rows": Split(T=19, B=2, I=40, H=250),
+    "panels of an RNN": Split(T=36, B=1, I=70, H=520, kind="rnn_tanh"),
+    "panels, two layers": Split(T=11, B=1, I=3, H=253, layers=2),
+    "directions and panels": Split(T=4, B=1, I=100, H=253, directions=2, layers=2, used=(2, 4)),
+    "not worth a thread": Split(T=1, B=3, I=4, H=30, used=(1, 1)),
+}
+
+
+@pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS.keys())
+def test_threads(dtype: str, isa: str, split: Split) -> None:
+    options: dict[str, Any] = {"num_layers": split.layers, "bidirectional": split.directions == 2}
+    model = make(split.kind, split.I, split.H, dtype=dtype, isa=isa, **options)
+    given_ = arguments(model, split.T, split.B)
+    one = everything(model, *given_)
+    for threads in THREADS[1:]:
+        lstmfast.set_num_threads(threads)
+        assert_same_bits(everything(model, *given_), one, f"{threads} threads: ")
+
+
+COUNT_THREADS = """
+import json, os, sys, warnings
+import numpy as np
+import lstmfast
+warnings.simplefilter("ignore")
+
+def count(split, allowed):
+    T, B, I, H, directions, layers, kind, _ = split
+    make = lstmfast.LSTM if kind == "lstm" else lstmfast.RNN
+    model = make(I, H, layers, bidirectional=directions == 2, seed=0)
+    x = np.ones((T, B, I), np.float32)
+    lstmfast.set_num_threads(allowed)
+    # A child starts without a pool: its threads are those that this very call asks for.
+    reader, writer = os.pipe()
+    if not os.fork():
+        y, _, tape = model.forward(x)
+        forward = len(os.listdir("/proc/self/task"))
+        model.backward(tape, y)
+        backward = len(os.listdir("/proc/self/task"))
+        os.write(writer, f"{forward} {backward}".encode())
+        os._exit(0)
+    os.wait()
+    return list(map(int, os.read(reader, 100).split()))
+
+print(json.dumps({name: [count(split, allowed) for allowed in (2, 5)]
+                  for name, split in json.loads(sys.argv[1]).items()}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_these_shapes_are_really_shared() -> None:
+    import json
+
+    counted = json.loads(run_python(COUNT_THREADS, json.dumps(SPLITS)))
+    expected = {name: list(split.used) for name, split in SPLITS.items()}
+    assert {name: [forward for forward, _ in counts] for name, counts in counted.items()} == expected
+    # Backward may take more threads (its directions follow one another), never fewer in this list.
+    for name, counts in counted.items():
+        for (forward, backward), allowed in zip(counts, (2, 5), strict=True):
+            assert forward <= backward <= allowed, name
+
+
+# Batches.
+
+
+def assert_rows_alone(model: Model, T: int, B: int, picks: list[Array], seed: int = 1) -> None:
+    """Each pick of rows, as a batch of its own, must give what these rows gave in the whole batch.
+
+    Not so the parameters' gradients, which are sums over the batch.
+    """
+    x, state, dy, dstate = arguments(model, T, B, seed)
+    whole = everything(model, x, state, dy, dstate)
+    for rows in picks:
+        part = everything(model, x[:, rows], rows_of(state, rows), dy[:, rows], rows_of(dstate, rows))
+        names = [name for name in whole if not name.startswith("d ")]
+        expected = {name: whole[name][:, rows] for name in names}
+        assert_same_bits({name: part[name] for name in names}, expected, f"{len(rows)} of {B} rows: ")
+
+
+ROW_COUNTS = (2, 3, 4, 5, 6, 7, 12, 13, 24, 25, 47, 48, 49, 53)
+
+
+def test_rows_alone(kind: str, dtype: str, isa: str) -> None:
+    model = make(kind, 5, 18, dtype=dtype, isa=isa, num_layers=2, bidirectional=True)
+    picks = [np.array([row]) for row in range(0, 53, 4)]
+    assert_rows_alone(model, 4, 53, picks + [np.arange(53 - size, 53) for size in ROW_COUNTS])
+
+
+@pytest.mark.parametrize(("I", "H"), [(133, 137), (1030, 3), (3, 1030)])
+def test_rows_alone_of_wide_models(kind: str, dtype: str, isa: str, I: int, H: int) -> None:
+    """Wider than the pieces of k in which many rows, but not few, pass over a panel (see test_edges.py)."""
+    if kind == "lstm" and H > 1000:
+        pytest.skip("four times the work of an RNN for the same chains")
+    model = make(kind, I, H, dtype=dtype, isa=isa)
+    assert_rows_alone(model, 2, 13, [np.array([3]), np.arange(2), np.arange(6), np.arange(13)[::-1]])
+
+
+@settings(max_examples=40)
+@given(data=st.data(), kind=st.sampled_from(KINDS), dtype=st.sampled_from(DTYPES), isa=st.sampled_from(ISAS))
+def test_any_rows_in_any_order(data: st.DataObject, kind: str, dtype: str, isa: str) -> None:
+    I, H = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 40))
+    T, B = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 60))
+    rows = data.draw(st.lists(st.integers(0, B - 1), min_size=1, max_size=60))
+    lstmfast.set_num_threads(data.draw(st.integers(1, 2)))
+    model = make(kind, I, H, dtype=dtype, isa=isa, num_layers=data.draw(st.integers(1, 2)))
+    assert_rows_alone(model, T, B, [np.array(rows)], data.draw(st.integers(0, 2**31)))
+
+
+# Cuts in time.
+
+
+def assert_cuts(model: Model, T: int, B: int, cuts: list[list[int]], seed: int = 1) -> None:
+    """Piece after piece, the state carried on and its gradient carried back, must give what the whole gives.
+
+    Not so the parameters' gradients, which are sums over time.
+    """
+    x, state, dy, dstate = arguments(model, T, B, seed)
+    whole = everything(model, x, state, dy, dstate)
+    for cut in cuts:
+        pieces = list(zip([0, *cut], [*cut, T], strict=True))
+        carried, called, outputs, called_outputs, tapes = state, state, [], [], []
+        for begin, end in pieces:
+            y, carried, tape = model.forward(x[begin:end], carried)
+            called_y, called = model(x[begin:end], called)
+            outputs.append(y)
+            called_outputs.append(called_y)
+            tapes.append(tape)
+        back, dxs = dstate, []
+        for (begin, end), tape in zip(reversed(pieces), reversed(tapes), strict=True):
+            grads = model.backward(tape, dy[begin:end], back)
+            back = grads.state
+            dxs.append(grads.x)
+        got = {
+            "called": np.concatenate(called_outputs),
+            "y": np.concatenate(outputs),
+            "dx": np.concatenate(dxs[::-1]),
+        }
+        for n, (a, b, c) in enumerate(zip(parts(called), parts(carried), parts(back), strict=True)):
+            got |= {f"called state {n}": a, f"state {n}": b, f"dstate {n}": c}
+        names = [name for name in whole if not name.startswith("d ")]
+        expected = {name: whole[name] for name in names}
+        assert_same_bits({name: got[name] for name in names}, expected, f"cut at {cut}: ")
+
+
+@pytest.mark.parametrize("B", [1, 2, 7])
+def test_step_by_step(kind: str, dtype: str, isa: str, B: int) -> None:
+    model = make(kind, 5, 19, dtype=dtype, isa=isa, num_layers=2)
+    assert_cuts(model, 12, B, [list(range(1, 12)), [1], [11], [5, 6]])
+
+
+@pytest.mark.parametrize("B", [1, 33])
+def test_cuts_of_long_sequences(dtype: str, isa: str, B: int) -> None:
+    """Longer than a chunk of the merged input product, and than one of the backward pass."""
+    T = 600 if B == 1 else 90
+    model = make("lstm", 3, 64, dtype=dtype, isa=isa)
+    assert_cuts(model, T, B, [[T // 2 + 1], [1, 2, T - 1]])
+
+
+@settings(max_examples=40)
+@given(data=st.data(), kind=st.sampled_from(KINDS), dtype=st.sampled_from(DTYPES), isa=st.sampled_from(ISAS))
+def test_any_cuts(data: st.DataObject, kind: str, dtype: str, isa: str) -> None:
+    T, B = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 10))
+    cut = sorted(data.draw(st.lists(st.integers(0, T), max_size=8)))  # pieces of no step, too
+    model = make(
+        kind,
+        data.draw(st.integers(1, 70)),
+        data.draw(st.integers(1, 40)),
+        num_layers=data.draw(st.integers(1, 3)),
+        bias=data.draw(st.booleans()),
+        dtype=dtype,
+        isa=isa,
+    )
+    assert_cuts(model, T, B, [cut], data.draw(st.integers(0, 2**31)))
+
+
+# Calls and tapes.
+
+
+@pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS.keys())
+def test_call_and_forward(dtype: str, split: Split) -> None:
+    options: dict[str, Any] = {"num_layers": split.layers, "bidirectional": split.directions == 2}
+    model = make(split.kind, split.I, split.H, dtype=dtype, **options)
+    x, state, _, _ = arguments(model, split.T, split.B)
+    for threads in (1, 5):
+        lstmfast.set_num_threads(threads)
+        y, end, _ = model.forward(x, state)
+        assert_same_bits(model(x, state), (y, end))
+
+
+def test_backward_again_and_again(kind: str, dtype: str, isa: str) -> None:
+    """On one tape, between other calls, with other numbers of threads."""
+    model = make(kind, 30, 40, dtype=dtype, isa=isa, num_layers=2, bidirectional=True)
+    x, state, dy, dstate = arguments(model, 16, 5)
+    y, _, tape = model.forward(x, state)
+    kept = x.copy(), y.copy()
+
+    def gradients() -> list[Array]:
+        grads = model.backward(tape, dy, dstate)
+        return [grads.x, *parts(grads.state), *grads.parameters.values()]
+
+    first = gradients()
+    copies = [array.copy() for array in first]
+    for threads in (2, 1, 5):
+        lstmfast.set_num_threads(threads)
+        model(x + 1)
+        model.backward(model.forward(x - 1)[2], dy)
+        assert_same_bits(gradients(), first)
+    assert_same_bits(first, copies)  # results are nobody's scratch
+    assert_same_bits((x, y), kept)

@@ -1,0 +1,64 @@
+"""PyTorch's results under the names that the other tests use. PyTorch is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core_helpers import Model
+from helpers import Array, parts
+
+import lstmfast
+
+
+def torch_model(model: Model) -> Any:
+    """PyTorch's module of the same configuration and dtype with the same weights."""
+    import torch
+
+    options: dict[str, Any] = {
+        "num_layers": model.num_layers,
+        "bias": model.bias,
+        "batch_first": model.batch_first,
+        "bidirectional": model.bidirectional,
+        "dtype": getattr(torch, model.dtype.name),
+    }
+    if isinstance(model, lstmfast.RNN):
+        theirs = torch.nn.RNN(model.input_size, model.hidden_size, nonlinearity=model.nonlinearity, **options)
+    else:
+        theirs = torch.nn.LSTM(model.input_size, model.hidden_size, **options)
+    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in model.state_dict().items()})
+    return theirs
+
+
+def from_torch(
+    model: Model, x: Array, state: Any = None, dy: Array | None = None, dstate: Any = None
+) -> dict[str, Array]:
+    """What `core_helpers.from_reference` gives, computed by PyTorch in the model's own dtype.
+
+    Without a state the initial state's gradients are those of zeros.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # its threads and ours would wait for one another on a small machine
+    theirs = torch_model(model)
+    tx = torch.from_numpy(x.copy()).requires_grad_()
+    if state is None:
+        depth = model.num_layers * (2 if model.bidirectional else 1)
+        batch = 0 if model.batch_first else 1
+        rows = (x.shape[batch],) if x.ndim == 3 else ()
+        zeros = torch.zeros((depth, *rows, model.hidden_size), dtype=tx.dtype)
+        states = [zeros.clone().requires_grad_() for _ in range(2 if isinstance(model, lstmfast.LSTM) else 1)]
+    else:
+        states = [torch.from_numpy(array.copy()).requires_grad_() for array in parts(state)]
+    y, end = theirs(tx, tuple(states) if len(states) == 2 else states[0])
+    ends = list(end) if isinstance(end, tuple) else [end]
+    outputs, gradients = [], []
+    for output, gradient in zip([y, *ends], [dy, *(parts(dstate) if dstate is not None else [])]):  # noqa: B905
+        if gradient is not None:
+            outputs.append(output)
+            gradients.append(torch.from_numpy(gradient.copy()))
+    torch.autograd.backward(outputs, gradients)
+    named = {"y": y, **{f"state {n}": array for n, array in enumerate(ends)}}
+    results = {name: tensor.detach().numpy() for name, tensor in named.items()}
+    results["dx"] = tx.grad.numpy()
+    results |= {f"dstate {n}": tensor.grad.numpy() for n, tensor in enumerate(states)}
+    return results | {f"d {name}": parameter.grad.numpy() for name, parameter in theirs.named_parameters()}
