@@ -198,8 +198,8 @@ void register_for(py::module_& m, const char* network_name, const char* tape_nam
            py::arg("batch_first"))
       .def("forward", &forward<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy").noconvert(), py::arg("dh_n").noconvert(),
-           py::arg("dc_n").noconvert());
+      .def("backward", &backward<T>, py::arg("tape").none(false), py::arg("dy").noconvert(),
+           py::arg("dh_n").noconvert(), py::arg("dc_n").noconvert());
 }
 
 }  // namespace

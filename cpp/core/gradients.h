@@ -19,7 +19,7 @@ struct GateInputs {
 };
 
 // One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [1, x, h].
-// Each element is one chain, continued from call to call of add().
+// Terms are counted on from call to call of add(), so its chunks do not show in the sums.
 template <class T>
 class GradientShare {
  public:
@@ -29,8 +29,8 @@ class GradientShare {
 
   // Steps [begin, end) from the last to the first, rows ascending. dz: [end - begin][rows][gate_rows].
   void add(const GateInputs<T>& inputs, const T* dz, Index rows, Range steps);
-  // Writes this share's gate rows of every gradient.
-  void finish(const PassParameters<T>& gradients) const;
+  // After the last add(): writes this share's gate rows of every gradient.
+  void finish(const PassParameters<T>& gradients);
 
  private:
   void flush();

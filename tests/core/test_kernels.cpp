@@ -113,11 +113,12 @@ void test_gradient_product(const KernelTable<T>& k, Index terms, Index tiles, In
   for (Index r = 0; r < rows; ++r)
     for (Index c = 0; c < columns; ++c) {
       const Index to = ((c / width * tiles + r / k.row_tile) * k.row_tile + r % k.row_tile) * width + c % width;
-      T chain = at(before, to);
+      T chain = 0;
       for (Index n = 0; n < terms; ++n)
         chain = std::fma(at(dz, (r / k.row_tile * room + n) * k.row_tile + r % k.row_tile),
                          at(inputs, (c / width * room + n) * width + c % width), chain);
-      CHECK(agree(dw[to], chain), describe("gradient_product", k.isa, sizeof(T), terms, tiles, columns));
+      CHECK(agree(dw[to], at(before, to) + chain),
+            describe("gradient_product", k.isa, sizeof(T), terms, tiles, columns));
     }
   CHECK(dw.intact(), describe("gradient_product guard", k.isa, sizeof(T), terms, tiles, columns));
 }

@@ -16,7 +16,8 @@
 // Order of summation (the promise of equal bits). Every output is one chain of fused multiply-adds:
 //   z      bias, then x by k, then h by k
 //   dh, dx one chain by k for each gate from zero, the gates' sums then added in order i, f, g, o
-//   dW, db time steps from the last processed to the first, rows b ascending within a step
+//   dW, db time steps from the last processed to the first, rows b ascending within a step, in groups of
+//          kGradientTerms: one chain for each group from zero, the groups' sums added in order
 // Tiles are cut over outputs and never over k, so neither lanes nor tile sizes nor threads show.
 //
 // Pointers never alias unless said otherwise. Strides are in elements. Rows are batch rows.
@@ -27,6 +28,7 @@
 namespace lstmfast {
 
 inline constexpr Index kPanelVectors = 4;
+inline constexpr Index kGradientTerms = 128;
 inline constexpr int kPeakChains = 12;
 
 // z = bias + x W_ih^T for panels [panel_begin, panel_end), to be continued by ForwardStep::z.
@@ -110,7 +112,7 @@ struct GateProduct {
   bool accumulate;   // out += instead of out =
 };
 
-// dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending, for tiles of row_tile rows r.
+// dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending from zero, for tiles of row_tile rows r.
 template <class T>
 struct GradientProduct {
   Index terms;         // of each chain: pairs of time step and batch row
@@ -119,7 +121,7 @@ struct GradientProduct {
   Index columns;       // of the inputs
   const T* dz;         // [tile][k][row_tile]
   const T* inputs;     // gradients packing of [1, x, h]
-  T* dw;               // [panel][tile][row_tile][vector][lane], continued in place
+  T* dw;               // [panel][tile][row_tile][vector][lane], added to
 };
 
 template <class T>

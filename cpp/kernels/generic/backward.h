@@ -103,25 +103,31 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   });
 }
 
-// Tiles over (gate row, column), the chain over k continued in dw.
+// Tiles over (gate row, column): a chain from zero, then added to dw.
 template <class V, int R>
 void gradient_product(const GradientProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   constexpr Index width = kPanelVectors * V::lanes;
   const Index panels = (s.columns + width - 1) / width;
+  alignas(64) T sums[R * width];
   for (Index panel = 0; panel < panels; ++panel) {
     const Index vectors = vectors_in_panel<V>(s.columns, panel);
     for (Index t = 0; t < s.tiles; ++t) {
-      T* const dw = s.dw + (panel * s.tiles + t) * R * width;
-      const TileArgs<T> args = {
-          s.terms, s.dz + t * s.packed_terms * R, 0, s.inputs + panel * s.packed_terms * width, 0, dw, width, 0, dw,
-          width};
+      const TileArgs<T> args = {s.terms, s.dz + t * s.packed_terms * R,
+                                0,       s.inputs + panel * s.packed_terms * width,
+                                0,       Zeros<V>::row,
+                                0,       0,
+                                sums,    width};
       switch (vectors) {
         case 1: tile<V, R, 1, 1, Rows::packed>(args); break;
         case 2: tile<V, R, 1, 2, Rows::packed>(args); break;
         case 3: tile<V, R, 1, 3, Rows::packed>(args); break;
         default: tile<V, R, 1, 4, Rows::packed>(args);
       }
+      T* const dw = s.dw + (panel * s.tiles + t) * R * width;
+      for (Index r = 0; r < R; ++r)
+        for (Index n = r * width; n < r * width + vectors * V::lanes; n += V::lanes)
+          (V::load(dw + n) + V::load(sums + n)).store(dw + n);
     }
   }
 }
