@@ -106,6 +106,7 @@ MAY_INCLUDE = {
         "core/",
         "lstmfast/kernel_table.h",
         "lstmfast/network.h",
+        "lstmfast/probes.h",
         "lstmfast/threads.h",
         "lstmfast/types.h",
     ),

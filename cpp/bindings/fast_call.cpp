@@ -11,6 +11,7 @@
 #include <new>
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "lstmfast/network.h"
 
@@ -115,8 +116,7 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   if (call.steps * call.rows * shape.passes() * shape.gates() * H * (std::max(I, features) + H) < kShortCall) {
     network.infer(call);
   } else {
-    const py::gil_scoped_release unlocked;
-    network.infer(call);
+    without_gil([&] { network.infer(call); });
   }
   PyObject* const last = memory ? PyTuple_Pack(2, h_n.ptr(), c_n.ptr()) : Py_NewRef(h_n.ptr());
   if (!last) throw py::error_already_set();

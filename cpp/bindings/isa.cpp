@@ -12,7 +12,6 @@ void register_isa(pybind11::module_& m) {
     for (const Isa& isa : available_isas()) names.push_back(isa.name);
     return names;
   });
-  m.def("default_isa", [] { return default_isa().name; });
 }
 
 }  // namespace lstmfast::bindings

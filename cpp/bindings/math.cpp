@@ -1,6 +1,7 @@
 // The kernels' activations, for tests.
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "lstmfast/isa.h"
 
@@ -18,8 +19,7 @@ Array<T> apply(const Array<T>& x, const std::string& isa, Activation<T> activati
   Array<T> y({x.shape(0)});
   T* const to = y.mutable_data();
   const Index n = x.shape(0);
-  const py::gil_scoped_release unlocked;
-  (table.*activation)(n, from, to);
+  without_gil([&] { (table.*activation)(n, from, to); });
   return y;
 }
 

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/network.h"
@@ -13,7 +14,15 @@ namespace lstmfast::bindings {
 namespace {
 
 // Arguments are shared pointers because pybind11 refuses to make one of an object that was never
-// initialised (made by __new__ alone), where it would hand out a reference to nothing.
+// initialised (made by __new__ alone), where it would hand out a reference to nothing. None makes a null one.
+template <class Object>
+using Shared = std::shared_ptr<Object>;
+
+template <class Object>
+const Object& existing(const Shared<Object>& object) {
+  if (!object) throw py::type_error("expected an object of this module, got None");
+  return *object;
+}
 
 template <class T>
 using OptionalArray = std::optional<Array<T>>;
@@ -74,8 +83,7 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
     weights.push_back(w);
   }
   const KernelTable<T>& table = kernels<T>(find_isa(isa));
-  const py::gil_scoped_release unlocked;
-  return std::make_shared<Network<T>>(shape, weights.data(), table);
+  return without_gil([&] { return std::make_shared<Network<T>>(shape, weights.data(), table); });
 }
 
 // The arrays of one forward call: checked inputs, new outputs.
@@ -111,33 +119,27 @@ struct ForwardArrays {
 };
 
 template <class T>
-py::tuple infer(const std::shared_ptr<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
+py::tuple infer(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
                 const OptionalArray<T>& c0, bool batch_first) {
-  ForwardArrays<T> arrays(network->shape(), x, h0, c0, batch_first);
-  {
-    const py::gil_scoped_release unlocked;
-    network->infer(arrays.call);
-  }
+  ForwardArrays<T> arrays(existing(network).shape(), x, h0, c0, batch_first);
+  without_gil([&] { network->infer(arrays.call); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
 }
 
 template <class T>
-py::tuple forward(const std::shared_ptr<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
+py::tuple forward(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
                   const OptionalArray<T>& c0, bool batch_first) {
-  ForwardArrays<T> arrays(network->shape(), x, h0, c0, batch_first);
+  ForwardArrays<T> arrays(existing(network).shape(), x, h0, c0, batch_first);
   auto bound = std::make_shared<BoundTape<T>>(BoundTape<T>{nullptr, network, x, arrays.y, batch_first});
-  {
-    const py::gil_scoped_release unlocked;
-    bound->tape = network->forward(arrays.call);
-  }
+  without_gil([&] { bound->tape = network->forward(arrays.call); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound));
 }
 
 template <class T>
-py::tuple backward(const std::shared_ptr<Network<T>>& network, const std::shared_ptr<BoundTape<T>>& bound,
-                   const OptionalArray<T>& dy, const OptionalArray<T>& dh_n, const OptionalArray<T>& dc_n) {
-  if (bound->network != network) throw std::invalid_argument("tape: expected one from this network's forward");
-  const NetworkShape& shape = network->shape();
+py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>& bound, const OptionalArray<T>& dy,
+                   const OptionalArray<T>& dh_n, const OptionalArray<T>& dc_n) {
+  const NetworkShape& shape = existing(network).shape();
+  if (existing(bound).network != network) throw std::invalid_argument("tape: expected one from this network's forward");
   const Tape<T>& tape = *bound->tape;
   const Index steps = tape.steps(), B = tape.rows(), H = shape.hidden_size;
   const Index gate_rows = shape.gates() * H;
@@ -179,27 +181,24 @@ py::tuple backward(const std::shared_ptr<Network<T>>& network, const std::shared
     pointers.push_back(g);
   }
   call.gradients = pointers.data();
-  {
-    const py::gil_scoped_release unlocked;
-    network->backward(tape, call);
-  }
+  without_gil([&] { network->backward(tape, call); });
   return py::make_tuple(dx, dh0, dc0, gradients);
 }
 
 template <class T>
 void register_for(py::module_& m, const char* network_name, const char* tape_name) {
   py::class_<BoundTape<T>, std::shared_ptr<BoundTape<T>>>(m, tape_name, py::is_final())
-      .def_property_readonly("nbytes", [](const std::shared_ptr<BoundTape<T>>& bound) { return bound->tape->bytes(); });
+      .def_property_readonly("nbytes", [](const Shared<BoundTape<T>>& bound) { return existing(bound).tape->bytes(); });
   py::class_<Network<T>, std::shared_ptr<Network<T>>>(m, network_name, py::is_final())
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"))
-      .def_property_readonly("isa", [](const std::shared_ptr<Network<T>>& network) { return network->isa(); })
+      .def_property_readonly("isa", [](const Shared<Network<T>>& network) { return existing(network).isa(); })
       .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"))
       .def("forward", &forward<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"))
-      .def("backward", &backward<T>, py::arg("tape").none(false), py::arg("dy").noconvert(),
-           py::arg("dh_n").noconvert(), py::arg("dc_n").noconvert());
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy").noconvert(), py::arg("dh_n").noconvert(),
+           py::arg("dc_n").noconvert());
 }
 
 }  // namespace

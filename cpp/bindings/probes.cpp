@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "lstmfast/isa.h"
 
@@ -20,15 +21,14 @@ double bound_peak_gflops(const std::string& isa, const std::string& dtype, doubl
   const Isa& found = find_isa(isa);
   if (dtype != "float32" && dtype != "float64")
     throw std::invalid_argument("dtype: expected 'float32' or 'float64', got '" + dtype + "'");
-  const py::gil_scoped_release unlocked;
-  return dtype == "float32" ? peak_gflops(*found.f32, seconds) : peak_gflops(*found.f64, seconds);
+  return without_gil(
+      [&] { return dtype == "float32" ? peak_gflops(*found.f32, seconds) : peak_gflops(*found.f64, seconds); });
 }
 
 double bound_load_gbps(const std::string& isa, Index nbytes, double seconds) {
   require_seconds(seconds);
   const Isa& found = find_isa(isa);
-  const py::gil_scoped_release unlocked;
-  return load_gbps(*found.f32, nbytes, seconds);
+  return without_gil([&] { return load_gbps(*found.f32, nbytes, seconds); });
 }
 
 }  // namespace

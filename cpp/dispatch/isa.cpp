@@ -1,6 +1,5 @@
 #include "lstmfast/isa.h"
 
-#include <cstdlib>
 #include <stdexcept>
 
 #include "dispatch/cpu.h"
@@ -36,12 +35,6 @@ std::string names() {
   return list;
 }
 
-const Isa* find(const std::string& name) {
-  for (const Isa& isa : available_isas())
-    if (isa.name == name) return &isa;
-  return nullptr;
-}
-
 }  // namespace
 
 const std::vector<Isa>& available_isas() {
@@ -50,16 +43,9 @@ const std::vector<Isa>& available_isas() {
 }
 
 const Isa& find_isa(const std::string& name) {
-  if (const Isa* isa = find(name)) return *isa;
+  for (const Isa& isa : available_isas())
+    if (isa.name == name) return isa;
   throw std::invalid_argument("isa: expected one of " + names() + ", which this machine has, got '" + name + "'");
-}
-
-const Isa& default_isa() {
-  const char* const forced = std::getenv("LSTMFAST_ISA");
-  if (!forced || !*forced) return available_isas().front();
-  if (const Isa* isa = find(forced)) return *isa;
-  throw std::invalid_argument("LSTMFAST_ISA: expected one of " + names() + ", which this machine has, got '" + forced +
-                              "'");
 }
 
 template <>

@@ -19,9 +19,6 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 def available_isas() -> list[str]:
     """ISAs that were compiled in and that this CPU and OS support, fastest first; "scalar" is last."""
 
-def default_isa() -> str:
-    """What LSTMFAST_ISA names, or else the fastest. ValueError if it names one that is not available."""
-
 def get_num_threads() -> int: ...
 def set_num_threads(n: int, /) -> None:
     """n >= 1, else ValueError."""

@@ -1,4 +1,4 @@
-// Instruction sets: which were compiled in, which this machine has, which one is used.
+// Instruction sets: which were compiled in, and which of them this machine has.
 #pragma once
 
 #include <string>
@@ -20,9 +20,6 @@ const std::vector<Isa>& available_isas();
 
 // Throws std::invalid_argument that lists the available ones.
 const Isa& find_isa(const std::string& name);
-
-// The one named by the environment variable LSTMFAST_ISA (same error), or else the fastest.
-const Isa& default_isa();
 
 template <class T>
 const KernelTable<T>& kernels(const Isa& isa);
