@@ -1,0 +1,48 @@
+// Work without the GIL.
+#pragma once
+
+#include <Python.h>
+#include <unistd.h>
+
+#include <exception>
+#include <type_traits>
+#if defined(__GLIBCXX__)
+#include <cxxabi.h>
+#endif
+
+namespace lstmfast::bindings {
+
+// When the interpreter is ending, Python before 3.14 unwinds a daemon thread that comes back for the GIL,
+// and on the way destructors would touch objects that are not theirs any more. Stay here instead, as
+// Python does since: the process ends soon.
+inline void take_gil_back(PyThreadState* state) {
+#if defined(__GLIBCXX__)
+  try {
+    PyEval_RestoreThread(state);
+  } catch (abi::__forced_unwind&) {
+    for (;;) pause();
+  }
+#else
+  PyEval_RestoreThread(state);
+#endif
+}
+
+template <class Work>
+auto without_gil(Work&& work) {
+  PyThreadState* const state = PyEval_SaveThread();
+  try {
+    if constexpr (std::is_void_v<decltype(work())>) {
+      work();
+      take_gil_back(state);
+    } else {
+      auto result = work();
+      take_gil_back(state);
+      return result;
+    }
+  } catch (const std::exception&) {
+    take_gil_back(state);
+    throw;
+  }
+}
+
+}  // namespace lstmfast::bindings
