@@ -39,7 +39,7 @@ def lines() -> list[str]:
 
 
 def _isa_origin() -> str:
-    return "forced by LSTMFAST_ISA" if os.environ.get("LSTMFAST_ISA") else "the fastest here"
+    return "forced by LSTMFAST_ISA" if os.environ.get("LSTMFAST_ISA", "").strip() else "the fastest here"
 
 
 def _threads_origin() -> str:
