@@ -66,3 +66,21 @@ def test_peak_gflops(dtype: str, isa: str) -> None:
         with pytest.raises(TypeError):
             _core.peak_gflops(*arguments)
     assert 0.05 < _core.peak_gflops(isa, dtype, 0.02) < 1e4
+
+
+def test_load_gbps(isa: str) -> None:
+    for seconds in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"^seconds: "):
+            _core.load_gbps(isa, 4096, seconds)
+    for nbytes in (0, -1, -(2**63)):
+        with pytest.raises(ValueError, match=r"^nbytes: "):
+            _core.load_gbps(isa, nbytes)
+    with pytest.raises(MemoryError):
+        _core.load_gbps(isa, 2**62)
+    with pytest.raises(ValueError, match=r"^isa: "):
+        _core.load_gbps("mmx", 4096)
+    for arguments in ((None, 4096), (isa, None), (isa, 1.5), (isa, 2**64), (isa,)):
+        with pytest.raises(TypeError):
+            _core.load_gbps(*arguments)
+    for nbytes in (1000, 4097, 16384):
+        assert 0.01 < _core.load_gbps(isa, nbytes, 0.005) < 1e5
