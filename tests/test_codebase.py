@@ -16,7 +16,7 @@ import lstmfast
 
 ROOT = Path(__file__).resolve().parents[1]
 CPP = ROOT / "cpp"
-FOLDERS = (".ci", ".github", "benchmarks", "cpp", "docs", "examples", "python", "tests")
+FOLDERS = (".ci", ".github", "cpp", "docs", "examples", "python", "tests")
 ISAS = sorted(folder.name for folder in (CPP / "kernels").iterdir() if folder.name != "generic")
 PUBLIC = ("lstmfast", "lstmfast.datasets", "lstmfast.reference", "lstmfast.training")
 
@@ -201,20 +201,25 @@ def test_reference_imports_nothing_of_the_package() -> None:
     assert own == set()
 
 
-def test_tests_benchmarks_and_examples_never_import_each_other() -> None:
-    rooms = {
-        room: sorted((ROOT / room).rglob("*.py")) for room in ("tests", "benchmarks", "examples", "python")
+def test_rooms_of_python_import_only_whom_they_may_know() -> None:
+    """Nobody imports tests or examples; benchmarks are the command line's alone."""
+    package = ROOT / "python" / "lstmfast"
+    strangers = {
+        room: {path.stem for path in (ROOT / room).rglob("*.py")} | {room} for room in ("tests", "examples")
     }
-    modules = {
-        room: {room} | {path.stem for path in rooms[room]} for room in ("tests", "benchmarks", "examples")
-    }
+    paths = [path for room in ("python", "tests", "examples") for path in sorted((ROOT / room).rglob("*.py"))]
     wrong = [
-        (f"{room}/{path.name}", name)
-        for room, paths in rooms.items()
+        (path.relative_to(ROOT).as_posix(), name)
         for path in paths
         for name in imports(path)
-        for other, stems in modules.items()
-        if other != room and name.split(".")[0] in stems - {"__init__", "__main__"}
+        for room, stems in strangers.items()
+        if ROOT / room not in path.parents and name.split(".")[0] in stems
+    ]
+    wrong += [
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in package.rglob("*.py")
+        for name in imports(path)
+        if "_bench" in name.split(".") and package / "_bench" not in path.parents and path.name != "_cli.py"
     ]
     assert wrong == []
 
