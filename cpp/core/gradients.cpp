@@ -70,19 +70,17 @@ template <class T>
 void GradientShare<T>::finish(const PassParameters<T>& gradients) {
   flush();
   const Index row_tile = kernels_.row_tile;
-  for (Index t = 0; t < tiles_.size(); ++t)
-    for (Index r = 0; r < row_tile; ++r) {
-      const Index row = (tiles_.begin + t) * row_tile + r;
-      if (row >= gate_rows_) break;
-      const auto element = [&](Index column) {
-        const Index panel = column / width_;
-        return dw_.data()[((panel * tiles_.size() + t) * row_tile + r) * width_ + column % width_];
-      };
-      if (gradients.bias_ih) gradients.bias_ih[row] = gradients.bias_hh[row] = element(0);
-      for (Index k = 0; k < input_size_; ++k) gradients.weight_ih[row * input_size_ + k] = element(1 + k);
-      for (Index k = 0; k < hidden_size_; ++k)
-        gradients.weight_hh[row * hidden_size_ + k] = element(1 + input_size_ + k);
-    }
+  const Index panel_size = tiles_.size() * row_tile * width_;
+  for (Index r = 0; r < tiles_.size() * row_tile; ++r) {
+    const Index row = tiles_.begin * row_tile + r;
+    if (row >= gate_rows_) break;
+    T* const sums = row_.data();  // of [1, x, h], unpacked
+    for (Index p = 0; p < panels_; ++p)
+      std::copy_n(dw_.data() + p * panel_size + r * width_, width_, sums + p * width_);
+    if (gradients.bias_ih) gradients.bias_ih[row] = gradients.bias_hh[row] = sums[0];
+    std::copy_n(sums + 1, input_size_, gradients.weight_ih + row * input_size_);
+    std::copy_n(sums + 1 + input_size_, hidden_size_, gradients.weight_hh + row * hidden_size_);
+  }
 }
 
 template class GradientShare<float>;

@@ -1,5 +1,7 @@
 #include "core/packing.h"
 
+#include <algorithm>
+
 namespace lstmfast {
 
 template <class T>
@@ -10,43 +12,45 @@ ForwardPacking<T>::ForwardPacking(Cell cell, Index input_size, Index hidden_size
       rows_(1 + input_size + hidden_size),
       memory_(checked_product({layout_.panels(), rows_, layout_.width()})) {
   memory_.fill_zero();
+  const Index width = layout_.width();
   for (Index g = 0; g < layout_.groups; ++g)
     for (Index u = 0; u < hidden_size; ++u) {
-      const Index row = g * hidden_size + u;  // of the unpacked matrices
-      if (weights.bias_ih) at(g, u, 0) = weights.bias_ih[row] + weights.bias_hh[row];
-      for (Index k = 0; k < input_size; ++k) at(g, u, 1 + k) = weights.weight_ih[row * input_size + k];
-      for (Index k = 0; k < hidden_size; ++k) at(g, u, 1 + input_size + k) = weights.weight_hh[row * hidden_size + k];
+      const Index from = g * hidden_size + u;  // row of the unpacked matrices
+      T* to = row(g, u);
+      if (weights.bias_ih) *to = weights.bias_ih[from] + weights.bias_hh[from];
+      for (Index k = 0; k < input_size; ++k) *(to += width) = weights.weight_ih[from * input_size + k];
+      for (Index k = 0; k < hidden_size; ++k) *(to += width) = weights.weight_hh[from * hidden_size + k];
     }
 }
 
 namespace {
 
-// element(gate, unit, column) for all columns, as [panel][gate][unit][vector][lane].
-template <class T, class Element>
-Buffer<T> pack_columns(Index gates, Index units, Index columns, Index lanes, Element&& element) {
-  const PanelLayout layout = {1, columns, lanes};
-  Buffer<T> packed(checked_product({layout.panels(), gates, units, layout.width()}));
+// Columns [first, first + columns) of the rows of a forward packing, as [panel][gate][unit][vector][lane].
+template <class T>
+Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first, Index columns) {
+  const Index gates = forward.layout().groups, units = forward.layout().units, width = forward.layout().width();
+  const PanelLayout layout = {1, columns, forward.layout().lanes};
+  const Index panel_size = gates * units * width;
+  Buffer<T> packed(checked_product({layout.panels(), panel_size}));
   packed.fill_zero();
-  for (Index column = 0; column < columns; ++column) {
-    T* const panel = packed.data() + layout.panel_of(column) * gates * units * layout.width();
-    for (Index g = 0; g < gates; ++g)
-      for (Index u = 0; u < units; ++u)
-        panel[(g * units + u) * layout.width() + layout.column_of(0, column)] = element(g, u, column);
-  }
+  for (Index g = 0; g < gates; ++g)
+    for (Index u = 0; u < units; ++u) {
+      const T* const from = forward.row(g, u) + first * width;
+      for (Index p = 0; p < layout.panels(); ++p) {
+        T* const to = packed.data() + p * panel_size + (g * units + u) * width;
+        const Index count = std::min(width, columns - p * width);
+        for (Index c = 0; c < count; ++c) to[c] = from[(p * width + c) * width];
+      }
+    }
   return packed;
 }
 
 }  // namespace
 
 template <class T>
-BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward) {
-  const PanelLayout& from = forward.layout();
-  const auto pack = [&](Index columns, auto&& element) {
-    return pack_columns<T>(from.groups, from.units, columns, from.lanes, element);
-  };
-  input_ = pack(forward.input_size(), [&](Index g, Index u, Index k) { return forward.weight_ih(g, u, k); });
-  hidden_ = pack(from.units, [&](Index g, Index u, Index k) { return forward.weight_hh(g, u, k); });
-}
+BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward)
+    : input_(pack_columns(forward, 1, forward.input_size())),
+      hidden_(pack_columns(forward, 1 + forward.input_size(), forward.layout().units)) {}
 
 template class ForwardPacking<float>;
 template class ForwardPacking<double>;

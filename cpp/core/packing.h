@@ -34,16 +34,12 @@ class ForwardPacking {
   const T* panels() const { return memory_.data(); }
   const PanelLayout& layout() const { return layout_; }
   Index input_size() const { return input_size_; }
-  Index bytes() const { return memory_.bytes(); }
-  // As they were given: element (gate * H + unit, k) of W_ih and W_hh.
-  T weight_ih(Index gate, Index unit, Index k) const { return at(gate, unit, 1 + k); }
-  T weight_hh(Index gate, Index unit, Index k) const { return at(gate, unit, 1 + input_size_ + k); }
-
- private:
-  T& at(Index gate, Index unit, Index row) const {
-    return memory_.data()[(layout_.panel_of(unit) * rows_ + row) * layout_.width() + layout_.column_of(gate, unit)];
+  // Where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().width() apart.
+  T* row(Index gate, Index unit) const {
+    return memory_.data() + layout_.panel_of(unit) * rows_ * layout_.width() + layout_.column_of(gate, unit);
   }
 
+ private:
   PanelLayout layout_;
   Index input_size_;
   Index rows_;
