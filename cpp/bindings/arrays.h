@@ -4,8 +4,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -74,11 +76,19 @@ Sequence<const T> sequence(const Array<T>& array, bool batch_first, const std::s
   return {array.data(), batch_first ? second : first, batch_first ? first : second};
 }
 
+// A new C-ordered array. Sizes whose strides would overflow are memory that cannot be had, even where one is 0.
+template <class T>
+Array<T> new_array(Index a, Index b, Index c) {
+  Index bytes = sizeof(T);
+  for (const Index size : {a, b, c})
+    if (__builtin_mul_overflow(bytes, std::max<Index>(size, 1), &bytes)) throw std::bad_alloc();
+  return Array<T>({a, b, c});
+}
+
 // A new array of time-major meaning in the layout that was asked for.
 template <class T>
 Array<T> new_sequence(Index steps, Index rows, Index features, bool batch_first) {
-  if (batch_first) return Array<T>({rows, steps, features});
-  return Array<T>({steps, rows, features});
+  return batch_first ? new_array<T>(rows, steps, features) : new_array<T>(steps, rows, features);
 }
 
 template <class T>

@@ -60,8 +60,9 @@ const T* usual_state(PyObject* object, const NetworkShape& shape, Index rows) {
   return sizes[0] == shape.passes() && sizes[1] == rows && sizes[2] == shape.hidden_size ? data : nullptr;
 }
 
+// As new_array in arrays.h, without what pybind11 does beside.
 template <class T>
-py::object new_array(Index a, Index b, Index c) {
+py::object quick_array(Index a, Index b, Index c) {
   static PyObject* const dtype = py::dtype::of<T>().release().ptr();
   const auto& api = py::detail::npy_api::get();
   const Py_intptr_t sizes[3] = {a, b, c};
@@ -100,9 +101,9 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
       return {};
     }
   }
-  const py::object y = new_array<T>(sizes[0], sizes[1], features);
-  const py::object h_n = new_array<T>(shape.passes(), call.rows, H);
-  const py::object c_n = memory ? new_array<T>(shape.passes(), call.rows, H) : py::object();
+  const py::object y = quick_array<T>(sizes[0], sizes[1], features);
+  const py::object h_n = quick_array<T>(shape.passes(), call.rows, H);
+  const py::object c_n = memory ? quick_array<T>(shape.passes(), call.rows, H) : py::object();
   const auto layout = [&](auto* data, Index size) {
     using Pointer = decltype(data);
     using Element = std::remove_pointer_t<Pointer>;

@@ -56,8 +56,9 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
   require_size(num_layers, "num_layers");
   const NetworkShape shape = {cell_named(cell), input_size, hidden_size, num_layers, bidirectional ? 2 : 1, bias};
   const Index per_pass = bias ? 4 : 2;
-  if (static_cast<Index>(parameters.size()) / per_pass != shape.passes() ||
-      static_cast<Index>(parameters.size()) % per_pass != 0)
+  const Index per_layer = per_pass * shape.directions;  // divided by, for the product could overflow
+  const auto given_count = static_cast<Index>(parameters.size());
+  if (given_count / per_layer != num_layers || given_count % per_layer != 0)
     throw std::invalid_argument("parameters: expected " + std::to_string(per_pass) + " arrays for each of " +
                                 std::to_string(num_layers) + " layers times directions, got " +
                                 std::to_string(parameters.size()));
@@ -108,11 +109,11 @@ struct ForwardArrays {
     if (c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
     y = new_sequence<T>(call.steps, call.rows, shape.directions * H, batch_first);
     call.y = writable_sequence(y, batch_first);
-    h_n = Array<T>({shape.passes(), call.rows, H});
+    h_n = new_array<T>(shape.passes(), call.rows, H);
     call.h_n = h_n.mutable_data();
     call.c_n = nullptr;
     if (memory) {
-      c_n = Array<T>({shape.passes(), call.rows, H});
+      c_n = new_array<T>(shape.passes(), call.rows, H);
       call.c_n = c_n->mutable_data();
     }
   }
@@ -156,11 +157,11 @@ py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>
   call.dc_n = dense_or_null(dc_n, {shape.passes(), B, H}, "dc_n");
   Array<T> dx = new_sequence<T>(steps, B, shape.input_size, bound->batch_first);
   call.dx = writable_sequence(dx, bound->batch_first);
-  Array<T> dh0({shape.passes(), B, H});
+  Array<T> dh0 = new_array<T>(shape.passes(), B, H);
   call.dh0 = dh0.mutable_data();
   OptionalArray<T> dc0;
   if (memory) {
-    dc0 = Array<T>({shape.passes(), B, H});
+    dc0 = new_array<T>(shape.passes(), B, H);
     call.dc0 = dc0->mutable_data();
   }
   py::list gradients;
