@@ -7,6 +7,13 @@
 
 #include "lstmfast/types.h"
 
+// Whether fma() of this file's vectors rounds once. Only `scalar` for x86-64 without FMA rounds twice.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define LSTMFAST_FUSED 1
+#else
+#define LSTMFAST_FUSED 0
+#endif
+
 #define LSTMFAST_INLINE inline __attribute__((always_inline))
 // A tile must keep its accumulators in registers: as a function of its own the compiler has nothing
 // else to keep there. The call costs a few nanoseconds for hundreds of multiply-adds.

@@ -15,9 +15,9 @@ struct ExpConstants;
 template <>
 struct ExpConstants<float> {
   static constexpr float log2e = 1.44269504088896341f;
-  // ln 2 = high + low: n * high is exact inside the fused multiply-add, low restores what high lacks.
-  static constexpr float ln2_high = 0.693147182464599609375f;
-  static constexpr float ln2_low = -1.904654299957767e-9f;
+  // ln 2 = high + low: n * high is exact, inside a fused multiply-add for any high, else because high is short.
+  static constexpr float ln2_high = LSTMFAST_FUSED ? 0.693147182464599609375f : 0.693359375f;
+  static constexpr float ln2_low = LSTMFAST_FUSED ? -1.904654299957767e-9f : -2.12194440054690583e-4f;
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the mantissa.
   static constexpr float round = 12582912.0f;
   // 2^-n is made as 2^(lift - n) * 2^-lift, so that it may be a denormal.
@@ -30,8 +30,8 @@ struct ExpConstants<float> {
 template <>
 struct ExpConstants<double> {
   static constexpr double log2e = 1.4426950408889634074;
-  static constexpr double ln2_high = 0.69314718055994528623;
-  static constexpr double ln2_low = 2.3190468138462995584e-17;
+  static constexpr double ln2_high = LSTMFAST_FUSED ? 0.69314718055994528623 : 6.93147180369123816490e-01;
+  static constexpr double ln2_low = LSTMFAST_FUSED ? 2.3190468138462995584e-17 : 1.90821492927058770002e-10;
   static constexpr double round = 6755399441055744.0;
   static constexpr double lift = 512.0;
   static constexpr double unlift = 7.4583407312002067e-155;  // 2^-512

@@ -60,7 +60,7 @@ struct ScalarVec {
 using F32 = ScalarVec<float, uint32_t, 23, 0x3f800000u>;
 using F64 = ScalarVec<double, uint64_t, 52, 0x3ff0000000000000u>;
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#if LSTMFAST_FUSED
 LSTMFAST_INLINE F32 fma(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
 LSTMFAST_INLINE F64 fma(F64 a, F64 b, F64 c) { return {__builtin_fma(a.v, b.v, c.v)}; }
 #else
