@@ -43,8 +43,12 @@ Cell cell_named(const std::string& name) {
   throw std::invalid_argument("cell: expected 'lstm', 'rnn_tanh' or 'rnn_relu', got '" + name + "'");
 }
 
+// Sums of a few sizes, and a size times gates or directions, must not overflow; products are checked elsewhere.
+constexpr Index kLargestSize = Index(1) << 40;
+
 void require_size(Index size, const char* name) {
-  if (size < 1) throw std::invalid_argument(std::string(name) + ": expected at least 1, got " + std::to_string(size));
+  if (size < 1 || size > kLargestSize)
+    throw std::invalid_argument(std::string(name) + ": expected 1 to 2**40, got " + std::to_string(size));
 }
 
 template <class T>
