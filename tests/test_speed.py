@@ -3,9 +3,9 @@
 All are measured in one process, in turns, one thread each (BLAS has its own, which would spin beside ours),
 and the best round of each counts: a disturbance slows a round, never the best of many.
 
-Five times is held in geometric mean over H of 32 to 256 at batch 1. It cannot hold in every row: at batch 16
-and H = 256, BLAS alone brings the reference to half of what the multiply-add units can do, so that nothing
-could be more than twice as fast; docs/performance.md has the rows.
+Five times is held in geometric mean over H of 32 to 256 at batch 1. Not in every row: at batch 16 and H = 256
+BLAS runs the reference at a third of what the multiply-add units can do, so that five times is out of reach
+there; docs/performance.md has the rows and their ceilings.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from differences import central_differences
 from numpy.typing import NDArray
 
 import lstmfast
@@ -15,20 +16,6 @@ from lstmfast.training import Dense, DenseTape, LogitGradient, cross_entropy, me
 Array = NDArray[np.floating[Any]]
 LEADING = [(), (4,), (3, 2), (2, 1, 3)]
 IN, OUT = 3, 4
-
-
-def central_differences(loss: Callable[[], float], at: Array, step: float = 1e-4) -> Array:
-    """The gradient of loss() with respect to `at`, changed in place and put back; five-point formula."""
-    gradient = np.empty_like(at)
-    for index in np.ndindex(at.shape):
-        before = at[index]
-        losses = []
-        for k in (-2, -1, 1, 2):
-            at[index] = before + k * step
-            losses.append(loss())
-        at[index] = before
-        gradient[index] = (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * step)
-    return gradient
 
 
 def softmax_rows(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
