@@ -187,17 +187,16 @@ class BackwardRun {
       meeting.after_step(share);
     }
     if (has_work) {
-      const GateProduct<T> to_state = {share.rows.size(),
+      const GateProduct<T> to_state = {1,
+                                       share.rows.size(),
                                        shape_.gates(),
                                        H,
                                        H,
                                        share.panels.begin,
                                        share.panels.end,
                                        pass.hidden_panels,
-                                       dz_at(steps.begin),
-                                       gate_rows_,
-                                       pass.dh + row * H,
-                                       H,
+                                       {dz_at(steps.begin), 0, gate_rows_},
+                                       {pass.dh + row * H, 0, H},
                                        false};
       kernels_.gate_product(to_state);
     }
@@ -207,38 +206,23 @@ class BackwardRun {
   // dx of this thread's part of the steps (or, where they are fewer, of the rows).
   void input_gradient(const Pass& pass, Range steps, Index part, Index parts) const {
     const PanelLayout layout = {1, pass.input_size, kernels_.lanes};
-    const TimeOrder& order = pass.inputs.order;
-    GateProduct<T> product = {};
-    product.gates = shape_.gates();
-    product.hidden_size = shape_.hidden_size;
-    product.columns = pass.input_size;
-    product.panel_end = layout.panels();
-    product.panels = pass.input_panels;
-    product.accumulate = pass.add_to_dx;
-    // A product over the longer of the two, so that weights are read seldom.
-    if (steps.size() >= rows_) {
-      const Range mine = part_of(steps.size(), part, parts);
-      if (mine.size() == 0) return;
-      for (Index b = 0; b < rows_; ++b) {
-        product.rows = mine.size();
-        product.dz = dz_.data() + (mine.begin * rows_ + b) * gate_rows_;
-        product.dz_stride = rows_ * gate_rows_;
-        product.out = pass.dx.at(order.t(steps.begin + mine.begin), b);
-        product.out_stride = order.stride(pass.dx.step_stride);
-        kernels_.gate_product(product);
-      }
-    } else {
-      const Range mine = part_of(rows_, part, parts);
-      if (mine.size() == 0) return;
-      for (Index s = steps.begin; s < steps.end; ++s) {
-        product.rows = mine.size();
-        product.dz = dz_.data() + ((s - steps.begin) * rows_ + mine.begin) * gate_rows_;
-        product.dz_stride = gate_rows_;
-        product.out = pass.dx.at(order.t(s), mine.begin);
-        product.out_stride = pass.dx.row_stride;
-        kernels_.gate_product(product);
-      }
-    }
+    const bool by_steps = steps.size() >= rows_;
+    const Range of_steps = by_steps ? part_of(steps.size(), part, parts) : Range{0, steps.size()};
+    const Range of_rows = by_steps ? Range{0, rows_} : part_of(rows_, part, parts);
+    if (of_steps.size() == 0 || of_rows.size() == 0) return;
+    const Sequence<const T> dz = as_const(time_major(dz_.data(), rows_, gate_rows_));
+    const GateProduct<T> product = {of_steps.size(),
+                                    of_rows.size(),
+                                    shape_.gates(),
+                                    shape_.hidden_size,
+                                    pass.input_size,
+                                    0,
+                                    layout.panels(),
+                                    pass.input_panels,
+                                    {dz.at(of_steps.begin, of_rows.begin), dz.step_stride, dz.row_stride},
+                                    steps_from(pass.dx, pass.inputs.order, steps.begin + of_steps.begin, of_rows.begin),
+                                    pass.add_to_dx};
+    kernels_.gate_product(product);
   }
 
   const NetworkShape& shape_;

@@ -13,9 +13,13 @@
 namespace lstmfast {
 namespace {
 
-// With fewer rows than a tile, x_t alone would use each weight of W_ih too seldom: several steps' input
-// products are made at once, as many as fit in this much memory (half of a small L2).
-constexpr Index kMergedBytes = 128 * 1024;
+// Several steps' input products are made at once, so that a weight of W_ih that was read is used for all of them:
+// - with fewer rows than a tile: as many steps as give z the size of W_ih, but between these limits ...
+constexpr Index kLeastMergedBytes = 64 * 1024;
+constexpr Index kMostMergedBytes = 512 * 1024;
+// - with weights that even L3 may not hold: steps of so many rows altogether.
+constexpr Index kLargeWeightBytes = 16 << 20;
+constexpr Index kMergedRows = 192;
 
 // One direction of one layer: all that its time loop reads and writes.
 template <class T>
@@ -38,17 +42,23 @@ class ForwardLoop {
       : kernels_(kernels), cell_(static_cast<int>(cell)), packing_(packing), hidden_size_(hidden_size) {}
 
   // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
-  static Index merged_steps(const KernelTable<T>& kernels, Index steps, Index rows, Index panels) {
-    if (rows >= kernels.row_tile || steps < 2 || rows == 0) return 0;
-    const Index step_bytes = rows * panels * kPanelVectors * kernels.lanes * static_cast<Index>(sizeof(T));
-    return std::clamp<Index>(kMergedBytes / std::max<Index>(step_bytes, 1), 1, steps);
+  Index merged_steps(Index steps, Index rows, Index panels) const {
+    if (steps < 2 || rows == 0) return 0;
+    const Index z_bytes = rows * panels * packing_.layout().width() * static_cast<Index>(sizeof(T));
+    if (rows < kernels_.row_tile) {
+      const Index weight_bytes = z_bytes / rows * packing_.input_size();
+      const Index most = std::clamp(weight_bytes, kLeastMergedBytes, kMostMergedBytes);
+      return std::clamp<Index>(most / std::max<Index>(z_bytes, 1), 1, steps);
+    }
+    const Index merged = std::min(kMergedRows / rows, steps);
+    return packing_.bytes() >= kLargeWeightBytes && merged > 1 ? merged : 0;
   }
 
   // z: merged_steps() steps of this share's rows and panels.
   void run(const Pass<T>& pass, const Share& share, Meeting& meeting, T* z) const {
     const Index rows = share.rows.size();
     const Index z_row = share.panels.size() * packing_.layout().width();
-    const Index merged = merged_steps(kernels_, pass.order.steps, rows, share.panels.size());
+    const Index merged = merged_steps(pass.order.steps, rows, share.panels.size());
     for (Index s = 0; s < pass.order.steps; ++s) {
       if (merged && s % merged == 0) input_products(pass, share, s, std::min(merged, pass.order.steps - s), z);
       ForwardStep<T> step = step_at(pass, share, s);
@@ -65,23 +75,16 @@ class ForwardLoop {
 
  private:
   void input_products(const Pass<T>& pass, const Share& share, Index s, Index steps, T* z) const {
-    const Index rows = share.rows.size();
-    const Index z_row = share.panels.size() * packing_.layout().width();
-    for (Index b = 0; b < rows; ++b) {
-      const InputProduct<T> product = {
-          steps,
-          packing_.input_size(),
-          hidden_size_,
-          share.panels.begin,
-          share.panels.end,
-          packing_.panels(),
-          pass.x.at(pass.order.t(s), share.rows.begin + b),
-          pass.order.stride(pass.x.step_stride),
-          z + b * z_row,
-          rows * z_row,
-      };
-      kernels_.input_product[cell_](product);
-    }
+    const InputProduct<T> product = {steps,
+                                     share.rows.size(),
+                                     packing_.input_size(),
+                                     hidden_size_,
+                                     share.panels.begin,
+                                     share.panels.end,
+                                     packing_.panels(),
+                                     steps_from(pass.x, pass.order, s, share.rows.begin),
+                                     time_major(z, share.rows.size(), share.panels.size() * packing_.layout().width())};
+    kernels_.input_product[cell_](product);
   }
 
   ForwardStep<T> step_at(const Pass<T>& pass, const Share& share, Index s) const {
@@ -212,8 +215,10 @@ class ForwardRun {
     for (int rank = 0; rank < split.threads(); ++rank) {
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
       const Index rows = share.rows.size(), panels = share.panels.size();
-      merged.emplace_back(ForwardLoop<T>::merged_steps(kernels_, call_.steps, rows, panels) * rows * panels *
-                          layout.width());
+      Index merged_steps = 0;
+      for (const ForwardPacking<T>& packing : packings_)
+        merged_steps = std::max(merged_steps, loop_of(packing).merged_steps(call_.steps, rows, panels));
+      merged.emplace_back(merged_steps * rows * panels * layout.width());
       shares.push_back(share);
     }
     team.run([&](int rank) {
@@ -222,8 +227,7 @@ class ForwardRun {
       for (Index layer = 0; layer < shape_.num_layers; ++layer) {
         for (Index direction = share.directions.begin; direction < share.directions.end; ++direction) {
           const auto pass = static_cast<std::size_t>(layer * shape_.directions + direction);
-          ForwardLoop<T>(kernels_, shape_.cell, packings_[pass], shape_.hidden_size)
-              .run(passes_[pass], share, meeting, merged[static_cast<std::size_t>(rank)].data());
+          loop_of(packings_[pass]).run(passes_[pass], share, meeting, merged[static_cast<std::size_t>(rank)].data());
         }
         meeting.after_layer();
       }
@@ -231,6 +235,10 @@ class ForwardRun {
   }
 
  private:
+  ForwardLoop<T> loop_of(const ForwardPacking<T>& packing) const {
+    return {kernels_, shape_.cell, packing, shape_.hidden_size};
+  }
+
   const NetworkShape& shape_;
   const KernelTable<T>& kernels_;
   const std::deque<ForwardPacking<T>>& packings_;

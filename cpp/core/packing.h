@@ -32,6 +32,7 @@ class ForwardPacking {
   ForwardPacking(Cell cell, Index input_size, Index hidden_size, Index lanes, const PassParameters<const T>& weights);
 
   const T* panels() const { return memory_.data(); }
+  Index bytes() const { return memory_.bytes(); }
   const PanelLayout& layout() const { return layout_; }
   Index input_size() const { return input_size_; }
   // Where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().width() apart.

@@ -1,7 +1,7 @@
 // Steps in the order of processing, s = 0, 1, ..., and the time step t that each stands for.
 #pragma once
 
-#include "lstmfast/network.h"
+#include "lstmfast/types.h"
 
 namespace lstmfast {
 
@@ -10,9 +10,14 @@ struct TimeOrder {
   bool reverse;
 
   Index t(Index s) const { return reverse ? steps - 1 - s : s; }
-  // A sequence's stride from one processed step to the next.
-  Index stride(Index step_stride) const { return reverse ? -step_stride : step_stride; }
 };
+
+// A sequence's steps from s on, in the order of processing, from row `row` of each.
+template <class T>
+Sequence<T> steps_from(const Sequence<T>& sequence, const TimeOrder& order, Index s, Index row) {
+  const Index step_stride = order.reverse ? -sequence.step_stride : sequence.step_stride;
+  return {sequence.at(order.t(s), row), step_stride, sequence.row_stride};
+}
 
 // State before step s: the initial one, or what the step before has left in a sequence.
 template <class T>

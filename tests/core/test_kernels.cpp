@@ -81,8 +81,21 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
           at(w, r * columns + c);
   Guarded<T> out(random.vector<T>(rows * columns));
   const std::vector<T> before = out.memory;
-  const GateProduct<T> product = {rows,          gates,     hidden,         columns,    0,       layout.panels(columns),
-                                  panels.data(), dz.data(), gates * hidden, out.data(), columns, accumulate};
+  // Some of the rows as a second step, and the steps in descending order.
+  const Index per_step = rows % 3 == 0 && rows > 0 ? rows / 3 : rows;
+  const Index steps = per_step ? rows / per_step : 1;
+  const Index first = (steps - 1) * per_step;
+  const GateProduct<T> product = {steps,
+                                  per_step,
+                                  gates,
+                                  hidden,
+                                  columns,
+                                  0,
+                                  layout.panels(columns),
+                                  panels.data(),
+                                  {dz.data() + first * gates * hidden, -per_step * gates * hidden, gates * hidden},
+                                  {out.data() + first * columns, -per_step * columns, columns},
+                                  accumulate};
   k.gate_product(product);
   for (Index r = 0; r < rows; ++r)
     for (Index c = 0; c < columns; ++c) {
@@ -156,8 +169,17 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
     step.x = x.data();
     step.x_stride = input;
     if (merged) {
-      k.input_product[which](
-          {rows, input, hidden, 0, panels, packed.data(), x.data(), input, z.data(), panels * layout.width()});
+      const Index per_step = rows % 2 == 0 && rows > 0 ? rows / 2 : rows;
+      const Index z_row = panels * layout.width();
+      k.input_product[which]({per_step ? rows / per_step : 1,
+                              per_step,
+                              input,
+                              hidden,
+                              0,
+                              panels,
+                              packed.data(),
+                              {x.data(), per_step * input, input},
+                              {z.data(), per_step * z_row, z_row}});
       step.x = nullptr;
       step.z = z.data();
       step.z_stride = panels * layout.width();
@@ -295,12 +317,13 @@ void test_table(const KernelTable<T>& k) {
         test_backward_step(k, cell, r, n, r % 2 == 0);
       }
     }
-  // Long chains cross the chunks that keep panels in L1.
-  const Index chunk = 16384 / (width * static_cast<Index>(sizeof(T)));
-  for (const Index terms : {chunk - 1, chunk, chunk + 1, 2 * chunk + 1}) {
+  for (const Index terms : {63, 64, 257}) {
     test_gate_product(k, k.row_tile + 1, Index(2), terms, 1, false);
     test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), false);
   }
+  // Packings of megabytes, whose next panel is prefetched.
+  for (const bool descending : {false, true})
+    test_steps(k, Cell::lstm, k.row_tile + 1, Index(200), Index(300), descending);
   for (const Index n : sizes)
     for (const Index terms : {0, 1, 2, 17}) test_gradient_product(k, terms, Index(3), n);
 }

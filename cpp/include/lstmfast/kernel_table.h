@@ -31,18 +31,17 @@ inline constexpr Index kPanelVectors = 4;
 inline constexpr Index kGradientTerms = 128;
 inline constexpr int kPeakChains = 12;
 
-// z = bias + x W_ih^T for panels [panel_begin, panel_end), to be continued by ForwardStep::z.
+// z = bias + x W_ih^T for panels [panel_begin, panel_end) and some steps, to be continued by ForwardStep::z.
 template <class T>
 struct InputProduct {
-  Index rows;
+  Index steps;
+  Index rows;  // of each step
   Index input_size;
   Index hidden_size;
   Index panel_begin, panel_end;
-  const T* panels;  // forward packing, panel 0 first
-  const T* x;       // [rows, I]
-  Index x_stride;   // between rows; may be negative
-  T* z;             // [rows][panel_end - panel_begin][vector][lane]
-  Index z_stride;   // between rows
+  const T* panels;      // forward packing, panel 0 first
+  Sequence<const T> x;  // [steps, rows, I]
+  Sequence<T> z;        // [steps, rows][panel_end - panel_begin][vector][lane]
 };
 
 // One time step of one layer and direction for panels [panel_begin, panel_end).
@@ -99,17 +98,16 @@ struct BackwardStep {
 // out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh.
 template <class T>
 struct GateProduct {
-  Index rows;
+  Index steps;
+  Index rows;         // of each step
   Index gates;        // G
   Index hidden_size;  // terms in each gate's chain
   Index columns;      // of W
   Index panel_begin, panel_end;
-  const T* panels;  // backward packing of W, panel 0 first
-  const T* dz;      // [rows][G][H]
-  Index dz_stride;
-  T* out;            // [rows, columns]
-  Index out_stride;  // may be negative
-  bool accumulate;   // out += instead of out =
+  const T* panels;       // backward packing of W, panel 0 first
+  Sequence<const T> dz;  // [steps, rows][G][H]
+  Sequence<T> out;       // [steps, rows, columns]
+  bool accumulate;       // out += instead of out =
 };
 
 // dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending from zero, for tiles of row_tile rows r.

@@ -33,16 +33,6 @@ struct PassParameters {
   T* bias_hh;    // [G*H]; null without bias
 };
 
-// [T, B, features] with dense features, in any order of T and B. Strides are in elements.
-template <class T>
-struct Sequence {
-  T* data;
-  Index step_stride;
-  Index row_stride;
-
-  T* at(Index t, Index b) const { return data + t * step_stride + b * row_stride; }
-};
-
 template <class T>
 struct ForwardCall {
   Index steps;          // T

@@ -20,4 +20,14 @@ constexpr Index gates_of(Cell cell) { return cell == Cell::lstm ? 4 : 1; }
 // Whether the cell carries a second state c beside h.
 constexpr bool has_memory(Cell cell) { return cell == Cell::lstm; }
 
+// [T, B, features] with dense features, in any order of T and B. Strides are in elements.
+template <class T>
+struct Sequence {
+  T* data;
+  Index step_stride;
+  Index row_stride;
+
+  T* at(Index t, Index b) const { return data + t * step_stride + b * row_stride; }
+};
+
 }  // namespace lstmfast

@@ -68,29 +68,44 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
   using Panels = ForwardPanels<V, Cell>;
   const Panels packing = {s.input_size, s.hidden_size};
   const Index stride = packing.stride();
+  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   alignas(64) T z[G::capacity];
+  const T* x_rows[G::max_rows];
+  const T* h_rows[G::max_rows];
 
   for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
-    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, [&](Index panel, Index panels) {
-      const Index last_vectors = packing.vectors(panel + panels - 1);
-      const Index z_stride = panels * Panels::width;
-      const T* const biases = s.panels + panel * stride;
-      const T* const x_rows = biases + Panels::width;
-      const T* const h_rows = x_rows + s.input_size * Panels::width;
-      Start<T> start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride, Panels::width};
-      if (s.x) {
-        const Factor<T> x = {s.x + row * s.x_stride, s.x_stride, s.input_size, x_rows, stride};
-        group_product<V, R>(rows, panels, last_vectors, {biases, 0, stride}, x, z);
-        start = {z, z_stride, Panels::width};
-      }
-      const Factor<T> h = {s.h + row * s.h_stride, s.h_stride, s.hidden_size, h_rows, stride};
-      group_product<V, R>(rows, panels, last_vectors, start, h, z);
-      forward_cell<V, Cell>(s, row, rows, panel, panels, z);
-    });
+    for (Index r = 0; r < rows; ++r) {
+      x_rows[r] = s.x ? s.x + (row + r) * s.x_stride : nullptr;
+      h_rows[r] = s.h + (row + r) * s.h_stride;
+    }
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending,
+                     [&](Index panel, Index panels, bool more) {
+                       const T* const biases = s.panels + panel * stride;
+                       const T* const weights = biases + Panels::width;
+                       GroupProduct<T> product = {rows,
+                                                  panels,
+                                                  packing.vectors(panel + panels - 1),
+                                                  s.descending,
+                                                  prefetch && more,
+                                                  {biases, 0, stride},
+                                                  {{x_rows, 0, s.input_size}, {h_rows, 0, s.hidden_size}},
+                                                  weights,
+                                                  stride,
+                                                  z};
+                       if (!s.x) {
+                         product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride,
+                                          Panels::width};
+                         product.stretches[0] = {h_rows, 0, 0};
+                         product.panel = weights + s.input_size * Panels::width;
+                       }
+                       group_product<V, R>(product);
+                       forward_cell<V, Cell>(s, row, rows, panel, panels, z);
+                     });
   });
 }
 
-// The same chains up to the end of x, for rows that may belong to many time steps.
+// The same chains up to the end of x, for the rows of many time steps at once. Panels outermost: the rows
+// are few enough to stay in cache, the weights may not be.
 template <class V, int R, class Cell>
 void input_product(const InputProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
@@ -98,17 +113,33 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
   using Panels = ForwardPanels<V, Cell>;
   const Panels packing = {s.input_size, s.hidden_size};
   const Index stride = packing.stride();
+  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
+  const Index all_rows = s.steps * s.rows;
+  if (all_rows == 0) return;
+  const Index group = G::panels_for(all_rows);
   alignas(64) T z[G::capacity];
+  const T* x_rows[G::max_rows];
+  T* z_rows[G::max_rows];
 
-  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
-    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, [&](Index panel, Index panels) {
+  for_panel_groups(s.panel_begin, s.panel_end, group, false, [&](Index panel, Index panels, bool more) {
+    for_even_parts(all_rows, G::max_rows, [&](Index row, Index rows) {
+      list_rows(s.x, s.rows, row, rows, x_rows);
+      list_rows(s.z, s.rows, row, rows, z_rows);
       const T* const biases = s.panels + panel * stride;
-      const Factor<T> x = {s.x + row * s.x_stride, s.x_stride, s.input_size, biases + Panels::width, stride};
       const Index last_vectors = packing.vectors(panel + panels - 1);
-      group_product<V, R>(rows, panels, last_vectors, {biases, 0, stride}, x, z);
+      group_product<V, R>({rows,
+                           panels,
+                           last_vectors,
+                           false,
+                           prefetch && more,
+                           {biases, 0, stride},
+                           {{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
+                           biases + Panels::width,
+                           stride,
+                           z});
       const Index used = (panels - 1) * Panels::width + last_vectors * V::lanes;
       for (Index r = 0; r < rows; ++r) {
-        T* const out = s.z + (row + r) * s.z_stride + (panel - s.panel_begin) * Panels::width;
+        T* const out = z_rows[r] + (panel - s.panel_begin) * Panels::width;
         for (Index n = 0; n < used; n += V::lanes) V::load(z + r * panels * Panels::width + n).store(out + n);
       }
     });

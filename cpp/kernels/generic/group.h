@@ -25,22 +25,29 @@ struct Group {
   static constexpr Index max_rows = 8 * R;
   // With few rows, several panels: the cells' long chains (exp, divide) overlap over 8 vectors or more.
   static constexpr Index max_panels = 8;
-  // Terms of k whose part of a panel (16 KiB) stays in L1 while all rows of the group pass over it.
-  static constexpr Index chunk = 16384 / (panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
   static constexpr Index capacity = (max_rows > max_panels ? max_rows : max_panels) * panel_width;
 
+  // Panels beyond this size altogether come from L3 or memory each time: worth asking for ahead of use.
+  static constexpr Index prefetched_bytes = 1 << 20;
+
+  static constexpr bool prefetches(Index panels, Index panel_stride) {
+    return panels * panel_stride * static_cast<Index>(sizeof(typename V::Scalar)) >= prefetched_bytes;
+  }
   static constexpr Index panels_for(Index rows) { return rows >= max_panels ? 1 : max_panels / rows; }
 };
 
-// One factor of a group's product: rows a[rows][terms] times the same stretch of k in every panel.
+// The addresses of rows [first, first + count) of a sequence, counted on from step to step.
 template <class T>
-struct Factor {
-  const T* a;
-  Index a_stride;
-  Index terms;
-  const T* panel;  // this factor's first k of the group's first panel
-  Index panel_stride;
-};
+LSTMFAST_INLINE void list_rows(const Sequence<T>& from, Index rows_per_step, Index first, Index count, T** to) {
+  Index step = first / rows_per_step, row = first % rows_per_step;
+  for (Index r = 0; r < count; ++r) {
+    to[r] = from.at(step, row);
+    if (++row == rows_per_step) {
+      row = 0;
+      ++step;
+    }
+  }
+}
 
 // Where the chains start: z itself, or one row of biases, or a constant row of zeros.
 template <class T>
@@ -50,55 +57,65 @@ struct Start {
   Index panel_stride;
 };
 
-// z[rows][panels][vector][lane] = start + a * panels. Rows of z are `panels` panel widths apart.
-// `last_vectors`: vectors in the group's last panel (kPanelVectors but for a packing's own last one).
+// z[rows][panels][vector][lane] = start + the stretches' rows times the panels.
+template <class T>
+struct GroupProduct {
+  Index rows;
+  Index panels;
+  Index last_vectors;  // in the group's last panel: kPanelVectors but for a packing's own last one
+  bool descending;     // walk the panels from the last to the first
+  bool prefetch;       // ask for each panel's follower in that order, which must exist
+  Start<T> start;
+  Stretch<T> stretches[2];
+  const T* panel;  // the first stretch's first k of the group's first panel
+  Index panel_stride;
+  T* z;  // rows are `panels` panel widths apart
+};
+
 template <class V, int R>
-void group_product(Index rows, Index panels, Index last_vectors, Start<typename V::Scalar> start,
-                   const Factor<typename V::Scalar>& factor, typename V::Scalar* z) {
+void group_product(const GroupProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
-  const Index z_stride = panels * G::panel_width;
-  const bool in_one_pass = rows <= R;
-  for (Index p = 0; p < panels;) {
-    const Index vectors = p == panels - 1 ? last_vectors : kPanelVectors;
+  constexpr Index width = Group<V, R>::panel_width;
+  const Index z_stride = s.panels * width;
+  for (Index done = 0; done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels.
-    const bool pair = rows == 1 && (p + 2 < panels || (p + 2 == panels && last_vectors == kPanelVectors));
-    const T* const panel = factor.panel + p * factor.panel_stride;
-    Start<T> from = {start.init + p * start.panel_stride, start.row_stride, start.panel_stride};
-    T* const z_panel = z + p * G::panel_width;
-    Index k = 0;
-    do {
-      const Index left = factor.terms - k;
-      const Index terms = in_one_pass || left < G::chunk ? left : G::chunk;
-      TileArgs<T> args = {terms,
-                          factor.a + k,
-                          factor.a_stride,
-                          panel + k * G::panel_width,
-                          factor.panel_stride,
-                          from.init,
-                          from.row_stride,
-                          from.panel_stride,
-                          z_panel,
-                          z_stride};
-      if (pair) {
-        tile<V, 1, 2, kPanelVectors, Rows::strided>(args);
-      } else {
-        for_even_parts(rows, R, [&](Index begin, Index count) {
-          TileArgs<T> part = args;
-          part.a += begin * factor.a_stride;
-          part.init += begin * from.row_stride;
-          part.z += begin * z_stride;
-          tile_of<V, R>(count, vectors, part);
-        });
-      }
-      from = {z_panel, z_stride, G::panel_width};
-      k += terms;
-    } while (k < factor.terms);
-    p += pair ? 2 : 1;
+    const bool last_comes_next = s.descending ? done == 0 : done + 2 == s.panels;
+    const bool pair = s.rows == 1 && done + 2 <= s.panels && (!last_comes_next || s.last_vectors == kPanelVectors);
+    const Index count = pair ? 2 : 1;
+    const Index p = s.descending ? s.panels - done - count : done;
+    done += count;
+    TileArgs<T> args = {{s.stretches[0], s.stretches[1]},
+                        s.panel + p * s.panel_stride,
+                        s.panel_stride,
+                        s.start.init + p * s.start.panel_stride,
+                        s.start.row_stride,
+                        s.start.panel_stride,
+                        s.z + p * width,
+                        z_stride,
+                        nullptr};
+    if (pair) {
+      tile<V, 1, 2, kPanelVectors>(args);
+      continue;
+    }
+    const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
+    const Index terms = s.stretches[0].terms + s.stretches[1].terms;
+    const Index bytes = terms * width * static_cast<Index>(sizeof(T));
+    for_even_parts(s.rows, R, [&](Index begin, Index rows) {
+      TileArgs<T> part = args;
+      for (Stretch<T>& stretch : part.stretches) stretch.rows += begin;
+      part.init += begin * s.start.row_stride;
+      part.z += begin * z_stride;
+      // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
+      const Index asked = begin / R * terms * kPrefetched;
+      if (s.prefetch && asked < bytes)
+        part.next =
+            reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) + asked;
+      tile_of<V, R>(rows, vectors, part);
+    });
   }
 }
 
-// Panels [begin, end) in groups, forwards or backwards: each(first panel, panels).
+// Panels [begin, end) in groups, forwards or backwards: each(first panel, panels, whether more follow).
 template <class F>
 LSTMFAST_INLINE void for_panel_groups(Index begin, Index end, Index group, bool descending, F&& each) {
   const Index count = end - begin;
@@ -106,7 +123,7 @@ LSTMFAST_INLINE void for_panel_groups(Index begin, Index end, Index group, bool 
   for (Index i = 0; i < groups; ++i) {
     const Index g = descending ? groups - 1 - i : i;
     const Index first = begin + g * group;
-    each(first, first + group < end ? group : end - first);
+    each(first, first + group < end ? group : end - first, i + 1 < groups);
   }
 }
 

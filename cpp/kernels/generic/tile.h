@@ -1,7 +1,7 @@
 // The register tile: where nearly all the time goes.
 //
 // z[r][n] = init[r][n] + sum over k of a[r][k] * panel[k][n], one chain for each (r, n, lane), k ascending.
-// R rows times P panels of N vectors stay in registers over the whole of k.
+// R rows times P panels of N vectors stay in registers over the whole of k, be it one stretch or two.
 #pragma once
 
 #include "kernels/generic/inline.h"
@@ -10,23 +10,32 @@
 namespace lstmfast {
 namespace {
 
+// Terms of k that all rows take from one matrix. Each row has an address of its own: rows of one tile may
+// belong to different time steps.
+template <class T>
+struct Stretch {
+  const T* const* rows;  // [R], each [terms], or `step` elements apart
+  Index offset;          // of the first term in every row
+  Index terms;
+};
+
 template <class T>
 struct TileArgs {
-  Index terms;  // k
-  const T* a;   // [R][k], rows a_stride apart; or [k][R] for a tile over packed rows
-  Index a_stride;
-  const T* panel;  // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
+  Stretch<T> stretches[2];  // x and then h, say; terms may be 0
+  const T* panel;           // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
   Index panel_stride;
   const T* init;            // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
   Index init_stride;        // between rows
   Index init_panel_stride;  // between panels
   T* z;                     // [R][P][kPanelVectors][lane]; may be init
   Index z_stride;           // between rows
+  const char* next;         // memory that is needed soon, kPrefetched bytes for each term; null for none
 };
 
-enum class Rows { strided, packed };
+inline constexpr Index kPrefetched = 64;  // a cache line
 
-template <class V, int R, int P, int N, Rows layout>
+// step: between a row's terms. prefetch: whether to ask for args.next meanwhile.
+template <class V, int R, int P, int N, int step = 1, bool prefetch = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   using T = typename V::Scalar;
   V acc[R][P][N];
@@ -35,21 +44,27 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
       for (int n = 0; n < N; ++n)
         acc[r][p][n] = V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
 
-  const Index terms = args.terms;
-  const Index a_stride = args.a_stride;
   const Index panel_stride = args.panel_stride;
-  const T* a = args.a;
   const T* w = args.panel;
-  for (Index k = 0; k < terms; ++k) {
-    V row[R];
-    for (int r = 0; r < R; ++r) row[r] = V::set1(layout == Rows::strided ? a[r * a_stride] : a[r]);
-    for (int p = 0; p < P; ++p)
-      for (int n = 0; n < N; ++n) {
-        const V column = V::load(w + p * panel_stride + n * V::lanes);
-        for (int r = 0; r < R; ++r) acc[r][p][n] = fma(row[r], column, acc[r][p][n]);
+  const char* next = args.next;
+  for (const Stretch<T>& stretch : args.stretches) {
+    const T* a[R];
+    for (int r = 0; r < R; ++r) a[r] = stretch.rows[r] + stretch.offset;
+    const Index end = stretch.terms * step;
+    for (Index k = 0; k < end; k += step) {
+      if constexpr (prefetch) {
+        __builtin_prefetch(next, 0, 2);  // to read, into L2
+        next += kPrefetched;
       }
-    a += layout == Rows::strided ? 1 : R;
-    w += kPanelVectors * V::lanes;
+      V row[R];
+      for (int r = 0; r < R; ++r) row[r] = V::set1(a[r][k]);
+      for (int p = 0; p < P; ++p)
+        for (int n = 0; n < N; ++n) {
+          const V column = V::load(w + p * panel_stride + n * V::lanes);
+          for (int r = 0; r < R; ++r) acc[r][p][n] = fma(row[r], column, acc[r][p][n]);
+        }
+      w += kPanelVectors * V::lanes;
+    }
   }
 
   for (int r = 0; r < R; ++r)
@@ -64,10 +79,14 @@ void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar>& args
     if (rows < R) return tile_of<V, R - 1>(rows, vectors, args);
   }
   switch (vectors) {
-    case 1: return tile<V, R, 1, 1, Rows::strided>(args);
-    case 2: return tile<V, R, 1, 2, Rows::strided>(args);
-    case 3: return tile<V, R, 1, 3, Rows::strided>(args);
-    default: return tile<V, R, 1, 4, Rows::strided>(args);
+    case 1: return tile<V, R, 1, 1>(args);
+    case 2: return tile<V, R, 1, 2>(args);
+    case 3: return tile<V, R, 1, 3>(args);
+    default:
+      // With fewer rows the loads are what takes the time, and the hardware's own prefetching keeps up.
+      if constexpr (R >= 3)
+        if (args.next) return tile<V, R, 1, 4, 1, true>(args);
+      return tile<V, R, 1, 4>(args);
   }
 }
 
