@@ -13,7 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from core_helpers import Model, run_python, state_like
-from helpers import DTYPES, ISAS, KINDS, Array, assert_same_bits, everything, make, parts, random
+from helpers import (
+    DTYPES,
+    ISAS,
+    KINDS,
+    Array,
+    assert_same_bits,
+    everything,
+    make,
+    parts,
+    random,
+    random_state,
+    random_x,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -173,7 +185,7 @@ def test_rows_alone(kind: str, dtype: str, isa: str) -> None:
 
 @pytest.mark.parametrize(("I", "H"), [(133, 137), (1030, 3), (3, 1030)])
 def test_rows_alone_of_wide_models(kind: str, dtype: str, isa: str, I: int, H: int) -> None:
-    """Wider than the pieces of k in which many rows, but not few, pass over a panel (see test_edges.py)."""
+    """Long chains, and packings of megabytes, whose next panel is prefetched."""
     if kind == "lstm" and H > 1000:
         pytest.skip("four times the work of an RNN for the same chains")
     model = make(kind, I, H, dtype=dtype, isa=isa)
@@ -239,6 +251,32 @@ def test_cuts_of_long_sequences(dtype: str, isa: str, B: int) -> None:
     T = 600 if B == 1 else 90
     model = make("lstm", 3, 64, dtype=dtype, isa=isa)
     assert_cuts(model, T, B, [[T // 2 + 1], [1, 2, T - 1]])
+
+
+def test_cuts_of_calls_with_large_weights(isa: str) -> None:
+    """So large (20 MB) that several steps' input products are made at once although rows fill the tiles."""
+    model = make("rnn_tanh", 2600, 1900, isa=isa)
+    x, state = random_x(model, 5, 7), random_state(model, 7)
+    whole, end = model(x, state)
+    for cut in (1, 2, 5):
+        carried, outputs = state, []
+        for begin in range(0, 5, cut):
+            y, carried = model(x[begin : begin + cut], carried)
+            outputs.append(y)
+        assert_same_bits((np.concatenate(outputs), carried), (whole, end))
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_cuts_of_stacks(kind: str, dtype: str, isa: str, layers: int) -> None:
+    """Layers take turns over chunks of 16 steps where there are so many rows and units."""
+    model = make(kind, 3, 33, dtype=dtype, isa=isa, num_layers=layers)
+    x, state = random_x(model, 37, 200), random_state(model, 200)
+    assert_same_bits(model(x, state), model.forward(x, state)[:2])
+    outputs, carried = [], state
+    for begin in range(0, 37, 10):
+        y, carried = model(x[begin : begin + 10], carried)
+        outputs.append(y)
+    assert_same_bits((np.concatenate(outputs), carried), model(x, state))
 
 
 @settings(max_examples=40)

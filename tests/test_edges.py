@@ -1,10 +1,10 @@
-"""Sizes at every edge of a vector, a tile, a panel, a group and a chunk, against the reference.
+"""Sizes at every edge of a vector, a tile, a panel, a group and a chunk of time, against the reference.
 
 lanes      1 (scalar), 8 and 4 (avx2), 16 and 8 (avx512), 4 and 2 (neon) numbers of float32 and float64
 row tile   3 (scalar, avx2, neon) or 6 (avx512) rows; groups of 8 tiles: 24 or 48 rows
 panel      4 vectors: 4 blocks of units (RNN) or 4 gates of one (LSTM); with one row 8 panels are a group
-k          16 KiB of a panel: chunks of 64 (avx512), 128 (avx2), 1024 (scalar) terms of float32
-time       forward, fewer rows than a tile: input products of as many steps as 128 KiB of z hold
+time       forward, fewer rows than a tile: input products of as many steps as 64 KiB of z hold, or more
+           where W_ih is larger
            backward: chunks of as many steps as 512 KiB of dz hold, but of 128 terms at least
 """
 
@@ -29,7 +29,7 @@ ROWS = [*range(1, 10), 11, 12, 13, 17, 18, 19, 23, 24, 25, 31, 47, 48, 49, 50, 7
 # that is lost, doubled or taken from elsewhere is off by a thousand times what float32 rounds away.
 BOUNDS = {"float64": (1e-12, 1e-10, 0.0), "float32": (3e-6, 2e-5, 1.0)}
 
-MERGED_BYTES = 128 * 1024
+MERGED_BYTES = 64 * 1024
 CHUNK_BYTES = 512 * 1024
 
 
@@ -84,8 +84,8 @@ def test_layers_of_odd_sizes(kind: str, dtype: str, isa: str, batch_first: bool)
 
 
 @pytest.mark.parametrize("terms", [63, 64, 65, 127, 128, 129, 257, 511, 512, 513, 1023, 1024, 1025])
-def test_chunks_of_k(kind: str, dtype: str, isa: str, terms: int) -> None:
-    """More rows than a tile pass over a panel in pieces of k; x's k runs over I, and that of dz over H."""
+def test_long_chains(kind: str, dtype: str, isa: str, terms: int) -> None:
+    """x's k runs over I, and that of dz over H."""
     check(make(kind, terms, 2, dtype=dtype, isa=isa), 1, 7)
     if terms <= 257:
         check(make(kind, 1, terms, dtype=dtype, isa=isa), 2, 7)
@@ -125,7 +125,7 @@ def around(chunk: int) -> list[int]:
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("B", [1, 2, 5])
 def test_chunks_of_the_input_product(kind: str, dtype: str, isa: str, B: int, bidirectional: bool) -> None:
-    """Fewer rows than a tile (5 are only in avx512's): steps whose 128 KiB of z are made at once."""
+    """Fewer rows than a tile (5 are only in avx512's): steps whose 64 KiB of z are made at once."""
     H = 64 if kind == "lstm" else 256  # whole panels on every ISA
     gates = 256 * np.dtype(dtype).itemsize
     model = make(kind, 2, H, dtype=dtype, isa=isa, bidirectional=bidirectional, batch_first=bidirectional)

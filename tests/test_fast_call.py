@@ -180,7 +180,7 @@ def test_it_looks_like_a_method() -> None:
     call = lstmfast.LSTM.__call__
     assert call.__name__ == "__call__"
     assert call.__doc__ == general(lstmfast.LSTM(1, 1)).__doc__
-    assert list(inspect.signature(call).parameters) == ["self", "x", "state", "lengths", "reset"]
+    assert list(inspect.signature(call).parameters) == ["self", "x", "state", "lengths", "reset", "out"]
 
     class Twice(lstmfast.LSTM):
         def __call__(self, x: Any, state: Any = None, **options: Any) -> Any:

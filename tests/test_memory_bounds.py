@@ -48,7 +48,7 @@ sizes = [
     for H, I in ((1, 1), (3, 2), (5, 7), (8, 8), (9, 5), (16, 3), (17, 15), (33, 1), (47, 9))
     for B in (1, 2, 3, 4, 7, 13, 26)
 ]
-# Past the chunks of the input product: 128 KiB of z are 409 steps at most, of scalar's float32.
+# Past the chunks of the input product: 64 KiB of z are 204 steps at most, of scalar's float32.
 sizes += [(20, 3, 2, 450), (20, 1, 1, 1000)]
 count = 0
 for cell, (H, I, B, T) in itertools.product(("lstm", "rnn_tanh", "rnn_relu"), sizes):

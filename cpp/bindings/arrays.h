@@ -61,6 +61,28 @@ const T* dense_or_null(const std::optional<Array<T>>& array, std::initializer_li
   return array ? dense(*array, shape, name) : nullptr;
 }
 
+// A new C-ordered array. Sizes whose strides would overflow are memory that cannot be had, even where one is 0.
+template <class T>
+Array<T> new_array(Index a, Index b, Index c) {
+  Index bytes = sizeof(T);
+  for (const Index size : {a, b, c})
+    if (__builtin_mul_overflow(bytes, std::max<Index>(size, 1), &bytes)) throw std::bad_alloc();
+  return Array<T>({a, b, c});
+}
+
+// The memory of a result: an array given for it, or a new one.
+template <class T>
+Array<T> result_array(const std::optional<Array<T>>& given, std::initializer_list<Index> shape,
+                      const std::string& name) {
+  if (!given) {
+    const Index* const sizes = shape.begin();
+    return new_array<T>(sizes[0], sizes[1], sizes[2]);
+  }
+  dense(*given, shape, name);
+  if (!given->writeable()) throw std::invalid_argument(name + ": expected a writeable array");
+  return *given;
+}
+
 // [T, B, features], or [B, T, features] with batch_first, features dense, T and B with any strides.
 // The stride of an axis of one entry is never used and may be anything, as are all of an empty array's.
 template <class T>
@@ -74,15 +96,6 @@ Sequence<const T> sequence(const Array<T>& array, bool batch_first, const std::s
   if (used(2) && array.strides(2) != size) throw std::invalid_argument(name + ": expected a dense last axis");
   const Index first = used(0) ? array.strides(0) / size : 0, second = used(1) ? array.strides(1) / size : 0;
   return {array.data(), batch_first ? second : first, batch_first ? first : second};
-}
-
-// A new C-ordered array. Sizes whose strides would overflow are memory that cannot be had, even where one is 0.
-template <class T>
-Array<T> new_array(Index a, Index b, Index c) {
-  Index bytes = sizeof(T);
-  for (const Index size : {a, b, c})
-    if (__builtin_mul_overflow(bytes, std::max<Index>(size, 1), &bytes)) throw std::bad_alloc();
-  return Array<T>({a, b, c});
 }
 
 // A new array of time-major meaning in the layout that was asked for.

@@ -2,7 +2,7 @@
 //
 // A step of a small LSTM takes less time than the interpreter needs to check its arguments. So when a call
 // brings just what the core takes (x: a C-ordered array of the model's dtype and three axes; state: nothing,
-// None, or such arrays of the right shapes), it is answered here; everything else, mistakes included,
+// None, or such arrays of the right shapes; out: nothing, or writeable ones), it is answered here; everything else, mistakes included,
 // goes to `general`, the Python function with all the checks and messages, which gives the same results.
 #include <pybind11/numpy.h>
 #include <structmember.h>
@@ -35,14 +35,20 @@ PyObject* batch_first_name() {
   return name;
 }
 
+PyObject* out_name() {
+  static PyObject* const name = PyUnicode_InternFromString("out");
+  return name;
+}
+
 // The memory of an exact ndarray of dtype T, C-ordered, aligned, native, of these axes; else null.
 template <class T>
-T* usual_array(PyObject* object, int axes) {
+T* usual_array(PyObject* object, int axes, int flags = 0) {
   static PyObject* const dtype = py::dtype::of<T>().release().ptr();
   const auto& api = py::detail::npy_api::get();
   if (Py_TYPE(object) != api.PyArray_Type_) return nullptr;
   const auto* const array = py::detail::array_proxy(object);
-  constexpr int ready = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  const int ready =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_ | flags;
   if (array->descr != dtype || array->nd != axes || (array->flags & ready) != ready) return nullptr;
   return reinterpret_cast<T*>(array->data);
 }
@@ -51,13 +57,55 @@ const py::ssize_t* shape_of(PyObject* array) {
   return reinterpret_cast<const py::ssize_t*>(py::detail::array_proxy(array)->dimensions);
 }
 
-// [L*D, B, H], or null.
+// The memory of such an array of this shape; else null.
 template <class T>
-const T* usual_state(PyObject* object, const NetworkShape& shape, Index rows) {
-  const T* const data = usual_array<T>(object, 3);
+T* usual_array(PyObject* object, Index a, Index b, Index c, int flags = 0) {
+  T* const data = usual_array<T>(object, 3, flags);
   if (!data) return nullptr;
   const py::ssize_t* const sizes = shape_of(object);
-  return sizes[0] == shape.passes() && sizes[1] == rows && sizes[2] == shape.hidden_size ? data : nullptr;
+  return sizes[0] == a && sizes[1] == b && sizes[2] == c ? data : nullptr;
+}
+
+// h and c, or h alone, of a model's state or of the state in its results.
+struct StateObjects {
+  PyObject* h = nullptr;
+  PyObject* c = nullptr;
+};
+
+// False when it is neither of the two.
+bool split_state(PyObject* state, bool memory, StateObjects& parts) {
+  if (!memory) {
+    parts.h = state;
+    return true;
+  }
+  if (!PyTuple_CheckExact(state) || PyTuple_GET_SIZE(state) != 2) return false;
+  parts = {PyTuple_GET_ITEM(state, 0), PyTuple_GET_ITEM(state, 1)};
+  return true;
+}
+
+// Elements [data, data + count); none where data is null.
+template <class T>
+struct Memory {
+  const T* data;
+  Index count;
+};
+
+template <class T>
+bool overlap(const Memory<T>& a, const Memory<T>& b) {
+  return a.data && b.data && a.data < b.data + b.count && b.data < a.data + a.count;
+}
+
+// Whether results may be written to these places: each its own, but a new state may replace the one before.
+template <class T>
+bool are_apart(const ForwardCall<T>& call, const NetworkShape& shape) {
+  const Index state = shape.passes() * call.rows * shape.hidden_size;
+  const Index places = call.steps * call.rows;
+  const Memory<T> x = {call.x.data, places * shape.input_size};
+  const Memory<T> y = {call.y.data, places * shape.directions * shape.hidden_size};
+  const Memory<T> h0 = {call.h0, state}, c0 = {call.c0, state}, h_n = {call.h_n, state}, c_n = {call.c_n, state};
+  return !overlap(y, x) && !overlap(y, h0) && !overlap(y, c0) && !overlap(y, h_n) && !overlap(y, c_n) &&
+         !overlap(h_n, x) && !overlap(h_n, c0) && !overlap(h_n, c_n) && !overlap(c_n, x) && !overlap(c_n, h0) &&
+         (h_n.data == h0.data || !overlap(h_n, h0)) && (c_n.data == c0.data || !overlap(c_n, c0));
 }
 
 // As new_array in arrays.h, without what pybind11 does beside.
@@ -77,9 +125,51 @@ T* data_of(const py::object& array) {
   return reinterpret_cast<T*>(py::detail::array_proxy(array.ptr())->data);
 }
 
-// The result, or an empty object when the arguments are not the usual ones.
+// The results' arrays: those of `out`, or new ones when that is null.
 template <class T>
-py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyObject* state) {
+struct ResultArrays {
+  py::object y, h_n, c_n;
+  T* y_data = nullptr;
+  T* h_data = nullptr;
+  T* c_data = nullptr;  // null, as is c_n, for a cell without memory
+
+  void make(const py::ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
+    y = quick_array<T>(x_sizes[0], x_sizes[1], shape.directions * shape.hidden_size);
+    y_data = data_of<T>(y);
+    h_n = quick_array<T>(shape.passes(), rows, shape.hidden_size);
+    h_data = data_of<T>(h_n);
+    if (!has_memory(shape.cell)) return;
+    c_n = quick_array<T>(shape.passes(), rows, shape.hidden_size);
+    c_data = data_of<T>(c_n);
+  }
+
+  // False when they are not usual ones. `out` keeps them.
+  bool take(PyObject* out, const py::ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
+    constexpr int writeable = py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+    const bool memory = has_memory(shape.cell);
+    StateObjects state;
+    if (!PyTuple_CheckExact(out) || PyTuple_GET_SIZE(out) != 2) return false;
+    if (!split_state(PyTuple_GET_ITEM(out, 1), memory, state)) return false;
+    const Index H = shape.hidden_size;
+    y_data = usual_array<T>(PyTuple_GET_ITEM(out, 0), x_sizes[0], x_sizes[1], shape.directions * H, writeable);
+    h_data = usual_array<T>(state.h, shape.passes(), rows, H, writeable);
+    if (memory) c_data = usual_array<T>(state.c, shape.passes(), rows, H, writeable);
+    return y_data && h_data && (c_data || !memory);
+  }
+
+  py::object packed() const {
+    PyObject* const last = c_n ? PyTuple_Pack(2, h_n.ptr(), c_n.ptr()) : Py_NewRef(h_n.ptr());
+    if (!last) throw py::error_already_set();
+    PyObject* const result = PyTuple_Pack(2, y.ptr(), last);
+    Py_DECREF(last);
+    if (!result) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(result);
+  }
+};
+
+// The result, or an empty object when the arguments are not the usual ones. `state` and `out` may be null.
+template <class T>
+py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyObject* state, PyObject* out) {
   const NetworkShape& shape = network.shape();
   const bool memory = has_memory(shape.cell);
   ForwardCall<T> call = {};
@@ -91,40 +181,33 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   call.steps = sizes[batch_first ? 1 : 0];
   call.rows = sizes[batch_first ? 0 : 1];
   if (state && state != Py_None) {
-    PyObject* const h0 = memory ? nullptr : state;
-    if (memory) {
-      if (!PyTuple_CheckExact(state) || PyTuple_GET_SIZE(state) != 2) return {};
-      call.h0 = usual_state<T>(PyTuple_GET_ITEM(state, 0), shape, call.rows);
-      call.c0 = usual_state<T>(PyTuple_GET_ITEM(state, 1), shape, call.rows);
-      if (!call.h0 || !call.c0) return {};
-    } else if (!(call.h0 = usual_state<T>(h0, shape, call.rows))) {
-      return {};
-    }
+    StateObjects parts;
+    if (!split_state(state, memory, parts)) return {};
+    call.h0 = usual_array<T>(parts.h, shape.passes(), call.rows, H);
+    if (memory) call.c0 = usual_array<T>(parts.c, shape.passes(), call.rows, H);
+    if (!call.h0 || (memory && !call.c0)) return {};
   }
-  const py::object y = quick_array<T>(sizes[0], sizes[1], features);
-  const py::object h_n = quick_array<T>(shape.passes(), call.rows, H);
-  const py::object c_n = memory ? quick_array<T>(shape.passes(), call.rows, H) : py::object();
+  ResultArrays<T> results;
+  if (!out)
+    results.make(sizes, shape, call.rows);
+  else if (!results.take(out, sizes, shape, call.rows))
+    return {};
   const auto layout = [&](auto* data, Index size) {
-    using Pointer = decltype(data);
-    using Element = std::remove_pointer_t<Pointer>;
+    using Element = std::remove_pointer_t<decltype(data)>;
     return batch_first ? Sequence<Element>{data, size, sizes[1] * size}
                        : Sequence<Element>{data, sizes[1] * size, size};
   };
   call.x = layout(x_data, I);
-  call.y = layout(data_of<T>(y), features);
-  call.h_n = data_of<T>(h_n);
-  call.c_n = memory ? data_of<T>(c_n) : nullptr;
+  call.y = layout(results.y_data, features);
+  call.h_n = results.h_data;
+  call.c_n = results.c_data;
+  if (out && !are_apart(call, shape)) return {};
   if (call.steps * call.rows * shape.passes() * shape.gates() * H * (std::max(I, features) + H) < kShortCall) {
     network.infer(call);
   } else {
     without_gil([&] { network.infer(call); });
   }
-  PyObject* const last = memory ? PyTuple_Pack(2, h_n.ptr(), c_n.ptr()) : Py_NewRef(h_n.ptr());
-  if (!last) throw py::error_already_set();
-  PyObject* const result = PyTuple_Pack(2, y.ptr(), last);
-  Py_DECREF(last);
-  if (!result) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(result);
+  return out ? py::reinterpret_borrow<py::object>(out) : results.packed();
 }
 
 // `object` as a compiled network of T, or null.
@@ -137,8 +220,8 @@ const Network<T>* as_network(PyObject* object) {
       reinterpret_cast<py::detail::instance*>(object)->get_value_and_holder().value_ptr());
 }
 
-// args: the model, x and perhaps the state.
-py::object try_fast(PyObject* const* args, Py_ssize_t count) {
+// args: the model, x and perhaps the state. `out` may be null.
+py::object try_fast(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   const auto network = py::reinterpret_steal<py::object>(PyObject_GetAttr(args[0], network_name()));
   const auto batch_first = py::reinterpret_steal<py::object>(PyObject_GetAttr(args[0], batch_first_name()));
   if (!network || !batch_first) {
@@ -147,17 +230,19 @@ py::object try_fast(PyObject* const* args, Py_ssize_t count) {
   }
   PyObject* const state = count > 2 ? args[2] : nullptr;
   if (const auto* found = as_network<float>(network.ptr()))
-    return answer(*found, batch_first.ptr() == Py_True, args[1], state);
+    return answer(*found, batch_first.ptr() == Py_True, args[1], state, out);
   if (const auto* found = as_network<double>(network.ptr()))
-    return answer(*found, batch_first.ptr() == Py_True, args[1], state);
+    return answer(*found, batch_first.ptr() == Py_True, args[1], state, out);
   return {};
 }
 
 PyObject* fast_vectorcall(PyObject* self, PyObject* const* args, size_t flags, PyObject* keywords) {
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
-  if (!keywords && (count == 2 || count == 3)) {
+  const bool with_out = keywords && PyTuple_GET_SIZE(keywords) == 1 && PyTuple_GET_ITEM(keywords, 0) == out_name();
+  if ((!keywords || with_out) && (count == 2 || count == 3)) {
+    PyObject* const out = with_out && args[count] != Py_None ? args[count] : nullptr;
     try {
-      if (py::object result = try_fast(args, count)) return result.release().ptr();
+      if (py::object result = try_fast(args, count, out)) return result.release().ptr();
     } catch (py::error_already_set& error) {
       error.restore();
       return nullptr;

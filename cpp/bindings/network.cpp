@@ -91,7 +91,13 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
   return without_gil([&] { return std::make_shared<Network<T>>(shape, weights.data(), table); });
 }
 
-// The arrays of one forward call: checked inputs, new outputs.
+// Arrays for the results of a call that brings its own; none for new ones.
+template <class T>
+struct GivenResults {
+  OptionalArray<T> y, h_n, c_n;
+};
+
+// The arrays of one forward call: checked inputs, outputs that were given or are new.
 template <class T>
 struct ForwardArrays {
   Array<T> y, h_n;
@@ -99,7 +105,7 @@ struct ForwardArrays {
   ForwardCall<T> call;
 
   ForwardArrays(const NetworkShape& shape, const Array<T>& x, const OptionalArray<T>& h0, const OptionalArray<T>& c0,
-                bool batch_first) {
+                bool batch_first, const GivenResults<T>& given = {}) {
     if (x.ndim() != 3 || x.shape(2) != shape.input_size)
       throw std::invalid_argument("x: expected three axes, the last of size " + std::to_string(shape.input_size) +
                                   ", got shape " + shape_text(x));
@@ -111,13 +117,14 @@ struct ForwardArrays {
     call.h0 = dense_or_null(h0, {shape.passes(), call.rows, H}, "h0");
     call.c0 = dense_or_null(c0, {shape.passes(), call.rows, H}, "c0");
     if (c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
-    y = new_sequence<T>(call.steps, call.rows, shape.directions * H, batch_first);
+    y = result_array<T>(given.y, {x.shape(0), x.shape(1), shape.directions * H}, "y");
     call.y = writable_sequence(y, batch_first);
-    h_n = new_array<T>(shape.passes(), call.rows, H);
+    h_n = result_array<T>(given.h_n, {shape.passes(), call.rows, H}, "h_n");
     call.h_n = h_n.mutable_data();
     call.c_n = nullptr;
+    if (given.c_n && !memory) throw std::invalid_argument("c_n: expected None, this cell has no memory");
     if (memory) {
-      c_n = new_array<T>(shape.passes(), call.rows, H);
+      c_n = result_array<T>(given.c_n, {shape.passes(), call.rows, H}, "c_n");
       call.c_n = c_n->mutable_data();
     }
   }
@@ -125,8 +132,9 @@ struct ForwardArrays {
 
 template <class T>
 py::tuple infer(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
-                const OptionalArray<T>& c0, bool batch_first) {
-  ForwardArrays<T> arrays(existing(network).shape(), x, h0, c0, batch_first);
+                const OptionalArray<T>& c0, bool batch_first, const OptionalArray<T>& y, const OptionalArray<T>& h_n,
+                const OptionalArray<T>& c_n) {
+  ForwardArrays<T> arrays(existing(network).shape(), x, h0, c0, batch_first, {y, h_n, c_n});
   without_gil([&] { network->infer(arrays.call); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
 }
@@ -199,7 +207,8 @@ void register_for(py::module_& m, const char* network_name, const char* tape_nam
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"))
       .def_property_readonly("isa", [](const Shared<Network<T>>& network) { return existing(network).isa(); })
       .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
-           py::arg("batch_first"))
+           py::arg("batch_first"), py::arg("y").noconvert() = py::none(), py::arg("h_n").noconvert() = py::none(),
+           py::arg("c_n").noconvert() = py::none())
       .def("forward", &forward<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy").noconvert(), py::arg("dh_n").noconvert(),

@@ -173,7 +173,7 @@ class BackwardRun {
       step.h_out = pass.inputs.h.at(t, row);
       step.h_out_stride = pass.inputs.h.row_stride;
       if (pass.dc) {
-        const StateView<const T> c = state_before<const T>(s, pass.inputs.order, pass.c0, H, pass.c);
+        const StateView<const T> c = state_before<const T>(s, pass.inputs.order, {pass.c0, H}, pass.c);
         step.c_out = pass.c.at(t, row);
         step.c_out_stride = pass.c.row_stride;
         step.c = c.data + row * c.stride;

@@ -34,7 +34,7 @@ GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, 
 template <class T>
 void GradientShare<T>::add(const GateInputs<T>& inputs, const T* dz, Index rows, Range steps) {
   for (Index s = steps.end; s-- > steps.begin;) {
-    const StateView<const T> h = state_before<const T>(s, inputs.order, inputs.h0, hidden_size_, inputs.h);
+    const StateView<const T> h = state_before<const T>(s, inputs.order, {inputs.h0, hidden_size_}, inputs.h);
     for (Index b = 0; b < rows; ++b) {
       pack_term(dz + ((s - steps.begin) * rows + b) * gate_rows_, inputs.x.at(inputs.order.t(s), b),
                 h.data + b * h.stride);

@@ -9,7 +9,8 @@ namespace lstmfast {
 template <class T>
 Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
                            const KernelTable<T>& table)
-    : shape(network_shape), kernels(&table) {
+    : shape(network_shape), kernels(&table), zeros(network_shape.hidden_size) {
+  zeros.fill_zero();
   for (Index pass = 0; pass < shape.passes(); ++pass)
     forward.emplace_back(shape.cell, shape.layer_input(pass / shape.directions), shape.hidden_size, table.lanes,
                          weights[pass]);

@@ -16,6 +16,11 @@ struct Network<T>::Packed {
   NetworkShape shape;
   const KernelTable<T>* kernels;
   std::deque<ForwardPacking<T>> forward;  // [L*D]
+  Buffer<T> zeros;                        // [H], the state of every row of a call that brings none
+
+  // Steps walked by all calls before: each step begins with the panels that the last one ended with, which are
+  // in cache still, also from call to call. Threads may lose each other's counts; only speed depends on it.
+  mutable std::atomic<Index> walked{0};
 
   // [L*D], made when the first backward pass needs it: inference holds the weights once.
   const std::deque<BackwardPacking<T>>& backward() const;

@@ -19,17 +19,17 @@ Sequence<T> steps_from(const Sequence<T>& sequence, const TimeOrder& order, Inde
   return {sequence.at(order.t(s), row), step_stride, sequence.row_stride};
 }
 
-// State before step s: the initial one, or what the step before has left in a sequence.
+// The state of all rows at one time.
 template <class T>
 struct StateView {
-  const T* data;  // [rows, H]
-  Index stride;
+  const T* data;  // [rows, H]; null for a cell without it
+  Index stride;   // between rows; 0 for one row of zeros that stands for all
 };
 
+// State before step s: the initial one, or what the step before has left in a sequence.
 template <class T>
-StateView<T> state_before(Index s, const TimeOrder& order, const T* initial, Index hidden_size,
-                          const Sequence<T>& states) {
-  if (s == 0) return {initial, hidden_size};
+StateView<T> state_before(Index s, const TimeOrder& order, const StateView<T>& initial, const Sequence<T>& states) {
+  if (s == 0) return initial;
   return {states.at(order.t(s - 1), 0), states.row_stride};
 }
 

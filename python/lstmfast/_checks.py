@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -238,6 +238,37 @@ def exact(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype:
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape} {symbols}, got {array.shape}")
     return dense(array, dtype)
+
+
+def output(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype: np.dtype[Any]) -> Array:
+    """Check an array that a result of this shape can be written to, as it is."""
+    if not isinstance(value, ndarray):
+        raise TypeError(f"{name}: expected an array of shape {shape} {symbols}, got {shown(value)}")
+    if value.dtype != dtype:
+        raise TypeError(f"{name}: expected an array of dtype {dtype}, got {shown(value)}")
+    if value.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape} {symbols}, got {value.shape}")
+    if value.flags.num & READY != READY:
+        raise ValueError(f"{name}: expected an aligned array in C order, got one that is not")
+    if not value.flags.writeable:
+        raise ValueError(f"{name}: expected a writeable array, got one that is read-only")
+    return value
+
+
+def apart(outputs: Mapping[str, Array | None], inputs: Mapping[str, Array | None]) -> None:
+    """Check that no output shares memory with another array, but for the state that a new one replaces.
+
+    Bounds of memory are compared, which for all but strided inputs is exact.
+    """
+    before = {"out: h_n": "state: h_0", "out: c_n": "state: c_0"}
+    given = [(name, array) for name, array in (*outputs.items(), *inputs.items()) if array is not None]
+    for place, (name, array) in enumerate(given):
+        for other_name, other in given[place + 1 :]:
+            if name not in outputs or not np.may_share_memory(array, other):
+                continue
+            if before.get(name) == other_name and array.ctypes.data == other.ctypes.data:
+                continue  # of one shape, so that each number has its own place
+            raise ValueError(f"{name}: expected memory of its own, got some that {other_name} has, too")
 
 
 def pair(value: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:

@@ -78,6 +78,9 @@ class Network32:
         h0: NDArray[np.float32] | None,  # [L*D, B, H], C order; None is zero
         c0: NDArray[np.float32] | None,  # likewise; None for an RNN
         batch_first: bool,
+        y: NDArray[np.float32] | None = None,  # C order; where to write the results, None for new arrays
+        h_n: NDArray[np.float32] | None = None,
+        c_n: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
         """y [T, B, D*H] (or [B, T, D*H]), h_n [L*D, B, H], c_n [L*D, B, H] (None for an RNN)."""
 
@@ -133,6 +136,9 @@ class Network64:
         h0: NDArray[np.float64] | None,
         c0: NDArray[np.float64] | None,
         batch_first: bool,
+        y: NDArray[np.float64] | None = None,
+        h_n: NDArray[np.float64] | None = None,
+        c_n: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]: ...
     def forward(
         self,

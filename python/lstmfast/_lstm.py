@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from . import _checks
 from ._checks import Array
-from ._recurrent import Names, Recurrent
+from ._recurrent import Recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,8 @@ class LSTM(Recurrent[Pair, PairLike]):
     [L*D, B, H], or [L*D, H] unbatched, layer by layer, forward direction before reverse; without an initial
     state (or with None for a half of it) it is zero. Arrays of any real dtype and layout are taken, and
     copied only if they are not of the model's dtype, aligned, with the last axis dense; nothing is written
-    to them. NaN and infinities are data like any other. `lengths` and `reset` are planned; only None for now.
+    to them, `out` excepted. NaN and infinities are data like any other. `lengths` and `reset` are planned;
+    only None for now.
 
     Any number of threads may use one object at once. The GIL is released while the core works,
     but for calls of a few microseconds.
@@ -89,6 +90,7 @@ class LSTM(Recurrent[Pair, PairLike]):
 
     _KIND = "LSTM"
     _GATES = 4
+    _HAS_MEMORY = True
     _DEFAULTS: ClassVar[Mapping[str, object]] = {
         "num_layers": 1,
         "bias": True,
@@ -216,11 +218,8 @@ class LSTM(Recurrent[Pair, PairLike]):
     def _cell(self) -> str:
         return "lstm"
 
-    def _split(
-        self, state: PairLike, names: Names, rows: int, batched: bool
-    ) -> tuple[Array | None, Array | None]:
-        h, c = _checks.pair(state, names[0], names[1])
-        return self._half(h, names[2], rows, batched), self._half(c, names[3], rows, batched)
+    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
+        return _checks.pair(state, name, parts)
 
     def _join(self, h: Array, c: Array, batched: bool) -> Pair:
         return (h, c) if batched else (h[:, 0], c[:, 0])

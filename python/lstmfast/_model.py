@@ -51,7 +51,15 @@ class _Network(Protocol):
     @property
     def isa(self) -> str: ...
     def infer(
-        self, x: AnyArray, h0: AnyArray | None, c0: AnyArray | None, batch_first: bool, /
+        self,
+        x: AnyArray,
+        h0: AnyArray | None,
+        c0: AnyArray | None,
+        batch_first: bool,
+        y: AnyArray | None = None,
+        h_n: AnyArray | None = None,
+        c_n: AnyArray | None = None,
+        /,
     ) -> tuple[AnyArray, AnyArray, Any]: ...
     def forward(
         self, x: AnyArray, h0: AnyArray | None, c0: AnyArray | None, batch_first: bool, /
@@ -71,6 +79,7 @@ class Model(ABC):
 
     _KIND: ClassVar[str]  # the class's name in files
     _GATES: ClassVar[int]
+    _HAS_MEMORY: ClassVar[bool]  # whether a state is h and c
     _DEFAULTS: ClassVar[Mapping[str, object]]  # the constructor's, in its order, without seed and isa
 
     _dtype: np.dtype[Any]

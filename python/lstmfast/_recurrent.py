@@ -26,10 +26,8 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
     """Base of `LSTM` and `RNN`; they differ in the cell and in what a state is."""
 
     @abstractmethod
-    def _split(
-        self, state: StateLikeT, names: Names, rows: int, batched: bool
-    ) -> tuple[Array | None, Array | None]:
-        """Check a state, or its gradient, and turn it into the core's h and c."""
+    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
+        """Take a state, or what is shaped like one, apart into h and c (None for an RNN)."""
 
     @abstractmethod
     def _join(self, h: Array, c: Array, batched: bool) -> StateT:
@@ -43,8 +41,16 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        out: tuple[Array, StateT] | None = None,
     ) -> tuple[Array, StateT]:
         """Run all steps and keep nothing (inference). See the class for shapes and errors.
+
+        Parameters
+        ----------
+        out
+            What a call returned, or C-ordered arrays of its shapes and dtype: the results are written there,
+            and `out` itself is returned. No array may share memory with another, but the new state may
+            replace the old: `lstm(x, state, out=(y, state))`.
 
         Returns
         -------
@@ -54,7 +60,14 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         state
             The state after the last step, shaped like the initial one.
         """
-        x, h, c, _, batched = self._take(x, state, lengths, reset)
+        x, h, c, rows, batched = self._take(x, state, lengths, reset)
+        if out is not None:
+            y, h_n, c_n = self._take_out(out, x.shape, rows, batched)
+            _checks.apart(
+                {"out: y": y, "out: h_n": h_n, "out: c_n": c_n}, {"x": x, "state: h_0": h, "state: c_0": c}
+            )
+            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n)
+            return out
         y, h, c = self._network.infer(x, h, c, self._batch_first)
         if batched:
             return y, self._join(h, c, True)
@@ -171,6 +184,39 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
             return x, None, None, rows, batched
         h, c = self._split(state, _STATE, rows, batched)
         return x, h, c, rows, batched
+
+    def _take_out(
+        self, out: object, x_shape: tuple[int, ...], rows: int, batched: bool
+    ) -> tuple[Array, Array, Array | None]:
+        """Check a call's `out`; return y, h_n and c_n as the core takes them."""
+        y, state = _checks.pair(out, "out", ("y", "state"))
+        features, hidden_size = self._layout.directions * self._layout.hidden_size, self._layout.hidden_size
+        y_shape: tuple[int, ...]
+        state_shape: tuple[int, ...]
+        if batched:
+            y_shape = (*x_shape[:2], features)
+            y_axes = "[B, T, D*H]" if self._batch_first else "[T, B, D*H]"
+            state_shape, state_axes = (self._depth, rows, hidden_size), "[L*D, B, H]"
+        else:
+            y_shape, y_axes = (x_shape[1 if self._batch_first else 0], features), "[T, D*H]"
+            state_shape, state_axes = (self._depth, hidden_size), "[L*D, H]"
+        y = _checks.output(y, "out: y", y_shape, y_axes, self._dtype)
+        h_part, c_part = self._halves(state, "out: state", ("h_n", "c_n"))
+        h = _checks.output(h_part, "out: h_n", state_shape, state_axes, self._dtype)
+        c = None
+        if self._HAS_MEMORY:
+            c = _checks.output(c_part, "out: c_n", state_shape, state_axes, self._dtype)
+        if not batched:
+            y = y[np.newaxis] if self._batch_first else y[:, np.newaxis]
+            h, c = h[:, np.newaxis], None if c is None else c[:, np.newaxis]
+        return y, h, c
+
+    def _split(
+        self, state: StateLikeT, names: Names, rows: int, batched: bool
+    ) -> tuple[Array | None, Array | None]:
+        """Check a state, or its gradient, and turn it into the core's h and c."""
+        h, c = self._halves(state, names[0], names[1])
+        return self._half(h, names[2], rows, batched), self._half(c, names[3], rows, batched)
 
     def _half(self, value: object, name: str, rows: int, batched: bool) -> Array | None:
         """Check h or c of a state; return it as the core takes it, [L*D, B, H]."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from . import _checks
 from ._checks import Array
-from ._recurrent import Names, Recurrent
+from ._recurrent import Recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,7 @@ class RNN(Recurrent[Array, ArrayLike]):
 
     _KIND = "RNN"
     _GATES = 1
+    _HAS_MEMORY = False
     _DEFAULTS: ClassVar[Mapping[str, object]] = {
         "num_layers": 1,
         "nonlinearity": "tanh",
@@ -107,12 +108,10 @@ class RNN(Recurrent[Array, ArrayLike]):
     def _cell(self) -> str:
         return f"rnn_{self._nonlinearity}"
 
-    def _split(
-        self, state: ArrayLike, names: Names, rows: int, batched: bool
-    ) -> tuple[Array | None, Array | None]:
+    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
         if isinstance(state, tuple):  # an LSTM's, say
-            raise TypeError(f"{names[0]}: expected one array {names[1][0]}, got {_checks.shown(state)}")
-        return self._half(state, names[2], rows, batched), None
+            raise TypeError(f"{name}: expected one array {parts[0]}, got {_checks.shown(state)}")
+        return state, None
 
     def _join(self, h: Array, c: Array, batched: bool) -> Array:
         return h if batched else h[:, 0]

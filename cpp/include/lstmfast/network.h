@@ -79,6 +79,7 @@ struct BackwardCall {
 template <class T>
 class Network {
  public:
+  struct Packed;
   // Copies (packs) the weights. Throws std::bad_alloc.
   Network(const NetworkShape& shape, const PassParameters<const T>* weights, const KernelTable<T>& kernels);
   ~Network();
@@ -96,7 +97,6 @@ class Network {
   void backward(const Tape<T>& tape, const BackwardCall<T>& call) const;
 
  private:
-  struct Packed;
   std::unique_ptr<Packed> packed_;
 };
 

@@ -1,0 +1,135 @@
+// The time loop of one layer and direction, for one thread's share of it.
+#pragma once
+
+#include <algorithm>
+
+#include "core/packing.h"
+#include "core/split.h"
+#include "core/time.h"
+
+namespace lstmfast {
+
+// Several steps' input products are made at once, so that a weight of W_ih that was read is used for all of them:
+// - with fewer rows than a tile: as many steps as give z the size of W_ih, but between these limits ...
+inline constexpr Index kLeastMergedBytes = 64 * 1024;
+inline constexpr Index kMostMergedBytes = 512 * 1024;
+// - with weights that even L3 may not hold: steps of so many rows altogether.
+inline constexpr Index kLargeWeightBytes = 16 << 20;
+inline constexpr Index kMergedRows = 192;
+
+// One direction of one layer: all that its time loop reads and writes.
+template <class T>
+struct Pass {
+  TimeOrder order;
+  Index walked;         // steps before this pass, for those who walk panels up and down in turn
+  Sequence<const T> x;  // [T, B, layer_input]
+  StateView<T> h0;      // [B, H]; may be h_n's memory
+  Sequence<T> h;        // [T, B, H], the layer's output
+  Sequence<T> c;        // [T, B, H]; in inference all steps are one [B, H]
+  StateView<T> c0;      // [B, H]; may be c_n's memory
+  Sequence<T> gates;    // [T, B, G*H]; data null in inference
+  T* h_n;               // [B, H]
+  T* c_n;               // [B, H]; may be c's memory
+};
+
+template <class T>
+class ForwardLoop {
+ public:
+  ForwardLoop(const KernelTable<T>& kernels, Cell cell, const ForwardPacking<T>& packing, Index hidden_size)
+      : kernels_(kernels), cell_(static_cast<int>(cell)), packing_(packing), hidden_size_(hidden_size) {}
+
+  // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
+  Index merged_steps(Index steps, Index rows, Index panels) const {
+    if (steps < 2 || rows == 0) return 0;
+    const Index z_bytes = rows * panels * packing_.layout().width() * static_cast<Index>(sizeof(T));
+    if (rows < kernels_.row_tile) {
+      const Index weight_bytes = z_bytes / rows * packing_.input_size();
+      const Index most = std::clamp(weight_bytes, kLeastMergedBytes, kMostMergedBytes);
+      return std::clamp<Index>(most / std::max<Index>(z_bytes, 1), 1, steps);
+    }
+    const Index merged = std::min(kMergedRows / rows, steps);
+    return packing_.bytes() >= kLargeWeightBytes && merged > 1 ? merged : 0;
+  }
+
+  // z: merged_steps() steps of this share's rows and panels.
+  void run(const Pass<T>& pass, const Share& share, Meeting& meeting, T* z) const {
+    const Index rows = share.rows.size();
+    const Index z_row = share.panels.size() * packing_.layout().width();
+    const Index merged = merged_steps(pass.order.steps, rows, share.panels.size());
+    for (Index s = 0; s < pass.order.steps; ++s) {
+      if (merged && s % merged == 0) input_products(pass, share, s, std::min(merged, pass.order.steps - s), z);
+      ForwardStep<T> step = step_at(pass, share, s);
+      if (merged) {
+        step.x = nullptr;
+        step.z = z + s % merged * rows * z_row;
+        step.z_stride = z_row;
+      }
+      if (rows > 0 && share.panels.size() > 0) kernels_.forward_step[cell_](step);
+      meeting.after_step(share);
+    }
+    if (share.first_of_panels) keep_last_state(pass, share);
+  }
+
+ private:
+  void input_products(const Pass<T>& pass, const Share& share, Index s, Index steps, T* z) const {
+    const InputProduct<T> product = {steps,
+                                     share.rows.size(),
+                                     packing_.input_size(),
+                                     hidden_size_,
+                                     share.panels.begin,
+                                     share.panels.end,
+                                     packing_.panels(),
+                                     steps_from(pass.x, pass.order, s, share.rows.begin),
+                                     time_major(z, share.rows.size(), share.panels.size() * packing_.layout().width())};
+    kernels_.input_product[cell_](product);
+  }
+
+  ForwardStep<T> step_at(const Pass<T>& pass, const Share& share, Index s) const {
+    const Index t = pass.order.t(s);
+    const Index row = share.rows.begin;
+    const StateView<T> h = state_before(s, pass.order, pass.h0, pass.h);
+    const StateView<T> c = state_before(s, pass.order, pass.c0, pass.c);
+    ForwardStep<T> step = {};
+    step.rows = share.rows.size();
+    step.input_size = packing_.input_size();
+    step.hidden_size = hidden_size_;
+    step.panel_begin = share.panels.begin;
+    step.panel_end = share.panels.end;
+    step.descending = (pass.walked + s) % 2 == 1;
+    step.panels = packing_.panels();
+    step.x = pass.x.at(t, row);
+    step.x_stride = pass.x.row_stride;
+    step.h = h.data + row * h.stride;
+    step.h_stride = h.stride;
+    step.h_out = pass.h.at(t, row);
+    step.h_out_stride = pass.h.row_stride;
+    if (c.data) {
+      step.c = c.data + row * c.stride;
+      step.c_stride = c.stride;
+      step.c_out = pass.c.at(t, row);
+      step.c_out_stride = pass.c.row_stride;
+    }
+    if (pass.gates.data) {
+      step.gates = pass.gates.at(t, row);
+      step.gates_stride = pass.gates.row_stride;
+    }
+    return step;
+  }
+
+  void keep_last_state(const Pass<T>& pass, const Share& share) const {
+    const Index steps = pass.order.steps;
+    const StateView<T> h = state_before(steps, pass.order, pass.h0, pass.h);
+    const StateView<T> c = state_before(steps, pass.order, pass.c0, pass.c);
+    for (Index b = share.rows.begin; b < share.rows.end; ++b) {
+      std::copy_n(h.data + b * h.stride, hidden_size_, pass.h_n + b * hidden_size_);
+      if (c.data && c.data != pass.c_n) std::copy_n(c.data + b * c.stride, hidden_size_, pass.c_n + b * hidden_size_);
+    }
+  }
+
+  const KernelTable<T>& kernels_;
+  const int cell_;
+  const ForwardPacking<T>& packing_;
+  const Index hidden_size_;
+};
+
+}  // namespace lstmfast
