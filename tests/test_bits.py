@@ -185,7 +185,7 @@ def test_rows_alone(kind: str, dtype: str, isa: str) -> None:
 
 @pytest.mark.parametrize(("I", "H"), [(133, 137), (1030, 3), (3, 1030)])
 def test_rows_alone_of_wide_models(kind: str, dtype: str, isa: str, I: int, H: int) -> None:
-    """Long chains, and packings of megabytes, whose next panel is prefetched."""
+    """Long chains, in tiles of many rows and of few."""
     if kind == "lstm" and H > 1000:
         pytest.skip("four times the work of an RNN for the same chains")
     model = make(kind, I, H, dtype=dtype, isa=isa)
@@ -254,7 +254,9 @@ def test_cuts_of_long_sequences(dtype: str, isa: str, B: int) -> None:
 
 
 def test_cuts_of_calls_with_large_weights(isa: str) -> None:
-    """So large (20 MB) that several steps' input products are made at once although rows fill the tiles."""
+    """So large (34 MB) that several steps' input products are made at once although rows fill the tiles, and
+    that panels are prefetched, which for a row alone they are not.
+    """
     model = make("rnn_tanh", 2600, 1900, isa=isa)
     x, state = random_x(model, 5, 7), random_state(model, 7)
     whole, end = model(x, state)
@@ -264,6 +266,9 @@ def test_cuts_of_calls_with_large_weights(isa: str) -> None:
             y, carried = model(x[begin : begin + cut], carried)
             outputs.append(y)
         assert_same_bits((np.concatenate(outputs), carried), (whole, end))
+    for row in (0, 6):
+        alone = model(x[:, row : row + 1], np.ascontiguousarray(state[:, row : row + 1]))
+        assert_same_bits(alone, (whole[:, row : row + 1], end[:, row : row + 1]))
 
 
 @pytest.mark.parametrize("layers", [2, 3])

@@ -321,9 +321,6 @@ void test_table(const KernelTable<T>& k) {
     test_gate_product(k, k.row_tile + 1, Index(2), terms, 1, false);
     test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), false);
   }
-  // Packings of megabytes, whose next panel is prefetched.
-  for (const bool descending : {false, true})
-    test_steps(k, Cell::lstm, k.row_tile + 1, Index(200), Index(300), descending);
   for (const Index n : sizes)
     for (const Index terms : {0, 1, 2, 17}) test_gradient_product(k, terms, Index(3), n);
 }

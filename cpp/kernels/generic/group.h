@@ -27,8 +27,13 @@ struct Group {
   static constexpr Index max_panels = 8;
   static constexpr Index capacity = (max_rows > max_panels ? max_rows : max_panels) * panel_width;
 
-  // Panels beyond this size altogether come from L3 or memory each time: worth asking for ahead of use.
-  static constexpr Index prefetched_bytes = 1 << 20;
+  // Panels beyond this size altogether come from memory each time, and are worth asking for ahead of use. From
+  // L3 the hardware's own prefetching is fast enough, and asking costs a few percent.
+  static constexpr Index prefetched_bytes = 16 << 20;
+
+  // Up to so many terms three panels fit in L1 (40 KiB of them, in 48; in 32 they nearly do).
+  static constexpr Index terms_of_three =
+      40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
 
   static constexpr bool prefetches(Index panels, Index panel_stride) {
     return panels * panel_stride * static_cast<Index>(sizeof(typename V::Scalar)) >= prefetched_bytes;
@@ -75,14 +80,19 @@ struct GroupProduct {
 template <class V, int R>
 void group_product(const GroupProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
-  constexpr Index width = Group<V, R>::panel_width;
+  using G = Group<V, R>;
+  constexpr Index width = G::panel_width;
   const Index z_stride = s.panels * width;
+  const Index terms = s.stretches[0].terms + s.stretches[1].terms;
+  const Index bytes = terms * width * static_cast<Index>(sizeof(T));  // of a panel
   for (Index done = 0; done < s.panels;) {
-    // One row has four accumulators a panel, too few to hide an fma's latency: take two panels.
-    const bool last_comes_next = s.descending ? done == 0 : done + 2 == s.panels;
-    const bool pair = s.rows == 1 && done + 2 <= s.panels && (!last_comes_next || s.last_vectors == kPanelVectors);
-    const Index count = pair ? 2 : 1;
-    const Index p = s.descending ? s.panels - done - count : done;
+    // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
+    // three where they are in L1 (from L2 fewer streams are faster).
+    const Index left = s.panels - done;
+    const Index together = s.rows > 1 ? 1 : left == 3 && terms <= G::terms_of_three ? 3 : left > 1 ? 2 : 1;
+    const bool last_is_among = s.descending ? done == 0 : together == left;
+    const Index count = last_is_among && s.last_vectors < kPanelVectors ? 1 : together;
+    const Index p = s.descending ? left - count : done;
     done += count;
     TileArgs<T> args = {{s.stretches[0], s.stretches[1]},
                         s.panel + p * s.panel_stride,
@@ -93,13 +103,11 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
                         s.z + p * width,
                         z_stride,
                         nullptr};
-    if (pair) {
-      tile<V, 1, 2, kPanelVectors>(args);
+    if (count > 1) {
+      count == 2 ? tile<V, 1, 2, kPanelVectors>(args) : tile<V, 1, 3, kPanelVectors>(args);
       continue;
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
-    const Index terms = s.stretches[0].terms + s.stretches[1].terms;
-    const Index bytes = terms * width * static_cast<Index>(sizeof(T));
     for_even_parts(s.rows, R, [&](Index begin, Index rows) {
       TileArgs<T> part = args;
       for (Stretch<T>& stretch : part.stretches) stretch.rows += begin;
