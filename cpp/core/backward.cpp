@@ -51,7 +51,8 @@ class BackwardRun {
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
     const Index product_terms = steps_ * rows_ * gate_rows_ * (2 * widest + shape_.hidden_size);
     const int threads = get_num_threads();
-    Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)));
+    Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)),
+              is_brief(size.terms() + product_terms));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
     const int parts = team.size();

@@ -65,26 +65,32 @@ class ForwardRun {
                            step_terms,
                            step_terms * static_cast<Index>(sizeof(T)),
                            kernels_.row_tile};
-    Team team(choose_split(size, get_num_threads()).threads());
+    Team team(choose_split(size, get_num_threads()).threads(), is_brief(size.terms()));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
     const Index merged = merged_room(split, layout);
     const Buffer<T> z(checked_product({merged, split.threads()}));
+    const Index last_layer = shape_.num_layers - 1;
     team.run([&](int rank) {
       if (rank >= split.threads()) return;
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
-      Index begin = 0;
-      do {  // once even for no steps at all: the state is handed on
-        const Range steps = {begin, std::min(begin + chunk_steps_, call_.steps)};
-        for (Index layer = 0; layer < shape_.num_layers; ++layer) {
-          for (Index d = share.directions.begin; d < share.directions.end; ++d)
-            loop_of(layer * shape_.directions + d)
-                .run(pass_at(layer, d, steps), share, meeting, z.data() + rank * merged);
-          meeting.after_layer();
+      for (Range steps = first_steps(); steps.size() > 0; steps = steps_after(steps)) {
+        const bool last_steps = steps.end == call_.steps;
+        for (Index layer = 0; layer <= last_layer; ++layer) {
+          for (Index d = share.directions.begin; d < share.directions.end; ++d) {
+            const ForwardLoop<T> loop = loop_of(layer * shape_.directions + d);
+            const Pass<T> pass = pass_at(layer, d, steps);
+            loop.run(pass, share, meeting, z.data() + rank * merged);
+            if (!last_steps) loop.keep_last_state(pass, share.rows, share.panels);
+          }
+          if (layer < last_layer || !last_steps) meeting.after_layer();
         }
-        begin = steps.end;
-      } while (begin < call_.steps);
+      }
     });
+    // Not before all threads are done: h_n may be h0's memory, and with one step h0 is read until the end.
+    for (Index p = 0; p < shape_.passes(); ++p)
+      loop_of(p).keep_last_state(pass_at(p / shape_.directions, p % shape_.directions, last_steps()), {0, call_.rows},
+                                 {0, layout.panels()});
   }
 
  private:
@@ -100,6 +106,13 @@ class ForwardRun {
       tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
       if (memory) tape_->c.emplace_back(checked_product({steps, rows, H}));
     }
+  }
+
+  Range first_steps() const { return {0, chunk_steps_}; }
+  Range steps_after(const Range& steps) const { return {steps.end, std::min(steps.end + chunk_steps_, call_.steps)}; }
+  Range last_steps() const {
+    const Index chunks = chunk_steps_ ? (call_.steps + chunk_steps_ - 1) / chunk_steps_ : 1;
+    return {(chunks - 1) * chunk_steps_, call_.steps};
   }
 
   ForwardLoop<T> loop_of(Index p) const {

@@ -29,7 +29,7 @@ struct Pass {
   StateView<T> c0;      // [B, H]; may be c_n's memory
   Sequence<T> gates;    // [T, B, G*H]; data null in inference
   T* h_n;               // [B, H]
-  T* c_n;               // [B, H]; may be c's memory
+  T* c_n;               // [B, H]; may be c's memory; null for cells without it
 };
 
 template <class T>
@@ -51,7 +51,8 @@ class ForwardLoop {
     return packing_.bytes() >= kLargeWeightBytes && merged > 1 ? merged : 0;
   }
 
-  // z: merged_steps() steps of this share's rows and panels.
+  // z: merged_steps() steps of this share's rows and panels. Threads that share rows have met after every step
+  // but the last.
   void run(const Pass<T>& pass, const Share& share, Meeting& meeting, T* z) const {
     const Index rows = share.rows.size();
     const Index z_row = share.panels.size() * packing_.layout().width();
@@ -65,9 +66,23 @@ class ForwardLoop {
         step.z_stride = z_row;
       }
       if (rows > 0 && share.panels.size() > 0) kernels_.forward_step[cell_](step);
-      meeting.after_step(share);
+      if (s + 1 < pass.order.steps) meeting.after_step(share);
     }
-    if (share.first_of_panels) keep_last_state(pass, share);
+  }
+
+  // Copies the state after the last step to h_n and c_n.
+  void keep_last_state(const Pass<T>& pass, const Range& rows, const Range& panels) const {
+    const Index first = panels.begin * packing_.layout().units_per_panel();
+    const Index end = std::min(panels.end * packing_.layout().units_per_panel(), hidden_size_);
+    const auto keep = [&](const StateView<T>& state, T* to) {
+      if (state.data == to) return;
+      for (Index b = rows.begin; b < rows.end; ++b)
+        std::copy(state.data + b * state.stride + first, state.data + b * state.stride + end,
+                  to + b * hidden_size_ + first);
+    };
+    const Index steps = pass.order.steps;
+    keep(state_before(steps, pass.order, pass.h0, pass.h), pass.h_n);
+    if (pass.c_n) keep(state_before(steps, pass.order, pass.c0, pass.c), pass.c_n);
   }
 
  private:
@@ -114,16 +129,6 @@ class ForwardLoop {
       step.gates_stride = pass.gates.row_stride;
     }
     return step;
-  }
-
-  void keep_last_state(const Pass<T>& pass, const Share& share) const {
-    const Index steps = pass.order.steps;
-    const StateView<T> h = state_before(steps, pass.order, pass.h0, pass.h);
-    const StateView<T> c = state_before(steps, pass.order, pass.c0, pass.c);
-    for (Index b = share.rows.begin; b < share.rows.end; ++b) {
-      std::copy_n(h.data + b * h.stride, hidden_size_, pass.h_n + b * hidden_size_);
-      if (c.data && c.data != pass.c_n) std::copy_n(c.data + b * c.stride, hidden_size_, pass.c_n + b * hidden_size_);
-    }
   }
 
   const KernelTable<T>& kernels_;

@@ -7,8 +7,10 @@ namespace {
 
 // A thread of its own is worth its waking up from this many multiply-adds on (some 10 us of them) ...
 constexpr Index kThreadTerms = 250'000;
-// ... and from this many on where threads wait for each other, so that a late one keeps all waiting.
+// ... and from this many on where threads wait for each other between steps, so that a late one keeps all waiting.
 constexpr Index kMeetingThreadTerms = 2'000'000;
+// Up to this many (some 200 us) a call is worth a thread that is awake, but not one that has to be woken up.
+constexpr Index kBriefTerms = 16'000'000;
 // Below this many a thread's part of a step is done sooner than the threads have met at a barrier.
 constexpr Index kStepTerms = 50'000;
 // Weights up to this size stay in each core's own L2 when every thread reads all of them.
@@ -20,9 +22,11 @@ int threads_for_products(Index terms, int threads) {
   return static_cast<int>(std::clamp<Index>(terms / kMeetingThreadTerms, 1, threads));
 }
 
+bool is_brief(Index terms) { return terms < kBriefTerms; }
+
 Split choose_split(const LoopSize& size, int threads) {
   const Index step = size.rows * size.step_terms;
-  const Index call = size.steps * size.directions * step;
+  const Index call = size.terms();
   const Index worthwhile = std::clamp<Index>(call / kThreadTerms, 1, threads);
   if (worthwhile == 1) return {};
 
@@ -31,7 +35,7 @@ Split choose_split(const LoopSize& size, int threads) {
   if (row_parts == worthwhile && (full_tiles || size.weight_bytes <= kOwnCacheBytes))
     return {static_cast<int>(row_parts), 1, 1};
 
-  const Index meeting = std::clamp<Index>(call / kMeetingThreadTerms, 1, worthwhile);
+  const Index meeting = size.steps == 1 ? worthwhile : std::clamp<Index>(call / kMeetingThreadTerms, 1, worthwhile);
   Split split;
   split.direction_parts = static_cast<int>(std::min(size.directions, meeting));
   const Index left = meeting / split.direction_parts;

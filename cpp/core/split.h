@@ -24,9 +24,14 @@ struct LoopSize {
   Index step_terms;    // multiply-adds of one step of one row and direction
   Index weight_bytes;  // read by each step of one direction
   Index row_tile;
+
+  Index terms() const { return steps * rows * directions * step_terms; }  // multiply-adds of all
 };
 
 Split choose_split(const LoopSize& size, int threads);
+
+// Whether work of so many multiply-adds is done sooner than a sleeping thread would be of help.
+bool is_brief(Index terms);
 
 // How many of `threads` are of use for products of so many multiply-adds, outside a time loop.
 int threads_for_products(Index terms, int threads);

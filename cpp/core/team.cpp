@@ -42,6 +42,16 @@ class Worker {
     }
   }
 
+  bool asleep() const { return asleep_.load(std::memory_order_relaxed); }
+
+  // Wakes the worker without a job, for one that follows soon: from now on it counts as awake.
+  void wake() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    called_ = true;
+    asleep_.store(false);
+    wake_.notify_one();
+  }
+
   // Takes the job back, if the worker has not begun it.
   bool take_back() { return has_job_.load(std::memory_order_relaxed) && has_job_.exchange(false); }
 
@@ -57,21 +67,35 @@ class Worker {
   }
 
   void wait_for_job() {
+    while (!spin_for_job() && !sleep_for_job()) {
+    }
+  }
+
+  bool spin_for_job() {
     const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
     do {
       for (int k = 0; k < 64; ++k) {
-        if (has_job_.load(std::memory_order_relaxed) && has_job_.exchange(false)) return;
+        if (has_job_.load(std::memory_order_relaxed) && has_job_.exchange(false)) return true;
         spin_pause();
       }
     } while (std::chrono::steady_clock::now() < deadline);
+    return false;
+  }
+
+  // False when woken up without one.
+  bool sleep_for_job() {
+    bool job = false;
     std::unique_lock<std::mutex> lock(mutex_);
     asleep_.store(true);
-    wake_.wait(lock, [this] { return has_job_.exchange(false); });
+    wake_.wait(lock, [&] { return (job = has_job_.exchange(false)) || called_; });
     asleep_.store(false);
+    called_ = false;
+    return job;
   }
 
   alignas(64) std::atomic<bool> has_job_{false};
   std::atomic<bool> asleep_{false};
+  bool called_ = false;  // under mutex_
   Job job_ = nullptr;
   void* context_ = nullptr;
   std::atomic<int>* unfinished_ = nullptr;
@@ -105,6 +129,23 @@ class Pool {
     return have < wanted ? have : wanted;
   }
 
+  // Whether the first so many workers are awake.
+  bool awake(int workers) const {
+    for (int k = 0; k < workers; ++k)
+      if (workers_[static_cast<std::size_t>(k)].asleep()) return false;
+    return true;
+  }
+
+  // Around brief work. When it follows closely on the one before, more can be expected, and at its end workers
+  // are woken up for that; not at its beginning, for they would be asleep again before it is done.
+  void brief_work_begins() { expects_more_ = std::chrono::steady_clock::now() - brief_work_ended_ < kSpinTime; }
+  void brief_work_ends() {
+    if (expects_more_)
+      for (Worker& worker : workers_)
+        if (worker.asleep()) worker.wake();
+    brief_work_ended_ = std::chrono::steady_clock::now();
+  }
+
   void run(Job job, void* context, int size) {
     std::atomic<int> unfinished{size - 1};
     for (int rank = 1; rank < size; ++rank)
@@ -126,7 +167,9 @@ class Pool {
 
  private:
   std::atomic<bool> taken_{false};
-  std::deque<Worker> workers_;  // a deque never moves what it holds
+  std::chrono::steady_clock::time_point brief_work_ended_{};
+  bool expects_more_ = false;
+  std::deque<Worker> workers_;                                // a deque never moves what it holds
 };
 
 std::atomic<Pool*> current_pool{nullptr};
@@ -159,17 +202,22 @@ Pool* find_pool() {
 void set_num_threads(int threads) { num_threads.store(threads, std::memory_order_relaxed); }
 int get_num_threads() { return num_threads.load(std::memory_order_relaxed); }
 
-Team::Team(int threads) {
+Team::Team(int threads, bool brief) {
   if (threads <= 1) return;
   Pool* const pool = find_pool();
   if (!pool || !pool->try_acquire()) return;
-  size_ = 1 + pool->ensure_workers(threads - 1);
-  holds_pool_ = size_ > 1;
-  if (!holds_pool_) pool->release();
+  holds_pool_ = true;
+  brief_ = brief;
+  const int workers = pool->ensure_workers(threads - 1);
+  if (brief) pool->brief_work_begins();
+  if (!brief || pool->awake(workers)) size_ = 1 + workers;
 }
 
 Team::~Team() {
-  if (holds_pool_) current_pool.load()->release();
+  if (!holds_pool_) return;
+  Pool* const pool = current_pool.load();
+  if (brief_) pool->brief_work_ends();
+  pool->release();
 }
 
 void Team::run_job(Job job, void* context) {

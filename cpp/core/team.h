@@ -7,7 +7,9 @@ class Team {
  public:
   // Borrows up to `threads` threads, the caller's own included. When another call holds the pool, or no
   // thread can be made, the team is the caller alone: results are the same.
-  explicit Team(int threads);
+  // brief: the work takes less time than a sleeping thread needs to wake up. Then threads are borrowed only
+  // while calls follow one another so closely that they are awake; a lone call is its caller's.
+  explicit Team(int threads, bool brief = false);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -30,6 +32,7 @@ class Team {
 
   int size_ = 1;
   bool holds_pool_ = false;
+  bool brief_ = false;
 };
 
 }  // namespace lstmfast

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -25,6 +26,27 @@ void test_every_rank_runs_once() {
       team.run([&](int rank) { ++runs[static_cast<std::size_t>(rank)]; });
       for (const std::atomic<int>& count : runs) CHECK(count == 1, "each rank once");
     }
+}
+
+// Brief work: alone at first, shared when calls follow closely, alone again after a rest.
+void test_brief_work() {
+  const auto size_now = [] {
+    Team team(2, true);
+    std::atomic<int> runs{0};
+    team.run([&](int) { ++runs; });
+    CHECK(runs == team.size(), "each rank once");
+    return team.size();
+  };
+  const auto rest = [] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
+  size_now();  // makes the worker, if there is none
+  bool alone = false, shared = false;
+  for (int attempt = 0; attempt < 100 && !(alone && shared); ++attempt) {
+    rest();
+    alone = alone || size_now() == 1;
+    for (int repeat = 0; repeat < 20'000 && !shared; ++repeat) shared = size_now() == 2;
+  }
+  CHECK(alone, "a lone call wakes nobody");
+  CHECK(shared, "calls in a row have company");
 }
 
 void test_barrier_orders_writes() {
@@ -122,7 +144,8 @@ void test_work_is_split_by_what_it_is() {
   CHECK(split(300, 1, 2, 64, 2).direction_parts == 2, "one row, two directions");
   CHECK(split(100, 1, 1, 256, 3).panel_parts == 3, "one row, one direction, large weights");
   CHECK(split(100, 1, 2, 256, 4).panel_parts == 2 && split(100, 1, 2, 256, 4).direction_parts == 2, "both");
-  CHECK(split(1, 1, 1, 256, 2).threads() == 1, "one step is done before another thread has woken up");
+  CHECK(split(1, 1, 1, 256, 2).panel_parts == 2, "one large step");
+  CHECK(split(2, 1, 1, 256, 2).threads() == 1, "two such steps, with a meeting between them");
   CHECK(threads_for_products(1'000, 8) == 1 && threads_for_products(1'000'000'000, 8) == 8, "products");
 }
 
@@ -142,6 +165,7 @@ void test_memory_that_cannot_be_had() {
 int main(int argc, char** argv) {
   const bool fork_too = argc < 2 || std::string(argv[1]) != "--no-fork";
   test_every_rank_runs_once();
+  test_brief_work();
   test_barrier_orders_writes();
   test_many_callers();
   test_team_inside_a_team();
