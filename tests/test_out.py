@@ -11,6 +11,8 @@ import pytest
 from core_helpers import state_like, unaligned
 from helpers import assert_same_bits, make, parts, random_state, random_x
 
+import lstmfast
+
 OPTIONS: list[dict[str, Any]] = [{}, {"num_layers": 2, "bidirectional": True}, {"batch_first": True}]
 
 
@@ -50,6 +52,19 @@ def test_a_state_in_place(kind: str, isa: str, options: dict[str, Any], by_name:
     got = model(x=x, state=state, out=out) if by_name else model(x, state, out=out)
     assert got is out
     assert_same_bits(got, (y, end))
+
+
+def test_a_state_in_place_and_shared(kind: str, threads: None) -> None:
+    """Threads that share a step's panels read the old state to its end: none may write the new one before."""
+    model = make(kind, 20, 700 if kind == "lstm" else 1400)
+    lstmfast.set_num_threads(3)
+    x, state = random_x(model, 1, 1), random_state(model, 1)
+    expected = state
+    out = (model(x)[0], state_like(model, *(part.copy() for part in (*parts(state), parts(state)[0])[:2])))
+    for _ in range(300):
+        expected = model(x, expected)[1]
+        model(x, out[1], out=out)
+        assert_same_bits(out[1], expected)
 
 
 def test_unbatched(kind: str) -> None:

@@ -75,22 +75,21 @@ class ForwardRun {
       if (rank >= split.threads()) return;
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
       for (Range steps = first_steps(); steps.size() > 0; steps = steps_after(steps)) {
-        const bool last_steps = steps.end == call_.steps;
         for (Index layer = 0; layer <= last_layer; ++layer) {
-          for (Index d = share.directions.begin; d < share.directions.end; ++d) {
-            const ForwardLoop<T> loop = loop_of(layer * shape_.directions + d);
-            const Pass<T> pass = pass_at(layer, d, steps);
-            loop.run(pass, share, meeting, z.data() + rank * merged);
-            if (!last_steps) loop.keep_last_state(pass, share.rows, share.panels);
-          }
-          if (layer < last_layer || !last_steps) meeting.after_layer();
+          for (Index d = share.directions.begin; d < share.directions.end; ++d)
+            loop_of(layer, d).run(pass_at(layer, d, steps), share, meeting, z.data() + rank * merged);
+          if (layer == last_layer && steps.end == call_.steps) break;
+          meeting.after_layer();
+          // Not before: h_n may be h0's memory, and with one step that is read by all until its end.
+          for (Index d = share.directions.begin; d < share.directions.end; ++d)
+            loop_of(layer, d).keep_last_state(pass_at(layer, d, steps), share.rows, share.panels);
         }
       }
     });
-    // Not before all threads are done: h_n may be h0's memory, and with one step h0 is read until the end.
-    for (Index p = 0; p < shape_.passes(); ++p)
-      loop_of(p).keep_last_state(pass_at(p / shape_.directions, p % shape_.directions, last_steps()), {0, call_.rows},
-                                 {0, layout.panels()});
+    const Index first_layer = call_.steps ? last_layer : 0;  // without steps no layer has been run
+    for (Index layer = first_layer; layer <= last_layer; ++layer)
+      for (Index d = 0; d < shape_.directions; ++d)
+        loop_of(layer, d).keep_last_state(pass_at(layer, d, last_steps()), {0, call_.rows}, {0, layout.panels()});
   }
 
  private:
@@ -115,8 +114,9 @@ class ForwardRun {
     return {(chunks - 1) * chunk_steps_, call_.steps};
   }
 
-  ForwardLoop<T> loop_of(Index p) const {
-    return {kernels_, shape_.cell, packed_.forward[static_cast<std::size_t>(p)], shape_.hidden_size};
+  ForwardLoop<T> loop_of(Index layer, Index direction) const {
+    const auto p = static_cast<std::size_t>(layer * shape_.directions + direction);
+    return {kernels_, shape_.cell, packed_.forward[p], shape_.hidden_size};
   }
 
   // Elements of z that a thread's merged input products take, at most.
@@ -125,8 +125,9 @@ class ForwardRun {
     for (int rank = 0; rank < split.threads(); ++rank) {
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
       const Index rows = share.rows.size(), panels = share.panels.size();
-      for (Index p = 0; p < shape_.passes(); p += shape_.directions)
-        room = std::max(room, loop_of(p).merged_steps(chunk_steps_, rows, panels) * rows * panels * layout.width());
+      for (Index layer = 0; layer < shape_.num_layers; ++layer)
+        room =
+            std::max(room, loop_of(layer, 0).merged_steps(chunk_steps_, rows, panels) * rows * panels * layout.width());
     }
     return room;
   }

@@ -169,7 +169,7 @@ class Pool {
   std::atomic<bool> taken_{false};
   std::chrono::steady_clock::time_point brief_work_ended_{};
   bool expects_more_ = false;
-  std::deque<Worker> workers_;                                // a deque never moves what it holds
+  std::deque<Worker> workers_;  // a deque never moves what it holds
 };
 
 std::atomic<Pool*> current_pool{nullptr};
