@@ -21,7 +21,8 @@ struct PanelLayout {
   // Within a row of the panel.
   Index column_of(Index group, Index unit) const {
     const Index in_panel = unit % units_per_panel();
-    return (in_panel / lanes * groups + group) * lanes + in_panel % lanes;
+    if (groups > 1) return group * gate_distance(units - (unit - in_panel), lanes) + in_panel;
+    return in_panel;
   }
 };
 

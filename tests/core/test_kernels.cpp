@@ -50,7 +50,13 @@ struct Layout {
   Index width() const { return kPanelVectors * lanes; }
   Index panels(Index units) const { return (units * groups + width() - 1) / width(); }
   Index panel(Index unit) const { return unit / (width() / groups); }
-  Index column(Index group, Index unit) const {
+  // Of `units` units.
+  Index column(Index group, Index unit, Index units) const {
+    if (groups > 1 && panel(unit) == panels(units) - 1) {
+      const Index last = units - panel(unit) * lanes;  // how many are in this panel
+      const Index apart = last * 4 <= lanes ? lanes / 4 : last * 2 <= lanes ? lanes / 2 : lanes;
+      return group * apart + unit % lanes;
+    }
     const Index block = unit / lanes % (kPanelVectors / groups);
     return (block * groups + group) * lanes + unit % lanes;
   }
@@ -77,8 +83,8 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
   std::vector<T> panels(static_cast<std::size_t>(layout.panels(columns) * gates * hidden * layout.width()), T(0));
   for (Index c = 0; c < columns; ++c)
     for (Index r = 0; r < gates * hidden; ++r)
-      panels[static_cast<std::size_t>((layout.panel(c) * gates * hidden + r) * layout.width() + layout.column(0, c))] =
-          at(w, r * columns + c);
+      panels[static_cast<std::size_t>((layout.panel(c) * gates * hidden + r) * layout.width() +
+                                      layout.column(0, c, columns))] = at(w, r * columns + c);
   Guarded<T> out(random.vector<T>(rows * columns));
   const std::vector<T> before = out.memory;
   // Some of the rows as a second step, and the steps in descending order.
@@ -150,8 +156,8 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
   for (Index g = 0; g < gates; ++g)
     for (Index u = 0; u < hidden; ++u)
       for (Index r = 0; r < rows_of_k; ++r)
-        packed[static_cast<std::size_t>((layout.panel(u) * rows_of_k + r) * layout.width() + layout.column(g, u))] =
-            at(w, (g * hidden + u) * rows_of_k + r);
+        packed[static_cast<std::size_t>((layout.panel(u) * rows_of_k + r) * layout.width() +
+                                        layout.column(g, u, hidden))] = at(w, (g * hidden + u) * rows_of_k + r);
   const auto x = random.vector<T>(rows * input);
   const auto h = random.vector<T>(rows * hidden);
   const auto c = random.vector<T>(rows * hidden, 2);
@@ -234,7 +240,7 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
   std::vector<T> packed(static_cast<std::size_t>(panels * terms * layout.width()), T(0));
   for (Index c = 0; c < hidden; ++c)
     for (Index r = 0; r < terms; ++r)
-      packed[static_cast<std::size_t>((layout.panel(c) * terms + r) * layout.width() + layout.column(0, c))] =
+      packed[static_cast<std::size_t>((layout.panel(c) * terms + r) * layout.width() + layout.column(0, c, hidden))] =
           at(w, r * hidden + c);
   auto gate_values = random.vector<T>(rows * terms);
   for (T& a : gate_values) a = std::abs(a);

@@ -6,7 +6,8 @@
 // Panels. A matrix that is multiplied from the right is packed into panels of kPanelVectors vectors of
 // `lanes` columns, [panel][k][vector][lane]: one pass over k reads a panel front to back.
 // Columns past the end are zero. What a panel's vectors hold:
-//   forward    LSTM: the four gates of one block of `lanes` units; RNN: four such blocks.
+//   forward    LSTM: the four gates of one block of `lanes` units; RNN: four such blocks. In an LSTM's last
+//              panel, which may have fewer units, gates are only gate_distance() apart and fill fewer vectors.
 //              k runs over [bias, x, h]: one row of biases, I rows of W_ih^T, H rows of W_hh^T.
 //   backward   four blocks of `lanes` columns of W_hh (for dh) or W_ih (for dx);
 //              [panel][gate][k][vector][lane] with k over the H units of each gate.
@@ -31,6 +32,11 @@ inline constexpr Index kPanelVectors = 4;
 inline constexpr Index kGradientTerms = 128;
 inline constexpr int kPeakChains = 12;
 
+// Between the gates of the `units` units of an LSTM's panel: a vector, or half of one, or a quarter.
+constexpr Index gate_distance(Index units, Index lanes) {
+  return 4 * units <= lanes ? lanes / 4 : 2 * units <= lanes ? lanes / 2 : lanes;
+}
+
 // z = bias + x W_ih^T for panels [panel_begin, panel_end) and some steps, to be continued by ForwardStep::z.
 template <class T>
 struct InputProduct {
@@ -41,7 +47,7 @@ struct InputProduct {
   Index panel_begin, panel_end;
   const T* panels;      // forward packing, panel 0 first
   Sequence<const T> x;  // [steps, rows, I]
-  Sequence<T> z;        // [steps, rows][panel_end - panel_begin][vector][lane]
+  Sequence<T> z;        // [steps, rows][panel_end - panel_begin][vector][lane]; zero in vectors past the end
 };
 
 // One time step of one layer and direction for panels [panel_begin, panel_end).

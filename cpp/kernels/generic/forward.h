@@ -17,7 +17,13 @@ struct ForwardPanels {
   Index hidden_size;
 
   Index stride() const { return (1 + input_size + hidden_size) * width; }
-  Index vectors(Index panel) const { return Cell::gates > 1 ? kPanelVectors : vectors_in_panel<V>(hidden_size, panel); }
+  // Between the gates of a block of units.
+  Index gates_apart(Index panel) const { return gate_distance(hidden_size - panel * units_per_panel, V::lanes); }
+  // That hold something.
+  Index vectors(Index panel) const {
+    if constexpr (Cell::gates > 1) return kPanelVectors * gates_apart(panel) / V::lanes;
+    return vectors_in_panel<V>(hidden_size, panel);
+  }
 };
 
 // Activates the gates of a group in place, then updates c and h. z: [rows][panels][vector][lane].
@@ -34,13 +40,16 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
   const Index units = all_units < H - first_unit ? all_units : H - first_unit;
   const Index blocks = (units + V::lanes - 1) / V::lanes;
   const Index z_stride = panels * Panels::width;
+  // Where the last block's gates lie before they are activated; from then on a vector apart as in all others.
+  const Index last_apart = gates > 1 ? Panels{s.input_size, H}.gates_apart(panel + panels - 1) : V::lanes;
 
   // Two passes: within each, neighbours are independent, so that their latencies overlap.
   for (Index r = 0; r < rows; ++r)
     for (Index b = 0; b < blocks; ++b) {
       T* const z_block = z + r * z_stride + b * block_width;
+      const Index apart = b == blocks - 1 ? last_apart : V::lanes;
       V a[gates];
-      for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
+      for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * apart);
       Cell::activate(a);
       for (Index g = 0; g < gates; ++g) a[g].store(z_block + g * V::lanes);
     }
@@ -82,16 +91,18 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
                      [&](Index panel, Index panels, bool more) {
                        const T* const biases = s.panels + panel * stride;
                        const T* const weights = biases + Panels::width;
-                       GroupProduct<T> product = {rows,
-                                                  panels,
-                                                  packing.vectors(panel + panels - 1),
-                                                  s.descending,
-                                                  prefetch && more,
-                                                  {biases, 0, stride},
-                                                  {{x_rows, 0, s.input_size}, {h_rows, 0, s.hidden_size}},
-                                                  weights,
-                                                  stride,
-                                                  z};
+                       GroupProduct<T> product = {
+                           rows,
+                           panels,
+                           // One row takes several panels in a pass, which must be alike: all are stored whole.
+                           rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1),
+                           s.descending,
+                           prefetch && more,
+                           {biases, 0, stride},
+                           {{x_rows, 0, s.input_size}, {h_rows, 0, s.hidden_size}},
+                           weights,
+                           stride,
+                           z};
                        if (!s.x) {
                          product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride,
                                           Panels::width};
@@ -140,7 +151,9 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
       const Index used = (panels - 1) * Panels::width + last_vectors * V::lanes;
       for (Index r = 0; r < rows; ++r) {
         T* const out = z_rows[r] + (panel - s.panel_begin) * Panels::width;
-        for (Index n = 0; n < used; n += V::lanes) V::load(z + r * panels * Panels::width + n).store(out + n);
+        const T* const z_row = z + r * panels * Panels::width;
+        for (Index n = 0; n < panels * Panels::width; n += V::lanes)
+          (n < used ? V::load(z_row + n) : V::set1(0)).store(out + n);
       }
     });
   });
