@@ -118,12 +118,24 @@ def test_cpu_time_is_kept(machine: Machine) -> None:
     assert timed.cpu_seconds == pytest.approx(2 * timed.wall_seconds)
 
 
-def test_only_several_threads_make_a_pause(machine: Machine) -> None:
+def test_only_several_threads_need_a_rest(machine: Machine) -> None:
     runs = {"A": machine.run("A", 1e-3)}
     timing.measure(runs, 0.1, failed=nothing_fails)
     assert machine.slept == 0
     timing.measure(runs, 0.1, threads=2, failed=nothing_fails)
-    assert machine.slept == pytest.approx(timing.ROUNDS * timing.PAUSE)
+    assert machine.slept == pytest.approx((1 + timing.ROUNDS) * timing.PAUSE)
+
+
+@pytest.mark.parametrize("spinning", [0.0, 0.025, 0.04, 60.0])
+def test_a_rest_lasts_until_no_thread_spins(machine: Machine, spinning: float) -> None:
+    def cpu_time() -> float:
+        return min(machine.slept, spinning)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "process_time", cpu_time)
+        timing.rest()
+    longest = timing.MOST_PAUSES * timing.PAUSE
+    assert min(spinning, longest) <= machine.slept <= min(spinning + 2 * timing.PAUSE, longest) + 1e-9
 
 
 def test_one_that_fails_leaves_and_the_others_go_on(machine: Machine) -> None:

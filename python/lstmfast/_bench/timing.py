@@ -19,8 +19,12 @@ __all__ = ["Timing", "measure"]
 
 ROUNDS = 12
 FEWEST_ROUNDS = 3
-# Threads of the engine before, which spin a while for more work, have gone to sleep after this.
-PAUSE = 0.005
+# The threads of the engine before spin a while for more work (0.05 to 40 ms, as they are made), on CPUs that
+# the next one needs. So several threads begin with a rest: pauses until the process takes no CPU time in one,
+# which the system may count in ticks of 4 ms.
+PAUSE = 0.01
+QUIET = 0.002
+MOST_PAUSES = 20
 
 
 @dataclass
@@ -28,7 +32,7 @@ class Timing:
     """Of one engine: seconds a call, round by round."""
 
     calls: int  # in a round
-    warm: bool  # whether a round begins with one call that is not timed: all but long ones
+    warm: bool  # whether a round begins with calls that are not timed: all but long ones
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: float = 0.0  # of the whole process while the calls ran
     wall_seconds: float = 0.0
@@ -51,7 +55,7 @@ def measure(
     seconds : float
         About how long each may take.
     threads : int
-        With more than one there is a pause before each turn.
+        With more than one there is a rest before each turn.
     failed : callable
         Told of a run that raises, which then is left out of the rounds to come; the others go on.
     before_round : callable
@@ -71,6 +75,8 @@ def measure(
     gc.disable()
     try:
         for name, run in runs.items():
+            if threads > 1:
+                rest()
             try:
                 one = _estimate(run, share, seconds)
             except Exception as error:  # an engine may raise anything
@@ -82,7 +88,7 @@ def measure(
             for name in [name for name in timings if turns[name][number]]:
                 before_round(name, number)
                 if threads > 1:
-                    time.sleep(PAUSE)
+                    rest()
                 try:
                     _round(runs[name], timings[name])
                 except Exception as error:
@@ -92,6 +98,15 @@ def measure(
         if enabled:
             gc.enable()
     return timings
+
+
+def rest() -> None:
+    """Wait until all threads of this process are asleep, for so long at most."""
+    for _ in range(MOST_PAUSES):
+        before = time.process_time()
+        time.sleep(PAUSE)
+        if time.process_time() - before < QUIET:
+            return
 
 
 def spread(slots: int, count: int) -> list[bool]:
@@ -115,7 +130,9 @@ def _estimate(run: Run, share: float, seconds: float) -> float:
 def _round(run: Run, timing: Timing) -> None:
     with run.context():
         if timing.warm:
-            run.call()  # not timed: wakes threads up, brings code and weights back into the caches
+            # Not timed: wakes threads up, brings code and weights back into the caches.
+            for _ in range(min(timing.calls, 3)):
+                run.call()
         cpu = time.process_time()
         elapsed = _time(run.call, timing.calls)
         timing.cpu_seconds += time.process_time() - cpu
