@@ -20,11 +20,14 @@ template <class V, int R>
 void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index hidden_size,
                    const typename V::Scalar* const* dz_rows, const typename V::Scalar* panel, bool descending,
                    bool prefetch, typename V::Scalar* total, typename V::Scalar* part) {
+  using T = typename V::Scalar;
   using G = Group<V, R>;
   const Index gate_rows = hidden_size * G::panel_width;
   const Index width = panels * G::panel_width;
   const Index used = (panels - 1) * G::panel_width + last_vectors * V::lanes;
+  T* z_rows[G::max_rows];
   for (Index g = 0; g < gates; ++g) {
+    list_scratch(g == 0 ? total : part, width, rows, z_rows);
     group_product<V, R>({rows,
                          panels,
                          last_vectors,
@@ -34,7 +37,8 @@ void gates_product(Index rows, Index panels, Index last_vectors, Index gates, In
                          {{dz_rows, g * hidden_size, hidden_size}, {dz_rows, 0, 0}},
                          panel + g * gate_rows,
                          gates * gate_rows,
-                         g == 0 ? total : part});
+                         z_rows,
+                         0});
     if (g == 0) continue;
     for (Index r = 0; r < rows; ++r)
       for (Index n = r * width; n < r * width + used; n += V::lanes)
@@ -42,13 +46,43 @@ void gates_product(Index rows, Index panels, Index last_vectors, Index gates, In
   }
 }
 
+// dz and dc of a group, from dh = dy + what arrives. arriving: [rows][panels][vector][lane]; null: take it from s.dh.
+template <class V, class Cell>
+void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index rows, Index first_unit, Index blocks,
+                   const typename V::Scalar* arriving, Index arriving_stride) {
+  using T = typename V::Scalar;
+  constexpr Index gates = Cell::gates;
+  const Index H = s.hidden_size;
+  for (Index r = 0; r < rows; ++r)
+    for (Index b = 0; b < blocks; ++b) {
+      const Index unit = first_unit + b * V::lanes;
+      const Index lanes = H - unit;
+      const Index at = row + r;
+      const V from_next = arriving ? V::load(arriving + r * arriving_stride + b * V::lanes)
+                                   : load_lanes<V>(s.dh + at * s.dh_stride + unit, lanes);
+      const V dy = s.dy ? load_lanes<V>(s.dy + at * s.dy_stride + unit, lanes) : V::set1(0);
+      const T* const kept = s.gates + at * s.gates_stride + unit;
+      V a[gates], dz[gates];
+      for (Index g = 0; g < gates; ++g) a[g] = load_lanes<V>(kept + g * H, lanes);
+      const V h_out = load_lanes<V>(s.h_out + at * s.h_out_stride + unit, lanes);
+      V c_out = V::set1(0), c = c_out, dc = c_out;
+      if constexpr (Cell::memory) {
+        c_out = load_lanes<V>(s.c_out + at * s.c_out_stride + unit, lanes);
+        c = load_lanes<V>(s.c + at * s.c_stride + unit, lanes);
+        dc = load_lanes<V>(s.dc + at * s.dc_stride + unit, lanes);
+      }
+      Cell::backward(a, h_out, c_out, c, dy + from_next, dc, dz);
+      if constexpr (Cell::memory) store_lanes(dc, s.dc + at * s.dc_stride + unit, lanes);
+      for (Index g = 0; g < gates; ++g) store_lanes(dz[g], s.dz + at * s.gates_stride + g * H + unit, lanes);
+    }
+}
+
 template <class V, int R, class Cell>
 void backward_step(const BackwardStep<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
-  constexpr Index gates = Cell::gates;
   const Index H = s.hidden_size;
-  const Index stride = gates * H * G::panel_width;
+  const Index stride = Cell::gates * H * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   alignas(64) T total[G::capacity];
   alignas(64) T part[G::capacity];
@@ -56,37 +90,16 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
 
   for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
     for (Index r = 0; r < rows; ++r) dz_rows[r] = s.dz_next ? s.dz_next + (row + r) * s.gates_stride : nullptr;
-    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending,
-                     [&](Index panel, Index panels, bool more) {
-                       const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
-                       const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
-                       if (s.dz_next)
-                         gates_product<V, R>(rows, panels, last_vectors, gates, H, dz_rows, s.panels + panel * stride,
-                                             s.descending, prefetch && more, total, part);
-                       for (Index r = 0; r < rows; ++r)
-                         for (Index b = 0; b < blocks; ++b) {
-                           const Index unit = panel * G::panel_width + b * V::lanes;
-                           const Index lanes = H - unit;
-                           const Index at = row + r;
-                           const V arriving = s.dz_next ? V::load(total + r * panels * G::panel_width + b * V::lanes)
-                                                        : load_lanes<V>(s.dh + at * s.dh_stride + unit, lanes);
-                           const V dy = s.dy ? load_lanes<V>(s.dy + at * s.dy_stride + unit, lanes) : V::set1(0);
-                           const T* const kept = s.gates + at * s.gates_stride + unit;
-                           V a[gates], dz[gates];
-                           for (Index g = 0; g < gates; ++g) a[g] = load_lanes<V>(kept + g * H, lanes);
-                           const V h_out = load_lanes<V>(s.h_out + at * s.h_out_stride + unit, lanes);
-                           V c_out = V::set1(0), c = c_out, dc = c_out;
-                           if constexpr (Cell::memory) {
-                             c_out = load_lanes<V>(s.c_out + at * s.c_out_stride + unit, lanes);
-                             c = load_lanes<V>(s.c + at * s.c_stride + unit, lanes);
-                             dc = load_lanes<V>(s.dc + at * s.dc_stride + unit, lanes);
-                           }
-                           Cell::backward(a, h_out, c_out, c, dy + arriving, dc, dz);
-                           if constexpr (Cell::memory) store_lanes(dc, s.dc + at * s.dc_stride + unit, lanes);
-                           for (Index g = 0; g < gates; ++g)
-                             store_lanes(dz[g], s.dz + at * s.gates_stride + g * H + unit, lanes);
-                         }
-                     });
+    const auto step_group = [&](Index panel, Index panels, bool more) {
+      const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
+      const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
+      if (s.dz_next)
+        gates_product<V, R>(rows, panels, last_vectors, Cell::gates, H, dz_rows, s.panels + panel * stride,
+                            s.descending, prefetch && more, total, part);
+      backward_cell<V, Cell>(s, row, rows, panel * G::panel_width, blocks, s.dz_next ? total : nullptr,
+                             panels * G::panel_width);
+    };
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
   });
 }
 
@@ -103,25 +116,25 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   const T* dz_rows[G::max_rows];
   T* out_rows[G::max_rows];
 
-  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(all_rows), false,
-                   [&](Index panel, Index panels, bool more) {
-                     for_even_parts(all_rows, G::max_rows, [&](Index row, Index rows) {
-                       list_rows(s.dz, s.rows, row, rows, dz_rows);
-                       list_rows(s.out, s.rows, row, rows, out_rows);
-                       const Index last_vectors = vectors_in_panel<V>(s.columns, panel + panels - 1);
-                       const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
-                       gates_product<V, R>(rows, panels, last_vectors, s.gates, s.hidden_size, dz_rows,
-                                           s.panels + panel * stride, false, prefetch && more, total, part);
-                       for (Index r = 0; r < rows; ++r)
-                         for (Index b = 0; b < blocks; ++b) {
-                           const Index column = panel * G::panel_width + b * V::lanes;
-                           const Index lanes = s.columns - column;
-                           T* const out = out_rows[r] + column;
-                           const V sum = V::load(total + r * panels * G::panel_width + b * V::lanes);
-                           store_lanes(s.accumulate ? load_lanes<V>(out, lanes) + sum : sum, out, lanes);
-                         }
-                     });
-                   });
+  const auto product_of_group = [&](Index panel, Index panels, bool more) {
+    const Index last_vectors = vectors_in_panel<V>(s.columns, panel + panels - 1);
+    const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
+    for_even_parts(all_rows, G::max_rows, [&](Index row, Index rows) {
+      list_rows(s.dz, s.rows, row, rows, dz_rows);
+      list_rows(s.out, s.rows, row, rows, out_rows);
+      gates_product<V, R>(rows, panels, last_vectors, s.gates, s.hidden_size, dz_rows, s.panels + panel * stride, false,
+                          prefetch && more, total, part);
+      for (Index r = 0; r < rows; ++r)
+        for (Index b = 0; b < blocks; ++b) {
+          const Index column = panel * G::panel_width + b * V::lanes;
+          const Index lanes = s.columns - column;
+          T* const out = out_rows[r] + column;
+          const V sum = V::load(total + r * panels * G::panel_width + b * V::lanes);
+          store_lanes(s.accumulate ? load_lanes<V>(out, lanes) + sum : sum, out, lanes);
+        }
+    });
+  };
+  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(all_rows), false, product_of_group);
 }
 
 // Tiles over (gate row, column): a chain from zero, then added to dw.
@@ -131,19 +144,21 @@ void gradient_product(const GradientProduct<typename V::Scalar>& s) {
   constexpr Index width = kPanelVectors * V::lanes;
   const Index panels = (s.columns + width - 1) / width;
   alignas(64) T sums[R * width];
+  T* sum_rows[R];
+  list_scratch(sums, width, R, sum_rows);
   for (Index panel = 0; panel < panels; ++panel) {
     const Index vectors = vectors_in_panel<V>(s.columns, panel);
     for (Index t = 0; t < s.tiles; ++t) {
-      const T* rows[R];
-      for (int r = 0; r < R; ++r) rows[r] = s.dz + t * s.packed_terms * R + r;
-      const TileArgs<T> args = {{{rows, 0, s.terms}, {rows, 0, 0}},
+      const T* dz_rows[R];
+      for (int r = 0; r < R; ++r) dz_rows[r] = s.dz + t * s.packed_terms * R + r;
+      const TileArgs<T> args = {{{dz_rows, 0, s.terms}, {dz_rows, 0, 0}},
                                 s.inputs + panel * s.packed_terms * width,
                                 0,
                                 Zeros<V>::row,
                                 0,
                                 0,
-                                sums,
-                                width,
+                                sum_rows,
+                                0,
                                 nullptr};
       switch (vectors) {
         case 1: tile<V, R, 1, 1, R>(args); break;

@@ -81,37 +81,38 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
   alignas(64) T z[G::capacity];
   const T* x_rows[G::max_rows];
   const T* h_rows[G::max_rows];
+  T* z_rows[G::max_rows];
 
   for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
     for (Index r = 0; r < rows; ++r) {
       x_rows[r] = s.x ? s.x + (row + r) * s.x_stride : nullptr;
       h_rows[r] = s.h + (row + r) * s.h_stride;
     }
-    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending,
-                     [&](Index panel, Index panels, bool more) {
-                       const T* const biases = s.panels + panel * stride;
-                       const T* const weights = biases + Panels::width;
-                       GroupProduct<T> product = {
-                           rows,
-                           panels,
-                           // One row takes several panels in a pass, which must be alike: all are stored whole.
-                           rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1),
-                           s.descending,
-                           prefetch && more,
-                           {biases, 0, stride},
-                           {{x_rows, 0, s.input_size}, {h_rows, 0, s.hidden_size}},
-                           weights,
-                           stride,
-                           z};
-                       if (!s.x) {
-                         product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride,
-                                          Panels::width};
-                         product.stretches[0] = {h_rows, 0, 0};
-                         product.panel = weights + s.input_size * Panels::width;
-                       }
-                       group_product<V, R>(product);
-                       forward_cell<V, Cell>(s, row, rows, panel, panels, z);
-                     });
+    const auto step_group = [&](Index panel, Index panels, bool more) {
+      const T* const biases = s.panels + panel * stride;
+      const T* const weights = biases + Panels::width;
+      list_scratch(z, panels * Panels::width, rows, z_rows);
+      GroupProduct<T> product = {rows,
+                                 panels,
+                                 // One row takes several panels in a pass, which must be alike: all are stored whole.
+                                 rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1),
+                                 s.descending,
+                                 prefetch && more,
+                                 {biases, 0, stride},
+                                 {{x_rows, 0, s.input_size}, {h_rows, 0, s.hidden_size}},
+                                 weights,
+                                 stride,
+                                 z_rows,
+                                 0};
+      if (!s.x) {
+        product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride, Panels::width};
+        product.stretches[0] = {h_rows, 0, 0};
+        product.panel = weights + s.input_size * Panels::width;
+      }
+      group_product<V, R>(product);
+      forward_cell<V, Cell>(s, row, rows, panel, panels, z);
+    };
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
   });
 }
 
@@ -127,17 +128,16 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   const Index all_rows = s.steps * s.rows;
   if (all_rows == 0) return;
-  const Index group = G::panels_for(all_rows);
-  alignas(64) T z[G::capacity];
   const T* x_rows[G::max_rows];
   T* z_rows[G::max_rows];
 
-  for_panel_groups(s.panel_begin, s.panel_end, group, false, [&](Index panel, Index panels, bool more) {
+  const auto product_of_group = [&](Index panel, Index panels, bool more) {
+    const T* const biases = s.panels + panel * stride;
+    const Index last = panel + panels - 1;
+    const Index last_vectors = packing.vectors(last);
     for_even_parts(all_rows, G::max_rows, [&](Index row, Index rows) {
       list_rows(s.x, s.rows, row, rows, x_rows);
       list_rows(s.z, s.rows, row, rows, z_rows);
-      const T* const biases = s.panels + panel * stride;
-      const Index last_vectors = packing.vectors(panel + panels - 1);
       group_product<V, R>({rows,
                            panels,
                            last_vectors,
@@ -147,16 +147,14 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
                            {{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
                            biases + Panels::width,
                            stride,
-                           z});
-      const Index used = (panels - 1) * Panels::width + last_vectors * V::lanes;
-      for (Index r = 0; r < rows; ++r) {
-        T* const out = z_rows[r] + (panel - s.panel_begin) * Panels::width;
-        const T* const z_row = z + r * panels * Panels::width;
-        for (Index n = 0; n < panels * Panels::width; n += V::lanes)
-          (n < used ? V::load(z_row + n) : V::set1(0)).store(out + n);
-      }
+                           z_rows,
+                           (panel - s.panel_begin) * Panels::width});
+      for (Index r = 0; r < rows; ++r)
+        for (Index v = last_vectors; v < kPanelVectors; ++v)
+          V::set1(0).store(z_rows[r] + (last - s.panel_begin) * Panels::width + v * V::lanes);
     });
-  });
+  };
+  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(all_rows), false, product_of_group);
 }
 
 }  // namespace

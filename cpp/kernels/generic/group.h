@@ -11,10 +11,12 @@ namespace {
 template <class F>
 LSTMFAST_INLINE void for_even_parts(Index count, Index at_most, F&& part) {
   const Index parts = (count + at_most - 1) / at_most;
+  if (parts == 0) return;
+  const Index least = count / parts, larger = count % parts;
   for (Index i = 0, begin = 0; i < parts; ++i) {
-    const Index end = count * (i + 1) / parts;
-    part(begin, end - begin);
-    begin = end;
+    const Index size = i < larger ? least + 1 : least;
+    part(begin, size);
+    begin += size;
   }
 }
 
@@ -54,7 +56,7 @@ LSTMFAST_INLINE void list_rows(const Sequence<T>& from, Index rows_per_step, Ind
   }
 }
 
-// Where the chains start: z itself, or one row of biases, or a constant row of zeros.
+// Where the chains start: sums made before, or one row of biases, or a constant row of zeros.
 template <class T>
 struct Start {
   const T* init;
@@ -74,15 +76,21 @@ struct GroupProduct {
   Stretch<T> stretches[2];
   const T* panel;  // the first stretch's first k of the group's first panel
   Index panel_stride;
-  T* z;  // rows are `panels` panel widths apart
+  T* const* z_rows;  // [rows], each [panels][vector][lane] from z_offset on
+  Index z_offset;
 };
+
+// The addresses of rows of scratch that lie one after the other.
+template <class T>
+LSTMFAST_INLINE void list_scratch(T* scratch, Index row_size, Index rows, T** to) {
+  for (Index r = 0; r < rows; ++r) to[r] = scratch + r * row_size;
+}
 
 template <class V, int R>
 void group_product(const GroupProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
   constexpr Index width = G::panel_width;
-  const Index z_stride = s.panels * width;
   const Index terms = s.stretches[0].terms + s.stretches[1].terms;
   const Index bytes = terms * width * static_cast<Index>(sizeof(T));  // of a panel
   for (Index done = 0; done < s.panels;) {
@@ -100,8 +108,8 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
                         s.start.init + p * s.start.panel_stride,
                         s.start.row_stride,
                         s.start.panel_stride,
-                        s.z + p * width,
-                        z_stride,
+                        s.z_rows,
+                        s.z_offset + p * width,
                         nullptr};
     if (count > 1) {
       count == 2 ? tile<V, 1, 2, kPanelVectors>(args) : tile<V, 1, 3, kPanelVectors>(args);
@@ -109,16 +117,16 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
     for_even_parts(s.rows, R, [&](Index begin, Index rows) {
-      TileArgs<T> part = args;
-      for (Stretch<T>& stretch : part.stretches) stretch.rows += begin;
-      part.init += begin * s.start.row_stride;
-      part.z += begin * z_stride;
       // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
       const Index asked = begin / R * terms * kPrefetched;
+      args.next = nullptr;
       if (s.prefetch && asked < bytes)
-        part.next =
+        args.next =
             reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) + asked;
-      tile_of<V, R>(rows, vectors, part);
+      tile_of<V, R>(rows, vectors, args);
+      for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
+      args.init += rows * s.start.row_stride;
+      args.z_rows += rows;
     });
   }
 }

@@ -27,9 +27,9 @@ struct TileArgs {
   const T* init;            // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
   Index init_stride;        // between rows
   Index init_panel_stride;  // between panels
-  T* z;                     // [R][P][kPanelVectors][lane]; may be init
-  Index z_stride;           // between rows
-  const char* next;         // memory that is needed soon, kPrefetched bytes for each term; null for none
+  T* const* z_rows;         // [R], each [P][kPanelVectors][lane] from z_offset on
+  Index z_offset;
+  const char* next;  // memory that is needed soon, kPrefetched bytes for each term; null for none
 };
 
 inline constexpr Index kPrefetched = 64;  // a cache line
@@ -67,9 +67,11 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
     }
   }
 
-  for (int r = 0; r < R; ++r)
+  for (int r = 0; r < R; ++r) {
+    T* const z = args.z_rows[r] + args.z_offset;
     for (int p = 0; p < P; ++p)
-      for (int n = 0; n < N; ++n) acc[r][p][n].store(args.z + r * args.z_stride + (p * kPanelVectors + n) * V::lanes);
+      for (int n = 0; n < N; ++n) acc[r][p][n].store(z + (p * kPanelVectors + n) * V::lanes);
+  }
 }
 
 // tile<V, rows, 1, vectors> for sizes known only at run time.
