@@ -1,6 +1,7 @@
 #include "core/gradients.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace lstmfast {
 namespace {
@@ -8,6 +9,21 @@ namespace {
 // Terms of a chain, packed and multiplied at once: a panel of that many stays in L1 over all gate rows, and
 // the sum of such chains is closer to the truth than one chain over all steps would be.
 constexpr Index kTerms = kGradientTerms;
+// Room for a few more: tiles at a power of two from each other would share few sets of L1.
+constexpr Index kRoom = kTerms + 8;
+
+// R numbers each to tiles that lie `stride` apart. A size known here makes each a move or two.
+template <int R, class T>
+void deal_out(const T* from, Index tiles, T* to, Index stride) {
+  for (Index t = 0; t < tiles; ++t) std::memcpy(to + t * stride, from + t * R, R * sizeof(T));
+}
+
+template <class T>
+void deal_out(Index row_tile, const T* from, Index tiles, T* to, Index stride) {
+  if (row_tile == 6) return deal_out<6>(from, tiles, to, stride);
+  if (row_tile == 3) return deal_out<3>(from, tiles, to, stride);
+  for (Index t = 0; t < tiles; ++t) std::copy_n(from + t * row_tile, row_tile, to + t * stride);
+}
 
 }  // namespace
 
@@ -22,8 +38,8 @@ GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, 
       width_(kPanelVectors * kernels.lanes),
       panels_((columns_ + width_ - 1) / width_),
       tiles_(part_of((gate_rows + kernels.row_tile - 1) / kernels.row_tile, part, parts)),
-      packed_dz_(checked_product({tiles_.size(), kTerms, kernels.row_tile})),
-      packed_inputs_(checked_product({panels_, kTerms, width_})),
+      packed_dz_(checked_product({tiles_.size(), kRoom, kernels.row_tile})),
+      packed_inputs_(checked_product({panels_, kRoom, width_})),
       row_(panels_ * width_),
       dw_(checked_product({panels_, tiles_.size(), kernels.row_tile, width_})) {
   row_.fill_zero();
@@ -46,22 +62,25 @@ void GradientShare<T>::add(const GateInputs<T>& inputs, const T* dz, Index rows,
 template <class T>
 void GradientShare<T>::pack_term(const T* dz, const T* x, const T* h) {
   const Index row_tile = kernels_.row_tile;
-  for (Index t = 0; t < tiles_.size(); ++t) {
-    T* const tile = packed_dz_.data() + (t * kTerms + terms_) * row_tile;
-    const Index first = (tiles_.begin + t) * row_tile;
-    for (Index r = 0; r < row_tile; ++r) tile[r] = first + r < gate_rows_ ? dz[first + r] : T(0);
+  const Index first = tiles_.begin * row_tile;
+  const Index whole = std::min(tiles_.size(), (gate_rows_ - first) / row_tile);
+  deal_out(row_tile, dz + first, whole, packed_dz_.data() + terms_ * row_tile, kRoom * row_tile);
+  if (whole < tiles_.size()) {  // the last one
+    T* const tile = packed_dz_.data() + (whole * kRoom + terms_) * row_tile;
+    const Index rest = gate_rows_ - first - whole * row_tile;
+    std::fill_n(std::copy_n(dz + first + whole * row_tile, rest, tile), row_tile - rest, T(0));
   }
   std::copy_n(x, input_size_, row_.data() + 1);
   std::copy_n(h, hidden_size_, row_.data() + 1 + input_size_);
   for (Index p = 0; p < panels_; ++p)
-    std::copy_n(row_.data() + p * width_, width_, packed_inputs_.data() + (p * kTerms + terms_) * width_);
+    std::copy_n(row_.data() + p * width_, width_, packed_inputs_.data() + (p * kRoom + terms_) * width_);
   ++terms_;
 }
 
 template <class T>
 void GradientShare<T>::flush() {
   const GradientProduct<T> product = {
-      terms_, kTerms, tiles_.size(), columns_, packed_dz_.data(), packed_inputs_.data(), dw_.data()};
+      terms_, kRoom, tiles_.size(), columns_, packed_dz_.data(), packed_inputs_.data(), dw_.data()};
   kernels_.gradient_product(product);
   terms_ = 0;
 }

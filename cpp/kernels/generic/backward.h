@@ -137,39 +137,35 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(all_rows), false, product_of_group);
 }
 
-// Tiles over (gate row, column): a chain from zero, then added to dw.
+// Tiles over (gate row, column): a chain from zero, then added to dw, which is asked for meanwhile.
 template <class V, int R>
 void gradient_product(const GradientProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   constexpr Index width = kPanelVectors * V::lanes;
   const Index panels = (s.columns + width - 1) / width;
-  alignas(64) T sums[R * width];
-  T* sum_rows[R];
-  list_scratch(sums, width, R, sum_rows);
+  const T* dz_rows[R];
+  T* dw_rows[R];
   for (Index panel = 0; panel < panels; ++panel) {
     const Index vectors = vectors_in_panel<V>(s.columns, panel);
     for (Index t = 0; t < s.tiles; ++t) {
-      const T* dz_rows[R];
+      T* const dw = s.dw + (panel * s.tiles + t) * R * width;
       for (int r = 0; r < R; ++r) dz_rows[r] = s.dz + t * s.packed_terms * R + r;
+      list_scratch(dw, width, R, dw_rows);
       const TileArgs<T> args = {{{dz_rows, 0, s.terms}, {dz_rows, 0, 0}},
                                 s.inputs + panel * s.packed_terms * width,
                                 0,
                                 Zeros<V>::row,
                                 0,
                                 0,
-                                sum_rows,
+                                dw_rows,
                                 0,
-                                nullptr};
+                                reinterpret_cast<const char*>(dw)};
       switch (vectors) {
-        case 1: tile<V, R, 1, 1, R>(args); break;
-        case 2: tile<V, R, 1, 2, R>(args); break;
-        case 3: tile<V, R, 1, 3, R>(args); break;
-        default: tile<V, R, 1, 4, R>(args);
+        case 1: tile<V, R, 1, 1, R, true, true>(args); break;
+        case 2: tile<V, R, 1, 2, R, true, true>(args); break;
+        case 3: tile<V, R, 1, 3, R, true, true>(args); break;
+        default: tile<V, R, 1, 4, R, true, true>(args);
       }
-      T* const dw = s.dw + (panel * s.tiles + t) * R * width;
-      for (Index r = 0; r < R; ++r)
-        for (Index n = r * width; n < r * width + vectors * V::lanes; n += V::lanes)
-          (V::load(dw + n) + V::load(sums + n)).store(dw + n);
     }
   }
 }

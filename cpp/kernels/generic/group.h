@@ -10,8 +10,11 @@ namespace {
 // accumulators would leave the multiply-add units half idle.
 template <class F>
 LSTMFAST_INLINE void for_even_parts(Index count, Index at_most, F&& part) {
+  if (count <= at_most) {  // without a division: a short step would notice
+    if (count > 0) part(Index(0), count);
+    return;
+  }
   const Index parts = (count + at_most - 1) / at_most;
-  if (parts == 0) return;
   const Index least = count / parts, larger = count % parts;
   for (Index i = 0, begin = 0; i < parts; ++i) {
     const Index size = i < larger ? least + 1 : least;
@@ -40,7 +43,9 @@ struct Group {
   static constexpr bool prefetches(Index panels, Index panel_stride) {
     return panels * panel_stride * static_cast<Index>(sizeof(typename V::Scalar)) >= prefetched_bytes;
   }
-  static constexpr Index panels_for(Index rows) { return rows >= max_panels ? 1 : max_panels / rows; }
+  static constexpr Index panels_for(Index rows) {
+    return rows == 1 ? max_panels : rows >= max_panels ? 1 : max_panels / rows;
+  }
 };
 
 // The addresses of rows [first, first + count) of a sequence, counted on from step to step.
@@ -135,6 +140,10 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
 template <class F>
 LSTMFAST_INLINE void for_panel_groups(Index begin, Index end, Index group, bool descending, F&& each) {
   const Index count = end - begin;
+  if (count <= group) {  // likewise
+    if (count > 0) each(begin, count, false);
+    return;
+  }
   const Index groups = (count + group - 1) / group;
   for (Index i = 0; i < groups; ++i) {
     const Index g = descending ? groups - 1 - i : i;

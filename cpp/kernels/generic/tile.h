@@ -34,8 +34,8 @@ struct TileArgs {
 
 inline constexpr Index kPrefetched = 64;  // a cache line
 
-// step: between a row's terms. prefetch: whether to ask for args.next meanwhile.
-template <class V, int R, int P, int N, int step = 1, bool prefetch = false>
+// step: between a row's terms. prefetch: whether to ask for args.next meanwhile. add: to what is in z already.
+template <class V, int R, int P, int N, int step = 1, bool prefetch = false, bool add = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   using T = typename V::Scalar;
   V acc[R][P][N];
@@ -70,7 +70,10 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   for (int r = 0; r < R; ++r) {
     T* const z = args.z_rows[r] + args.z_offset;
     for (int p = 0; p < P; ++p)
-      for (int n = 0; n < N; ++n) acc[r][p][n].store(z + (p * kPanelVectors + n) * V::lanes);
+      for (int n = 0; n < N; ++n) {
+        T* const to = z + (p * kPanelVectors + n) * V::lanes;
+        (add ? V::load(to) + acc[r][p][n] : acc[r][p][n]).store(to);
+      }
   }
 }
 
