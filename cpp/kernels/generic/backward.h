@@ -19,30 +19,28 @@ struct Zeros {
 template <class V, int R>
 void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index hidden_size,
                    const typename V::Scalar* const* dz_rows, const typename V::Scalar* panel, bool descending,
-                   bool prefetch, typename V::Scalar* total, typename V::Scalar* part) {
+                   bool prefetch, typename V::Scalar* total) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
   const Index gate_rows = hidden_size * G::panel_width;
-  const Index width = panels * G::panel_width;
-  const Index used = (panels - 1) * G::panel_width + last_vectors * V::lanes;
-  T* z_rows[G::max_rows];
-  for (Index g = 0; g < gates; ++g) {
-    list_scratch(g == 0 ? total : part, width, rows, z_rows);
-    group_product<V, R>({rows,
-                         panels,
-                         last_vectors,
-                         descending,
-                         prefetch,
-                         {Zeros<V>::row, 0, 0},
-                         {{dz_rows, g * hidden_size, hidden_size}, {dz_rows, 0, 0}},
-                         panel + g * gate_rows,
-                         gates * gate_rows,
-                         z_rows,
-                         0});
-    if (g == 0) continue;
-    for (Index r = 0; r < rows; ++r)
-      for (Index n = r * width; n < r * width + used; n += V::lanes)
-        (V::load(total + n) + V::load(part + n)).store(total + n);
+  T* total_rows[G::max_rows];
+  list_scratch(total, panels * G::panel_width, rows, total_rows);
+  GroupProduct<T> product = {rows,
+                             panels,
+                             last_vectors,
+                             descending,
+                             prefetch,
+                             {Zeros<V>::row, 0, 0},
+                             {{dz_rows, 0, hidden_size}, {dz_rows, 0, 0}},
+                             panel,
+                             gates * gate_rows,
+                             total_rows,
+                             0};
+  group_product<V, R>(product);
+  for (Index g = 1; g < gates; ++g) {
+    product.stretches[0].offset += hidden_size;
+    product.panel += gate_rows;
+    group_product<V, R, true>(product);
   }
 }
 
@@ -85,7 +83,6 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
   const Index stride = Cell::gates * H * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   alignas(64) T total[G::capacity];
-  alignas(64) T part[G::capacity];
   const T* dz_rows[G::max_rows];
 
   for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
@@ -95,7 +92,7 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
       const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
       if (s.dz_next)
         gates_product<V, R>(rows, panels, last_vectors, Cell::gates, H, dz_rows, s.panels + panel * stride,
-                            s.descending, prefetch && more, total, part);
+                            s.descending, prefetch && more, total);
       backward_cell<V, Cell>(s, row, rows, panel * G::panel_width, blocks, s.dz_next ? total : nullptr,
                              panels * G::panel_width);
     };
@@ -112,7 +109,6 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   const Index all_rows = s.steps * s.rows;
   if (all_rows == 0) return;
   alignas(64) T total[G::capacity];
-  alignas(64) T part[G::capacity];
   const T* dz_rows[G::max_rows];
   T* out_rows[G::max_rows];
 
@@ -123,7 +119,7 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
       list_rows(s.dz, s.rows, row, rows, dz_rows);
       list_rows(s.out, s.rows, row, rows, out_rows);
       gates_product<V, R>(rows, panels, last_vectors, s.gates, s.hidden_size, dz_rows, s.panels + panel * stride, false,
-                          prefetch && more, total, part);
+                          prefetch && more, total);
       for (Index r = 0; r < rows; ++r)
         for (Index b = 0; b < blocks; ++b) {
           const Index column = panel * G::panel_width + b * V::lanes;

@@ -91,7 +91,8 @@ LSTMFAST_INLINE void list_scratch(T* scratch, Index row_size, Index rows, T** to
   for (Index r = 0; r < rows; ++r) to[r] = scratch + r * row_size;
 }
 
-template <class V, int R>
+// add: to what is in z already.
+template <class V, int R, bool add = false>
 void group_product(const GroupProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
@@ -117,7 +118,8 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
                         s.z_offset + p * width,
                         nullptr};
     if (count > 1) {
-      count == 2 ? tile<V, 1, 2, kPanelVectors>(args) : tile<V, 1, 3, kPanelVectors>(args);
+      count == 2 ? tile<V, 1, 2, kPanelVectors, 1, false, add>(args)
+                 : tile<V, 1, 3, kPanelVectors, 1, false, add>(args);
       continue;
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
@@ -128,7 +130,7 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
       if (s.prefetch && asked < bytes)
         args.next =
             reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) + asked;
-      tile_of<V, R>(rows, vectors, args);
+      tile_of<V, R, add>(rows, vectors, args);
       for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
       args.init += rows * s.start.row_stride;
       args.z_rows += rows;

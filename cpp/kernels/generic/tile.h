@@ -78,20 +78,20 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
 }
 
 // tile<V, rows, 1, vectors> for sizes known only at run time.
-template <class V, int R>
+template <class V, int R, bool add>
 void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar>& args) {
   if constexpr (R > 1) {
-    if (rows < R) return tile_of<V, R - 1>(rows, vectors, args);
+    if (rows < R) return tile_of<V, R - 1, add>(rows, vectors, args);
   }
   switch (vectors) {
-    case 1: return tile<V, R, 1, 1>(args);
-    case 2: return tile<V, R, 1, 2>(args);
-    case 3: return tile<V, R, 1, 3>(args);
+    case 1: return tile<V, R, 1, 1, 1, false, add>(args);
+    case 2: return tile<V, R, 1, 2, 1, false, add>(args);
+    case 3: return tile<V, R, 1, 3, 1, false, add>(args);
     default:
       // With fewer rows the loads are what takes the time, and the hardware's own prefetching keeps up.
       if constexpr (R >= 3)
-        if (args.next) return tile<V, R, 1, 4, 1, true>(args);
-      return tile<V, R, 1, 4>(args);
+        if (args.next) return tile<V, R, 1, 4, 1, true, add>(args);
+      return tile<V, R, 1, 4, 1, false, add>(args);
   }
 }
 
