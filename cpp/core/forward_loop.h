@@ -54,19 +54,25 @@ class ForwardLoop {
   // z: merged_steps() steps of this share's rows and panels. Threads that share rows have met after every step
   // but the last.
   void run(const Pass<T>& pass, const Share& share, Meeting& meeting, T* z) const {
-    const Index rows = share.rows.size();
+    const Index rows = share.rows.size(), steps = pass.order.steps;
+    if (steps == 0) return;
     const Index z_row = share.panels.size() * packing_.layout().width();
-    const Index merged = merged_steps(pass.order.steps, rows, share.panels.size());
-    for (Index s = 0; s < pass.order.steps; ++s) {
-      if (merged && s % merged == 0) input_products(pass, share, s, std::min(merged, pass.order.steps - s), z);
-      ForwardStep<T> step = step_at(pass, share, s);
-      if (merged) {
+    const Index merged = merged_steps(steps, rows, share.panels.size());
+    const bool has_work = rows > 0 && share.panels.size() > 0;
+    ForwardStep<T> step = first_step(pass, share);
+    for (Index s = 0, in_z = 0;; ++s) {
+      if (merged && s == in_z) {
+        const Index at_once = std::min(merged, steps - s);
+        input_products(pass, share, s, at_once, z);
+        in_z += at_once;
         step.x = nullptr;
-        step.z = z + s % merged * rows * z_row;
+        step.z = z;
         step.z_stride = z_row;
       }
-      if (rows > 0 && share.panels.size() > 0) kernels_.forward_step[cell_](step);
-      if (s + 1 < pass.order.steps) meeting.after_step(share);
+      if (has_work) kernels_.forward_step[cell_](step);
+      if (s + 1 == steps) return;
+      meeting.after_step(share);
+      advance(pass, step);
     }
   }
 
@@ -99,36 +105,53 @@ class ForwardLoop {
     kernels_.input_product[cell_](product);
   }
 
-  ForwardStep<T> step_at(const Pass<T>& pass, const Share& share, Index s) const {
-    const Index t = pass.order.t(s);
+  ForwardStep<T> first_step(const Pass<T>& pass, const Share& share) const {
     const Index row = share.rows.begin;
-    const StateView<T> h = state_before(s, pass.order, pass.h0, pass.h);
-    const StateView<T> c = state_before(s, pass.order, pass.c0, pass.c);
+    const auto start = [&](const auto& sequence) { return steps_from(sequence, pass.order, 0, row).data; };
     ForwardStep<T> step = {};
     step.rows = share.rows.size();
     step.input_size = packing_.input_size();
     step.hidden_size = hidden_size_;
     step.panel_begin = share.panels.begin;
     step.panel_end = share.panels.end;
-    step.descending = (pass.walked + s) % 2 == 1;
+    step.descending = pass.walked % 2 == 1;
     step.panels = packing_.panels();
-    step.x = pass.x.at(t, row);
+    step.x = start(pass.x);
     step.x_stride = pass.x.row_stride;
-    step.h = h.data + row * h.stride;
-    step.h_stride = h.stride;
-    step.h_out = pass.h.at(t, row);
+    step.h = pass.h0.data + row * pass.h0.stride;
+    step.h_stride = pass.h0.stride;
+    step.h_out = start(pass.h);
     step.h_out_stride = pass.h.row_stride;
-    if (c.data) {
-      step.c = c.data + row * c.stride;
-      step.c_stride = c.stride;
-      step.c_out = pass.c.at(t, row);
+    if (pass.c0.data) {
+      step.c = pass.c0.data + row * pass.c0.stride;
+      step.c_stride = pass.c0.stride;
+      step.c_out = start(pass.c);
       step.c_out_stride = pass.c.row_stride;
     }
     if (pass.gates.data) {
-      step.gates = pass.gates.at(t, row);
+      step.gates = start(pass.gates);
       step.gates_stride = pass.gates.row_stride;
     }
     return step;
+  }
+
+  // The step after `step`, whose results are its state.
+  void advance(const Pass<T>& pass, ForwardStep<T>& step) const {
+    const Index on = pass.order.reverse ? -1 : 1;
+    step.descending = !step.descending;
+    if (step.x)
+      step.x += on * pass.x.step_stride;
+    else
+      step.z += step.rows * step.z_stride;
+    step.h = step.h_out;
+    step.h_stride = step.h_out_stride;
+    step.h_out += on * pass.h.step_stride;
+    if (step.c) {
+      step.c = step.c_out;
+      step.c_stride = step.c_out_stride;
+      step.c_out += on * pass.c.step_stride;
+    }
+    if (step.gates) step.gates += on * pass.gates.step_stride;
   }
 
   const KernelTable<T>& kernels_;
