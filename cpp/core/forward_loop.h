@@ -10,7 +10,7 @@
 namespace lstmfast {
 
 // Several steps' input products are made at once, so that a weight of W_ih that was read is used for all of them:
-// - with fewer rows than a tile: as many steps as give z the size of W_ih, but between these limits ...
+// - with too few rows to fill tiles: as many steps as give z the size of W_ih, but between these limits ...
 inline constexpr Index kLeastMergedBytes = 64 * 1024;
 inline constexpr Index kMostMergedBytes = 512 * 1024;
 // - with weights that even L3 may not hold: steps of so many rows altogether.
@@ -42,7 +42,7 @@ class ForwardLoop {
   Index merged_steps(Index steps, Index rows, Index panels) const {
     if (steps < 2 || rows == 0) return 0;
     const Index z_bytes = rows * panels * packing_.layout().width() * static_cast<Index>(sizeof(T));
-    if (rows < kernels_.row_tile) {
+    if (fills_no_tiles(rows)) {
       const Index weight_bytes = z_bytes / rows * packing_.input_size();
       const Index most = std::clamp(weight_bytes, kLeastMergedBytes, kMostMergedBytes);
       return std::clamp<Index>(most / std::max<Index>(z_bytes, 1), 1, steps);
@@ -92,6 +92,13 @@ class ForwardLoop {
   }
 
  private:
+  // One tile that is not full, or two halves of which neither is, nor keeps the multiply-add units busy (which
+  // takes four rows: 16 accumulators).
+  bool fills_no_tiles(Index rows) const {
+    const Index tile = kernels_.row_tile;
+    return rows < tile || (rows < 2 * tile && rows / 2 < std::min<Index>(tile, 4));
+  }
+
   void input_products(const Pass<T>& pass, const Share& share, Index s, Index steps, T* z) const {
     const InputProduct<T> product = {steps,
                                      share.rows.size(),
