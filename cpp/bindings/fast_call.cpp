@@ -2,8 +2,9 @@
 //
 // A step of a small LSTM takes less time than the interpreter needs to check its arguments. So when a call
 // brings just what the core takes (x: a C-ordered array of the model's dtype and three axes; state: nothing,
-// None, or such arrays of the right shapes; out: nothing, or writeable ones), it is answered here; everything else, mistakes included,
-// goes to `general`, the Python function with all the checks and messages, which gives the same results.
+// None, or such arrays of the right shapes; out: nothing, or writeable ones), it is answered here; everything else,
+// mistakes included, goes to `general`, the Python function with all the checks and messages, which gives the same
+// results.
 #include <pybind11/numpy.h>
 #include <structmember.h>
 
@@ -47,8 +48,7 @@ T* usual_array(PyObject* object, int axes, int flags = 0) {
   const auto& api = py::detail::npy_api::get();
   if (Py_TYPE(object) != api.PyArray_Type_) return nullptr;
   const auto* const array = py::detail::array_proxy(object);
-  const int ready =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_ | flags;
+  const int ready = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_ | flags;
   if (array->descr != dtype || array->nd != axes || (array->flags & ready) != ready) return nullptr;
   return reinterpret_cast<T*>(array->data);
 }
