@@ -41,6 +41,15 @@ def test_the_example() -> None:
     assert 0.9 < (loss(before) - loss(after)) / (1e-5 * squared) < 1.0
 
 
+def test_the_example_step_by_step() -> None:
+    (example,) = (text for text in EXAMPLES if "out=" in text)
+    names = run(example)
+    whole, end = names["lstm"](names["frames"][:, 0])
+    assert np.array_equal(names["y"], whole[-1:])
+    for part, expected in zip(names["state"], end, strict=True):
+        assert np.array_equal(part, expected)
+
+
 def test_the_example_with_pytorch() -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -51,7 +60,7 @@ def test_the_example_with_pytorch() -> None:
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
 
 
 def test_the_test_line_is_there() -> None:

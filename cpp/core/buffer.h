@@ -1,12 +1,12 @@
 // Memory of the core: aligned to a cache line (large memory to a large page), freed with its owner.
 #pragma once
 
+#include <stdlib.h>  // posix_memalign
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
 #include <cstddef>
-#include <cstdlib>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -35,9 +35,11 @@ class Buffer {
     if (bytes > std::numeric_limits<Index>::max() - kLargePage) throw std::bad_alloc();
     const Index whole_lines = (bytes + kLine - 1) / kLine * kLine;
     const Index alignment = bytes < kLargePage ? kLine : kLargePage;
-    memory_.reset(static_cast<T*>(
-        std::aligned_alloc(static_cast<std::size_t>(alignment), static_cast<std::size_t>(whole_lines))));
-    if (!memory_) throw std::bad_alloc();
+    void* memory = nullptr;
+    // Not aligned_alloc, whose sizes must be multiples of the alignment.
+    if (posix_memalign(&memory, static_cast<std::size_t>(alignment), static_cast<std::size_t>(whole_lines)) != 0)
+      throw std::bad_alloc();
+    memory_.reset(static_cast<T*>(memory));
 #if defined(__linux__)
     // Weights of megabytes are read once a step: with 4 KiB pages, 10 to 20 % of that time goes to finding them.
     // Only whole large pages are made, so no more memory is taken; where the system has none, nothing happens.
@@ -56,7 +58,7 @@ class Buffer {
   static constexpr Index kLargePage = Index(2) << 20;
 
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(T* p) const { free(p); }
   };
   std::unique_ptr<T, Free> memory_;
   Index count_ = 0;
