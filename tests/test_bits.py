@@ -260,7 +260,7 @@ def test_cuts_of_calls_with_large_weights(isa: str) -> None:
     that panels are prefetched, which for a row alone they are not.
     """
     model = make("rnn_tanh", 2600, 1900, isa=isa)
-    x, state = random_x(model, 5, 7), random_state(model, 7)
+    x, state = random_x(model, 5, 8), random_state(model, 8)
     whole, end = model(x, state)
     for cut in (1, 2, 5):
         carried, outputs = state, []
@@ -284,6 +284,16 @@ def test_cuts_of_stacks(kind: str, dtype: str, isa: str, layers: int) -> None:
         y, carried = model(x[begin : begin + 10], carried)
         outputs.append(y)
     assert_same_bits((np.concatenate(outputs), carried), model(x, state))
+
+
+def test_chunks_of_stacks_whose_panels_are_shared(dtype: str, isa: str) -> None:
+    """Threads meet after every step, every layer and, with 546 or 273 steps a chunk, every chunk."""
+    model = make("lstm", 5, 120, dtype=dtype, isa=isa, num_layers=2)
+    x, state = random_x(model, 600, 1), random_state(model, 1)
+    expected = model(x, state)
+    lstmfast.set_num_threads(2)
+    for _ in range(3):
+        assert_same_bits(model(x, state), expected)
 
 
 @settings(max_examples=40)

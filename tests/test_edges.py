@@ -1,9 +1,9 @@
 """Sizes at every edge of a vector, a tile, a panel, a group and a chunk of time, against the reference.
 
 lanes      1 (scalar), 8 and 4 (avx2), 16 and 8 (avx512), 4 and 2 (neon) numbers of float32 and float64
-row tile   3 (scalar, avx2, neon) or 6 (avx512) rows; groups of 8 tiles: 24 or 48 rows
+row tile   3 (scalar, avx2) or 6 (avx512, neon) rows; groups of 8 tiles: 24 or 48 rows
 panel      4 vectors: 4 blocks of units (RNN) or 4 gates of one (LSTM); with one row 8 panels are a group
-time       forward, fewer rows than a tile: input products of as many steps as 64 KiB of z hold, or more
+time       forward, too few rows to fill tiles: input products of as many steps as 64 KiB of z hold, or more
            where W_ih is larger
            backward: chunks of as many steps as 512 KiB of dz hold, but of 128 terms at least
 """
@@ -125,7 +125,7 @@ def around(chunk: int) -> list[int]:
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("B", [1, 2, 5])
 def test_chunks_of_the_input_product(kind: str, dtype: str, isa: str, B: int, bidirectional: bool) -> None:
-    """Fewer rows than a tile (5 are only in avx512's): steps whose 64 KiB of z are made at once."""
+    """Too few rows to fill tiles: steps whose 64 KiB of z are made at once."""
     H = 64 if kind == "lstm" else 256  # whole panels on every ISA
     gates = 256 * np.dtype(dtype).itemsize
     model = make(kind, 2, H, dtype=dtype, isa=isa, bidirectional=bidirectional, batch_first=bidirectional)

@@ -54,14 +54,15 @@ def test_a_state_in_place(kind: str, isa: str, options: dict[str, Any], by_name:
     assert_same_bits(got, (y, end))
 
 
-def test_a_state_in_place_and_shared(kind: str, threads: None) -> None:
+@pytest.mark.parametrize("options", [{}, {"num_layers": 3}, {"num_layers": 2, "bidirectional": True}])
+def test_a_state_in_place_and_shared(kind: str, threads: None, options: dict[str, Any]) -> None:
     """Threads that share a step's panels read the old state to its end: none may write the new one before."""
-    model = make(kind, 20, 700 if kind == "lstm" else 1400)
+    model = make(kind, 20, 700 if kind == "lstm" else 1400, **options)
     lstmfast.set_num_threads(3)
     x, state = random_x(model, 1, 1), random_state(model, 1)
     expected = state
     out = (model(x)[0], state_like(model, *(part.copy() for part in (*parts(state), parts(state)[0])[:2])))
-    for _ in range(300):
+    for _ in range(40 if options else 300):
         expected = model(x, expected)[1]
         model(x, out[1], out=out)
         assert_same_bits(out[1], expected)
@@ -107,8 +108,9 @@ def test_a_step_allocates_nothing() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # The interpreter's own: a frame, the argument's tuple and dict. One array would be 112 bytes and its 256.
-    assert peak - before < 1000
+    # The interpreter's own: the arguments' tuple and dict. One array more would make some 400 of it, and the
+    # way through Python some 650.
+    assert peak - before < 250
 
 
 def frozen(array: Any) -> Any:
@@ -132,6 +134,7 @@ SPOILED: dict[str, tuple[Callable[[Any], Any], type[Exception]]] = {
     "strided": (lambda a: np.repeat(a, 2, axis=-1)[..., ::2], ValueError),
     "read-only": (frozen, ValueError),
     "alignment": (unaligned, ValueError),
+    "masked": (np.ma.masked_array, TypeError),
 }
 
 
@@ -173,6 +176,22 @@ def test_shared_memory(kind: str, by_name: bool) -> None:
         wrong_h += [300, 301, 700, 700 + half - 1]
     bad = [(place(start, 5, 3, 6), good[1]) for start in wrong_y]
     bad += [(good[0], with_h(good[1], place(start, 2, 3, 6))) for start in wrong_h]
+    if kind == "lstm":
+        bad += [
+            (good[0], (good[1][0], place(start, 2, 3, 6)))
+            for start in (
+                0,
+                size - 1,
+                200,
+                200 + half - 1,
+                301,
+                300 - half + 1,
+                400,
+                400 + size - 1,
+                600,
+                600 - half + 1,
+            )
+        ]
     for out in bad:
         with pytest.raises(ValueError, match=r"out: .*expected memory of its own"):
             _ = model(x=x, state=state, out=out) if by_name else model(x, state, out=out)

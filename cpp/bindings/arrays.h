@@ -70,15 +70,11 @@ Array<T> new_array(Index a, Index b, Index c) {
   return Array<T>({a, b, c});
 }
 
-// The memory of a result: an array given for it, or a new one.
+// The memory of a result [a, b, c]: an array given for it, or a new one.
 template <class T>
-Array<T> result_array(const std::optional<Array<T>>& given, std::initializer_list<Index> shape,
-                      const std::string& name) {
-  if (!given) {
-    const Index* const sizes = shape.begin();
-    return new_array<T>(sizes[0], sizes[1], sizes[2]);
-  }
-  dense(*given, shape, name);
+Array<T> result_array(const std::optional<Array<T>>& given, Index a, Index b, Index c, const std::string& name) {
+  if (!given) return new_array<T>(a, b, c);
+  dense(*given, {a, b, c}, name);
   if (!given->writeable()) throw std::invalid_argument(name + ": expected a writeable array");
   return *given;
 }

@@ -117,14 +117,14 @@ struct ForwardArrays {
     call.h0 = dense_or_null(h0, {shape.passes(), call.rows, H}, "h0");
     call.c0 = dense_or_null(c0, {shape.passes(), call.rows, H}, "c0");
     if (c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
-    y = result_array<T>(given.y, {x.shape(0), x.shape(1), shape.directions * H}, "y");
+    y = result_array<T>(given.y, x.shape(0), x.shape(1), shape.directions * H, "y");
     call.y = writable_sequence(y, batch_first);
-    h_n = result_array<T>(given.h_n, {shape.passes(), call.rows, H}, "h_n");
+    h_n = result_array<T>(given.h_n, shape.passes(), call.rows, H, "h_n");
     call.h_n = h_n.mutable_data();
     call.c_n = nullptr;
     if (given.c_n && !memory) throw std::invalid_argument("c_n: expected None, this cell has no memory");
     if (memory) {
-      c_n = result_array<T>(given.c_n, {shape.passes(), call.rows, H}, "c_n");
+      c_n = result_array<T>(given.c_n, shape.passes(), call.rows, H, "c_n");
       call.c_n = c_n->mutable_data();
     }
   }

@@ -46,7 +46,8 @@ class BackwardRun {
     const Index step_terms = gate_rows_ * shape_.hidden_size;
     // Directions follow one another: both add to the same dx.
     const LoopSize size = {
-        steps_, rows_, 1, layout.panels(), step_terms, step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile};
+        steps_, rows_, 1, layout.panels(), step_terms, step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile,
+        true};
     // dz W_hh is part of the loop; dz W_ih and dW = dz^T [1, x, h] are products, and may use more threads.
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
     const Index product_terms = steps_ * rows_ * gate_rows_ * (2 * widest + shape_.hidden_size);

@@ -49,8 +49,8 @@ class ForwardRun {
     const Index between = tape ? 0 : std::min<Index>(others, shape_.directions == 1 ? 2 : 1);
     for (Index k = 0; k < between; ++k)
       between_[k] = Buffer<T>(checked_product({chunk_steps_, call.rows, shape_.directions, shape_.hidden_size}));
-    walked_ = packed.walked.load(std::memory_order_relaxed);
-    packed.walked.store((walked_ + call.steps) % 2, std::memory_order_relaxed);
+    descends_ = packed.next_descends.load(std::memory_order_relaxed);
+    packed.next_descends.store(descends_ != (call.steps % 2 == 1), std::memory_order_relaxed);
   }
 
   void run() {
@@ -64,7 +64,8 @@ class ForwardRun {
                            layout.panels(),
                            step_terms,
                            step_terms * static_cast<Index>(sizeof(T)),
-                           kernels_.row_tile};
+                           kernels_.row_tile,
+                           call_.steps * shape_.num_layers > 1};
     Team team(choose_split(size, get_num_threads()).threads(), is_brief(size.terms()));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
@@ -86,13 +87,18 @@ class ForwardRun {
         }
       }
     });
-    const Index first_layer = call_.steps ? last_layer : 0;  // without steps no layer has been run
-    for (Index layer = first_layer; layer <= last_layer; ++layer)
-      for (Index d = 0; d < shape_.directions; ++d)
-        loop_of(layer, d).keep_last_state(pass_at(layer, d, last_steps()), {0, call_.rows}, {0, layout.panels()});
+    if (call_.steps > 0)
+      keep_last_state(last_layer, layout);
+    else  // the state is handed through
+      for (Index layer = 0; layer <= last_layer; ++layer) keep_last_state(layer, layout);
   }
 
  private:
+  void keep_last_state(Index layer, const PanelLayout& layout) const {
+    for (Index d = 0; d < shape_.directions; ++d)
+      loop_of(layer, d).keep_last_state(pass_at(layer, d, last_steps()), {0, call_.rows}, {0, layout.panels()});
+  }
+
   void make_tape() {
     const Index H = shape_.hidden_size, steps = call_.steps, rows = call_.rows;
     const bool memory = has_memory(shape_.cell);
@@ -151,7 +157,7 @@ class ForwardRun {
     const StateView<T> zero = {packed_.zeros.data(), 0};
     Pass<T> pass = {};
     pass.order = {steps.size(), direction == 1};
-    pass.walked = walked_ + steps.begin;
+    pass.descends = descends_ != (steps.begin % 2 == 1);
     pass.x = layer ? as_const(output_of(layer - 1, steps))
                    : Sequence<const T>{call_.x.at(steps.begin, 0), call_.x.step_stride, call_.x.row_stride};
     pass.h = features_from(output_of(layer, steps), direction * H);
@@ -178,7 +184,7 @@ class ForwardRun {
   const ForwardCall<T>& call_;
   typename Tape<T>::Kept* const tape_;
   Index chunk_steps_;
-  Index walked_;
+  bool descends_;
   Buffer<T> between_[2];
 };
 

@@ -21,7 +21,7 @@ inline constexpr Index kMergedRows = 192;
 template <class T>
 struct Pass {
   TimeOrder order;
-  Index walked;         // steps before this pass, for those who walk panels up and down in turn
+  bool descends;        // how the first step walks the panels; each other way round than the one before
   Sequence<const T> x;  // [T, B, layer_input]
   StateView<T> h0;      // [B, H]; may be h_n's memory
   Sequence<T> h;        // [T, B, H], the layer's output
@@ -96,7 +96,7 @@ class ForwardLoop {
   // takes four rows: 16 accumulators).
   bool fills_no_tiles(Index rows) const {
     const Index tile = kernels_.row_tile;
-    return rows < tile || (rows < 2 * tile && rows / 2 < std::min<Index>(tile, 4));
+    return rows < tile || (tile < rows && rows < 2 * tile && rows / 2 < std::min<Index>(tile, 4));
   }
 
   void input_products(const Pass<T>& pass, const Share& share, Index s, Index steps, T* z) const {
@@ -121,7 +121,7 @@ class ForwardLoop {
     step.hidden_size = hidden_size_;
     step.panel_begin = share.panels.begin;
     step.panel_end = share.panels.end;
-    step.descending = pass.walked % 2 == 1;
+    step.descending = pass.descends;
     step.panels = packing_.panels();
     step.x = start(pass.x);
     step.x_stride = pass.x.row_stride;

@@ -18,6 +18,7 @@ void deal_out(const T* from, Index tiles, T* to, Index stride) {
   for (Index t = 0; t < tiles; ++t) std::memcpy(to + t * stride, from + t * R, R * sizeof(T));
 }
 
+// For the row tiles that there are; any other takes a slower way.
 template <class T>
 void deal_out(Index row_tile, const T* from, Index tiles, T* to, Index stride) {
   if (row_tile == 6) return deal_out<6>(from, tiles, to, stride);

@@ -18,9 +18,9 @@ struct Network<T>::Packed {
   std::deque<ForwardPacking<T>> forward;  // [L*D]
   Buffer<T> zeros;                        // [H], the state of every row of a call that brings none
 
-  // Steps walked by all calls before: each step begins with the panels that the last one ended with, which are
-  // in cache still, also from call to call. Threads may lose each other's counts; only speed depends on it.
-  mutable std::atomic<Index> walked{0};
+  // How the next call's first step walks the panels: it begins with those that the last step ended with, which are
+  // in cache still. Threads may lose each other's changes; only speed depends on it.
+  mutable std::atomic<bool> next_descends{false};
 
   // [L*D], made when the first backward pass needs it: inference holds the weights once.
   const std::deque<BackwardPacking<T>>& backward() const;

@@ -35,7 +35,7 @@ Split choose_split(const LoopSize& size, int threads) {
   if (row_parts == worthwhile && (full_tiles || size.weight_bytes <= kOwnCacheBytes))
     return {static_cast<int>(row_parts), 1, 1};
 
-  const Index meeting = size.steps == 1 ? worthwhile : std::clamp<Index>(call / kMeetingThreadTerms, 1, worthwhile);
+  const Index meeting = !size.meets ? worthwhile : std::clamp<Index>(call / kMeetingThreadTerms, 1, worthwhile);
   Split split;
   split.direction_parts = static_cast<int>(std::min(size.directions, meeting));
   const Index left = meeting / split.direction_parts;

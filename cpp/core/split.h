@@ -24,6 +24,7 @@ struct LoopSize {
   Index step_terms;    // multiply-adds of one step of one row and direction
   Index weight_bytes;  // read by each step of one direction
   Index row_tile;
+  bool meets;  // whether threads that share rows wait for one another within the loop: all but a single step
 
   Index terms() const { return steps * rows * directions * step_terms; }  // multiply-adds of all
 };

@@ -138,11 +138,12 @@ class Pool {
 
   // Around brief work. When it follows closely on the one before, more can be expected, and at its end workers
   // are woken up for that; not at its beginning, for they would be asleep again before it is done.
-  void brief_work_begins() { expects_more_ = std::chrono::steady_clock::now() - brief_work_ended_ < kSpinTime; }
-  void brief_work_ends() {
-    if (expects_more_)
-      for (Worker& worker : workers_)
-        if (worker.asleep()) worker.wake();
+  bool expects_more() const { return std::chrono::steady_clock::now() - brief_work_ended_ < kSpinTime; }
+  void brief_work_ends(int workers_to_wake) {
+    for (int k = 0; k < workers_to_wake; ++k) {
+      Worker& worker = workers_[static_cast<std::size_t>(k)];
+      if (worker.asleep()) worker.wake();
+    }
     brief_work_ended_ = std::chrono::steady_clock::now();
   }
 
@@ -168,7 +169,6 @@ class Pool {
  private:
   std::atomic<bool> taken_{false};
   std::chrono::steady_clock::time_point brief_work_ended_{};
-  bool expects_more_ = false;
   std::deque<Worker> workers_;  // a deque never moves what it holds
 };
 
@@ -202,21 +202,22 @@ Pool* find_pool() {
 void set_num_threads(int threads) { num_threads.store(threads, std::memory_order_relaxed); }
 int get_num_threads() { return num_threads.load(std::memory_order_relaxed); }
 
-Team::Team(int threads, bool brief) {
+Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   if (threads <= 1) return;
   Pool* const pool = find_pool();
   if (!pool || !pool->try_acquire()) return;
-  holds_pool_ = true;
-  brief_ = brief;
   const int workers = pool->ensure_workers(threads - 1);
-  if (brief) pool->brief_work_begins();
   if (!brief || pool->awake(workers)) size_ = 1 + workers;
+  if (brief && pool->expects_more()) workers_to_wake_ = workers;
+  holds_pool_ = size_ > 1;
+  if (!holds_pool_) pool->release();  // others may need it meanwhile
 }
 
 Team::~Team() {
-  if (!holds_pool_) return;
+  if (!holds_pool_ && !brief_) return;
   Pool* const pool = current_pool.load();
-  if (brief_) pool->brief_work_ends();
+  if (!pool || (!holds_pool_ && !pool->try_acquire())) return;
+  if (brief_) pool->brief_work_ends(workers_to_wake_);
   pool->release();
 }
 

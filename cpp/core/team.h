@@ -32,7 +32,8 @@ class Team {
 
   int size_ = 1;
   bool holds_pool_ = false;
-  bool brief_ = false;
+  const bool brief_;
+  int workers_to_wake_ = 0;  // at the end of brief work
 };
 
 }  // namespace lstmfast

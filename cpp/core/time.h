@@ -36,7 +36,7 @@ StateView<T> state_before(Index s, const TimeOrder& order, const StateView<T>& i
 // Part of a sequence's features, for one direction of a concatenated output.
 template <class T>
 Sequence<T> features_from(const Sequence<T>& sequence, Index first) {
-  return {sequence.data + first, sequence.step_stride, sequence.row_stride};
+  return {sequence.data ? sequence.data + first : nullptr, sequence.step_stride, sequence.row_stride};
 }
 
 template <class T>

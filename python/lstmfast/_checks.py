@@ -244,6 +244,8 @@ def output(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype
     """Check an array that a result of this shape can be written to, as it is."""
     if not isinstance(value, ndarray):
         raise TypeError(f"{name}: expected an array of shape {shape} {symbols}, got {shown(value)}")
+    if type(value) is not ndarray and isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected an array of shape {shape} {symbols}, got a masked array")
     if value.dtype != dtype:
         raise TypeError(f"{name}: expected an array of dtype {dtype}, got {shown(value)}")
     if value.shape != shape:
@@ -252,7 +254,7 @@ def output(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype
         raise ValueError(f"{name}: expected an aligned array in C order, got one that is not")
     if not value.flags.writeable:
         raise ValueError(f"{name}: expected a writeable array, got one that is read-only")
-    return value
+    return value.view(ndarray)
 
 
 def apart(outputs: Mapping[str, Array | None], inputs: Mapping[str, Array | None]) -> None:

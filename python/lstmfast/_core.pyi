@@ -78,7 +78,8 @@ class Network32:
         h0: NDArray[np.float32] | None,  # [L*D, B, H], C order; None is zero
         c0: NDArray[np.float32] | None,  # likewise; None for an RNN
         batch_first: bool,
-        y: NDArray[np.float32] | None = None,  # C order; where to write the results, None for new arrays
+        y: NDArray[np.float32]
+        | None = None,  # C order, for the results; None: new ones. Overlaps are not checked
         h_n: NDArray[np.float32] | None = None,
         c_n: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:

@@ -33,6 +33,8 @@ struct PassParameters {
   T* bias_hh;    // [G*H]; null without bias
 };
 
+// Results share memory with nothing else, but h_n may be h0 and c_n may be c0. y may be written to before the last
+// layer is run.
 template <class T>
 struct ForwardCall {
   Index steps;          // T

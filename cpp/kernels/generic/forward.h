@@ -40,7 +40,8 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
   const Index units = all_units < H - first_unit ? all_units : H - first_unit;
   const Index blocks = (units + V::lanes - 1) / V::lanes;
   const Index z_stride = panels * Panels::width;
-  // Where the last block's gates lie before they are activated; from then on a vector apart as in all others.
+  // Where the last block's gates lie before they are activated; from then on a vector apart as in all others. What is
+  // loaded beyond its units, other gates or nothing at all, is activated in vain and never stored to the results.
   const Index last_apart = gates > 1 ? Panels{s.input_size, H}.gates_apart(panel + panels - 1) : V::lanes;
 
   // Two passes: within each, neighbours are independent, so that their latencies overlap.

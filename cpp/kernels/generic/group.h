@@ -123,13 +123,14 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
       continue;
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
-    for_even_parts(s.rows, R, [&](Index begin, Index rows) {
-      // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
-      const Index asked = begin / R * terms * kPrefetched;
-      args.next = nullptr;
-      if (s.prefetch && asked < bytes)
-        args.next =
-            reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) + asked;
+    // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
+    const char* const follower =
+        s.prefetch ? reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride))
+                   : nullptr;
+    Index asked = 0;
+    for_even_parts(s.rows, R, [&](Index, Index rows) {
+      args.next = s.prefetch && asked < bytes ? follower + asked : nullptr;
+      asked += terms * kPrefetched;
       tile_of<V, R, add>(rows, vectors, args);
       for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
       args.init += rows * s.start.row_stride;

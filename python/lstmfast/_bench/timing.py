@@ -101,7 +101,7 @@ def measure(
 
 
 def rest() -> None:
-    """Wait until all threads of this process are asleep, for so long at most."""
+    """Wait until all threads of this process are asleep, for `MOST_PAUSES` pauses at most."""
     for _ in range(MOST_PAUSES):
         before = time.process_time()
         time.sleep(PAUSE)
