@@ -16,6 +16,11 @@
 #include "lstmfast/threads.h"
 #include "random.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC sees free() for what came from operator new, and not that both are ours.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 namespace {
 
 std::atomic<bool> counting{false};
@@ -40,9 +45,8 @@ void* operator new(std::size_t size) {
   if (void* const memory = counted(alignof(std::max_align_t), size)) return memory;
   throw std::bad_alloc();
 }
-// Not inlined: GCC would see free() for what came from operator new, and warn.
-__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
