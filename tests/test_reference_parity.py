@@ -185,4 +185,6 @@ def models(draw: st.DrawFn) -> tuple[Model, tuple[Any, ...]]:
 def test_any_configuration(drawn: tuple[Model, tuple[Any, ...]]) -> None:
     model, arguments = drawn
     truth = from_reference(model, *arguments)
-    assert_close(ours(everything(model, *arguments)), truth, f"{model} on {model.isa}")
+    # Where a cell is saturated, 1 - h*h is off by an ULP of 1 however small it is: of gradients that are all
+    # tiny, 1e-15 can be promised, which is still nothing beside an element that is lost or doubled.
+    assert_close(ours(everything(model, *arguments)), truth, f"{model} on {model.isa}", least=1e-5)
