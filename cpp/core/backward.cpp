@@ -221,7 +221,7 @@ class BackwardRun {
                                     0,
                                     layout.panels(),
                                     pass.input_panels,
-                                    {dz.at(of_steps.begin, of_rows.begin), dz.step_stride, dz.row_stride},
+                                    dz.from(of_steps.begin, of_rows.begin),
                                     steps_from(pass.dx, pass.inputs.order, steps.begin + of_steps.begin, of_rows.begin),
                                     pass.add_to_dx};
     kernels_.gate_product(product);

@@ -146,7 +146,7 @@ class ForwardRun {
       return time_major(tape_->hidden[static_cast<std::size_t>(layer)].data(), call_.rows, features);
     if (after > 0 && shape_.directions == 1) return time_major(between_[layer % 2].data(), call_.rows, features);
     if (after % 2 == 1) return time_major(between_[0].data(), call_.rows, features);
-    return {call_.y.at(steps.begin, 0), call_.y.step_stride, call_.y.row_stride};
+    return call_.y.from(steps.begin, 0);
   }
 
   Pass<T> pass_at(Index layer, Index direction, const Range& steps) const {
@@ -158,8 +158,7 @@ class ForwardRun {
     Pass<T> pass = {};
     pass.order = {steps.size(), direction == 1};
     pass.descends = descends_ != (steps.begin % 2 == 1);
-    pass.x = layer ? as_const(output_of(layer - 1, steps))
-                   : Sequence<const T>{call_.x.at(steps.begin, 0), call_.x.step_stride, call_.x.row_stride};
+    pass.x = layer ? as_const(output_of(layer - 1, steps)) : call_.x.from(steps.begin, 0);
     pass.h = features_from(output_of(layer, steps), direction * H);
     pass.h_n = call_.h_n + state;
     pass.h0 = {pass.h_n, H};

@@ -13,8 +13,7 @@ namespace lstmfast {
 // - with too few rows to fill tiles: as many steps as give z the size of W_ih, but between these limits ...
 inline constexpr Index kLeastMergedBytes = 64 * 1024;
 inline constexpr Index kMostMergedBytes = 512 * 1024;
-// - with weights that even L3 may not hold: steps of so many rows altogether.
-inline constexpr Index kLargeWeightBytes = 16 << 20;
+// - with weights of kLargeWeightBytes or more: steps of so many rows altogether.
 inline constexpr Index kMergedRows = 192;
 
 // One direction of one layer: all that its time loop reads and writes.

@@ -144,10 +144,15 @@ def no_lengths_no_reset(lengths: object, reset: object) -> None:
         raise NotImplementedError(f"{name}: planned, but not there yet; expected None, got {shown(value)}")
 
 
+def is_masked(value: object) -> bool:
+    """Tell whether it is a masked array."""
+    # For an array itself np.ma need not be there: NumPy imports it when first asked for.
+    return type(value) is not ndarray and isinstance(value, ndarray) and isinstance(value, np.ma.MaskedArray)
+
+
 def real_array(value: object, name: str) -> NDArray[Any]:
     """Check an array of real numbers of any dtype; arrays are not copied but lose their subclass."""
-    # For an array itself np.ma need not be there: NumPy imports it when first asked for.
-    if type(value) is not ndarray and isinstance(value, ndarray) and isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise TypeError(
             f"{name}: expected an array of real numbers, got a masked array;"
             " fill its gaps first, for example by its method filled(0)"
@@ -244,7 +249,7 @@ def output(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype
     """Check an array that a result of this shape can be written to, as it is."""
     if not isinstance(value, ndarray):
         raise TypeError(f"{name}: expected an array of shape {shape} {symbols}, got {shown(value)}")
-    if type(value) is not ndarray and isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise TypeError(f"{name}: expected an array of shape {shape} {symbols}, got a masked array")
     if value.dtype != dtype:
         raise TypeError(f"{name}: expected an array of dtype {dtype}, got {shown(value)}")

@@ -31,6 +31,8 @@ namespace lstmfast {
 inline constexpr Index kPanelVectors = 4;
 inline constexpr Index kGradientTerms = 128;
 inline constexpr int kPeakChains = 12;
+// Weights of this size come from memory at every step: even L3 may not hold them.
+inline constexpr Index kLargeWeightBytes = 16 << 20;
 
 // Between the gates of the `units` units of an LSTM's panel: a vector, or half of one, or a quarter.
 constexpr Index gate_distance(Index units, Index lanes) {

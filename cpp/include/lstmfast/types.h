@@ -28,6 +28,7 @@ struct Sequence {
   Index row_stride;
 
   T* at(Index t, Index b) const { return data + t * step_stride + b * row_stride; }
+  Sequence from(Index t, Index b) const { return {at(t, b), step_stride, row_stride}; }
 };
 
 }  // namespace lstmfast

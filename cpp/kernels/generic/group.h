@@ -32,16 +32,14 @@ struct Group {
   static constexpr Index max_panels = 8;
   static constexpr Index capacity = (max_rows > max_panels ? max_rows : max_panels) * panel_width;
 
-  // Panels beyond this size altogether come from memory each time, and are worth asking for ahead of use. From
-  // L3 the hardware's own prefetching is fast enough, and asking costs a few percent.
-  static constexpr Index prefetched_bytes = 16 << 20;
-
   // Up to so many terms three panels fit in L1 (40 KiB of them, in 48; in 32 they nearly do).
   static constexpr Index terms_of_three =
       40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
 
+  // Whether panels are worth asking for ahead of use. Those that come from L3 are not: the hardware's own
+  // prefetching is fast enough, and asking costs a few percent.
   static constexpr bool prefetches(Index panels, Index panel_stride) {
-    return panels * panel_stride * static_cast<Index>(sizeof(typename V::Scalar)) >= prefetched_bytes;
+    return panels * panel_stride * static_cast<Index>(sizeof(typename V::Scalar)) >= kLargeWeightBytes;
   }
   static constexpr Index panels_for(Index rows) {
     return rows == 1 ? max_panels : rows >= max_panels ? 1 : max_panels / rows;
