@@ -8,81 +8,47 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
-from typing import Any
 
 import numpy as np
 import pytest
 from differences import central_differences
-from numpy.typing import NDArray
+from reference_helpers import (
+    CELLS,
+    INPUT,
+    KINDS,
+    PROJECTED,
+    Array,
+    H,
+    assert_close,
+    draw,
+    loss_of,
+    make,
+    run,
+    torch_inputs,
+    torch_model,
+    torch_results,
+    torch_state,
+)
 
 import lstmfast
 from lstmfast import reference
 from lstmfast.reference import Reference
 
-Array = NDArray[np.floating[Any]]
-CELLS = ("lstm", "rnn_tanh", "rnn_relu")
-NETWORKS = list(itertools.product(CELLS, (1, 2), (False, True), (True, False)))
-T, B, H, INPUT = 5, 3, 4, 2
+NETWORKS = [(*kind, *rest) for kind, *rest in itertools.product(KINDS, (1, 2), (False, True), (True, False))]
+T, B = 5, 3
 
 
-def make(
-    cell: str, num_layers: int, bidirectional: bool, bias: bool, dtype: str = "float64", seed: int = 0
-) -> Reference:
-    rng = np.random.default_rng(seed)
-    G, D = (4 * H if cell == "lstm" else H), (2 if bidirectional else 1)
-    parameters = {}
-    for layer in range(num_layers):
-        for way in ("", "_reverse")[:D]:
-            parameters[f"weight_ih_l{layer}{way}"] = rng.uniform(-0.7, 0.7, (G, D * H if layer else INPUT))
-            parameters[f"weight_hh_l{layer}{way}"] = rng.uniform(-0.7, 0.7, (G, H))
-            if bias:
-                parameters[f"bias_ih_l{layer}{way}"] = rng.uniform(-0.7, 0.7, G)
-                parameters[f"bias_hh_l{layer}{way}"] = rng.uniform(-0.7, 0.7, G)
-    return Reference(cell, parameters, num_layers, bidirectional, dtype)
-
-
-def draw(network: Reference, steps: int = T, rows: int = B, seed: int = 1) -> dict[str, Array]:
-    """Inputs of forward, and gradients for backward, by their names."""
-    rng = np.random.default_rng(seed)
-    states = (network.num_layers * network.num_directions, rows, H)
-    shapes = {"x": (steps, rows, INPUT), "h0": states, "c0": states}
-    shapes |= {"dy": (steps, rows, network.num_directions * H), "dh_n": states, "dc_n": states}
-    drawn = {name: rng.standard_normal(shape).astype(network.dtype) for name, shape in shapes.items()}
-    return drawn if network.cell == "lstm" else {k: v for k, v in drawn.items() if k not in ("c0", "dc_n")}
-
-
-def run(network: Reference, a: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Every output of forward and of backward, by its name."""
-    y, (h_n, c_n), cache = network.forward(a["x"], a["h0"], a.get("c0"))
-    dx, dh0, dc0, dparameters = network.backward(cache, a["dy"], a["dh_n"], a.get("dc_n"))
-    outputs, gradients = {"y": y, "h_n": h_n}, {"x": dx, "h0": dh0, **dparameters}
-    if network.cell == "lstm":
-        assert c_n is not None
-        assert dc0 is not None
-        outputs["c_n"], gradients["c0"] = c_n, dc0
-    else:
-        assert c_n is None
-        assert dc0 is None
-    return outputs, gradients
-
-
-@pytest.mark.parametrize(("cell", "num_layers", "bidirectional", "bias"), NETWORKS)
+@pytest.mark.parametrize(("cell", "proj_size", "num_layers", "bidirectional", "bias"), NETWORKS)
 def test_every_gradient_is_that_of_finite_differences(
-    cell: str, num_layers: int, bidirectional: bool, bias: bool
+    cell: str, proj_size: int, num_layers: int, bidirectional: bool, bias: bool
 ) -> None:
-    network = make(cell, num_layers, bidirectional, bias)
-    a = draw(network)
-
-    def loss() -> float:
-        y, (h_n, c_n), _ = network.forward(a["x"], a["h0"], a.get("c0"))
-        total = np.sum(a["dy"] * y) + np.sum(a["dh_n"] * h_n)
-        return float(total if c_n is None else total + np.sum(a["dc_n"] * c_n))
-
+    network = make(cell, num_layers, bidirectional, bias, proj_size=proj_size)
+    a = draw(network, T, B)
     _, gradients = run(network, a)
     inputs = {name: a[name] for name in ("x", "h0", "c0") if name in a} | network.parameters
     assert set(gradients) == set(inputs)
     for name, at in inputs.items():
-        expected = central_differences(loss, at)
+        expected = central_differences(lambda: loss_of(network, a), at)
         np.testing.assert_allclose(gradients[name], expected, rtol=0, atol=1e-9, err_msg=name)
 
 
@@ -94,14 +60,17 @@ def dot(u: Iterable[float], v: Iterable[float]) -> float:
     return math.fsum(a * b for a, b in zip(u, v, strict=True))
 
 
-def test_lstm_is_the_textbook_formula() -> None:
+@pytest.mark.parametrize("projected", [False, True])
+def test_lstm_is_the_textbook_formula(projected: bool) -> None:
     # Unit by unit from W [H, H+I] on [h, x], in plain Python and with nothing taken from the reference.
     rng = np.random.default_rng(2)
-    W = {gate: rng.uniform(-0.7, 0.7, (H, H + INPUT)) for gate in "ifgo"}
+    P = PROJECTED if projected else H
+    W = {gate: rng.uniform(-0.7, 0.7, (H, P + INPUT)) for gate in "ifgo"}
     b = {gate: rng.uniform(-0.7, 0.7, H) for gate in "ifgo"}
-    x, h0, c0 = rng.standard_normal((T, INPUT)), rng.standard_normal(H), rng.standard_normal(H)
+    W_hr = rng.uniform(-0.7, 0.7, (P, H)) if projected else None
+    x, h0, c0 = rng.standard_normal((T, INPUT)), rng.standard_normal(P), rng.standard_normal(H)
 
-    h, c, expected = list(h0), list(c0), []
+    h, c, m, expected = list(h0), list(c0), [0.0] * H, []
     for t in range(T):
         hx = [*h, *x[t]]
         z = {gate: [dot(row, hx) for row in W[gate]] for gate in "ifgo"}
@@ -109,16 +78,18 @@ def test_lstm_is_the_textbook_formula() -> None:
             i, f, o = (textbook_sigmoid(z[gate][unit] + b[gate][unit]) for gate in "ifo")
             g = math.tanh(z["g"][unit] + b["g"][unit])
             c[unit] = f * c[unit] + i * g
-            h[unit] = o * math.tanh(c[unit])
-        expected.append(list(h))
+            m[unit] = o * math.tanh(c[unit])
+        h = list(m) if W_hr is None else [dot(row, m) for row in W_hr]
+        expected.append(h)
 
     y, cache = reference.lstm_layer_forward(
         x[:, np.newaxis],
         h0[np.newaxis],
         c0[np.newaxis],
-        np.concatenate([W[gate][:, H:] for gate in "ifgo"]),
-        np.concatenate([W[gate][:, :H] for gate in "ifgo"]),
+        np.concatenate([W[gate][:, P:] for gate in "ifgo"]),
+        np.concatenate([W[gate][:, :P] for gate in "ifgo"]),
         np.concatenate([b[gate] for gate in "ifgo"]),
+        weight_hr=W_hr,
     )
     np.testing.assert_allclose(y[:, 0], expected, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(cache.c[-1, 0], c, rtol=1e-14, atol=1e-15)
@@ -145,7 +116,7 @@ def test_rnn_is_the_textbook_formula(nonlinearity: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_layers_and_directions_are_single_layers_put_together(cell: str) -> None:
     network = make(cell, 2, True, True)
-    a = draw(network)
+    a = draw(network, T, B)
     y = a["x"]
     finals: dict[str, list[Array]] = {"h": [], "c": []}
     for layer in range(2):
@@ -169,42 +140,25 @@ def test_layers_and_directions_are_single_layers_put_together(cell: str) -> None
         np.testing.assert_array_equal(outputs["c_n"], finals["c"])
 
 
-@pytest.mark.parametrize(("cell", "num_layers", "bidirectional", "bias"), NETWORKS)
-def test_parity_with_torch(cell: str, num_layers: int, bidirectional: bool, bias: bool) -> None:
-    torch = pytest.importorskip("torch")
-    network = make(cell, num_layers, bidirectional, bias)
-    a = draw(network, steps=9)
-    outputs, gradients = run(network, a)
+@pytest.mark.parametrize(("cell", "proj_size", "num_layers", "bidirectional", "bias"), NETWORKS)
+def test_parity_with_torch(
+    cell: str, proj_size: int, num_layers: int, bidirectional: bool, bias: bool
+) -> None:
+    pytest.importorskip("torch")
+    network = make(cell, num_layers, bidirectional, bias, proj_size=proj_size)
+    a = draw(network, 9, B)
+    ours = run(network, a)
+    assert [name for name in ours[1] if "_l" in name] == list(network.parameters)
 
-    kwargs = {"nonlinearity": cell[4:]} if cell != "lstm" else {}
-    model = (torch.nn.LSTM if cell == "lstm" else torch.nn.RNN)(
-        INPUT, H, num_layers, bias=bias, bidirectional=bidirectional, dtype=torch.float64, **kwargs
-    )
-    assert list(model.state_dict()) == list(network.parameters) == [n for n in gradients if "_l" in n]
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in network.parameters.items()})
-    t = {name: torch.from_numpy(value).requires_grad_() for name, value in a.items()}
-    y, state = model(t["x"], (t["h0"], t["c0"]) if cell == "lstm" else t["h0"])
-    final = dict(zip(("h_n", "c_n"), state if cell == "lstm" else (state,), strict=False))
-    loss = (y * t["dy"]).sum() + sum((v * t[f"d{name}"]).sum() for name, v in final.items())
-    loss.backward()
-
-    theirs = {"y": y, **final}
-    assert set(theirs) == set(outputs)
-    for name, value in theirs.items():
-        np.testing.assert_allclose(
-            outputs[name], value.detach().numpy(), rtol=1e-12, atol=1e-12, err_msg=name
-        )
-    their_gradients = {name: t[name].grad for name in ("x", "h0", "c0") if name in t}
-    their_gradients |= {name: value.grad for name, value in model.named_parameters()}
-    assert set(their_gradients) == set(gradients)
-    for name, value in their_gradients.items():
-        np.testing.assert_allclose(gradients[name], value.numpy(), rtol=1e-12, atol=1e-12, err_msg=name)
+    model, t = torch_model(network), torch_inputs(a)
+    y, state = model(t["x"], torch_state(t))
+    assert_close(ours, torch_results(t, y, state, dict(model.named_parameters())))
 
 
 @pytest.mark.parametrize(("steps", "rows"), [(0, B), (T, 0), (0, 0), (1, 1)])
-@pytest.mark.parametrize("cell", CELLS)
-def test_no_steps_and_no_rows(cell: str, steps: int, rows: int) -> None:
-    network = make(cell, 2, True, True)
+@pytest.mark.parametrize(("cell", "proj_size"), KINDS)
+def test_no_steps_and_no_rows(cell: str, proj_size: int, steps: int, rows: int) -> None:
+    network = make(cell, 2, True, True, proj_size=proj_size)
     a = draw(network, steps, rows)
     outputs, gradients = run(network, a)
     assert outputs["y"].shape == a["dy"].shape
@@ -219,15 +173,15 @@ def test_no_steps_and_no_rows(cell: str, steps: int, rows: int) -> None:
         assert np.any(gradients[name]) == (steps * rows > 0)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "proj_size"), KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dtype_is_kept_and_float32_is_near_float64(cell: str, dtype: str) -> None:
-    network = make(cell, 2, True, True, dtype)
-    outputs, gradients = run(network, draw(network))
+def test_dtype_is_kept_and_float32_is_near_float64(cell: str, proj_size: int, dtype: str) -> None:
+    network = make(cell, 2, True, True, dtype, proj_size=proj_size)
+    outputs, gradients = run(network, draw(network, T, B))
     assert {value.dtype.name for value in (outputs | gradients).values()} == {dtype}
 
     exact = Reference(cell, network.parameters, 2, True)  # float64, from the very same weights
-    outputs64, gradients64 = run(exact, draw(network))
+    outputs64, gradients64 = run(exact, draw(network, T, B))
     assert {value.dtype.name for value in (outputs64 | gradients64).values()} == {"float64"}
     for name, value in (outputs | gradients).items():
         np.testing.assert_allclose(value, (outputs64 | gradients64)[name], rtol=0, atol=5e-6, err_msg=name)
@@ -236,7 +190,7 @@ def test_dtype_is_kept_and_float32_is_near_float64(cell: str, dtype: str) -> Non
 @pytest.mark.parametrize("cell", CELLS)
 def test_missing_states_and_gradients_are_zeros(cell: str) -> None:
     network = make(cell, 2, True, True, "float32")
-    a = draw(network)
+    a = draw(network, T, B)
     y, (h_n, _), cache = network.forward(a["x"])
     dx, dh0, _, dparameters = network.backward(cache, a["dy"])
     got = {"y": y, "h_n": h_n, "x": dx, "h0": dh0, **dparameters}
@@ -255,10 +209,12 @@ def test_missing_states_and_gradients_are_zeros(cell: str) -> None:
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
-def test_backward_leaves_cache_and_arguments_as_they_were(cell: str, bidirectional: bool) -> None:
-    network = make(cell, 2, bidirectional, True)
-    a = draw(network)
+@pytest.mark.parametrize(("cell", "proj_size"), KINDS)
+def test_backward_leaves_cache_and_arguments_as_they_were(
+    cell: str, proj_size: int, bidirectional: bool
+) -> None:
+    network = make(cell, 2, bidirectional, True, proj_size=proj_size)
+    a = draw(network, T, B)
     before = {name: value.copy() for name, value in a.items()}
     y, _, cache = network.forward(a["x"], a["h0"], a.get("c0"))
     y[...] = np.nan  # y is the caller's own: the cache must not share it
@@ -270,6 +226,13 @@ def test_backward_leaves_cache_and_arguments_as_they_were(cell: str, bidirection
         np.testing.assert_array_equal(first[3][name], second[3][name])
     for name, value in before.items():
         np.testing.assert_array_equal(a[name], value)
+
+
+def test_sizes_are_those_of_the_parameters() -> None:
+    plain, projected = (make("lstm", 2, True, True, proj_size=proj_size) for proj_size in (0, PROJECTED))
+    assert (plain.input_size, plain.hidden_size, plain.proj_size, plain.output_size) == (INPUT, H, 0, H)
+    assert (projected.input_size, projected.hidden_size) == (INPUT, H)
+    assert (projected.proj_size, projected.output_size) == (PROJECTED, PROJECTED)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -350,11 +313,19 @@ def test_wrong_names_and_shapes_are_refused() -> None:
         Reference("rnn_tanh", good)
     with pytest.raises(ValueError, match=r"bias_ih_l0 must have shape \(16,\), got \(1,\)"):
         Reference("lstm", good | {"bias_ih_l0": np.zeros(1)})
+    projected = make("lstm", 1, True, True, proj_size=PROJECTED).parameters
+    with pytest.raises(ValueError, match=r"weight_hr_l0 must have shape \(3, 4\), got \(2, 4\)"):
+        Reference("lstm", projected | {"weight_hr_l0": np.zeros((2, H))}, 1, True)
+    without_one = {name: value for name, value in projected.items() if name != "weight_hr_l0_reverse"}
+    with pytest.raises(ValueError, match=r"must be .*weight_hr_l0_reverse, got"):
+        Reference("lstm", without_one, 1, True)
+    with pytest.raises(ValueError, match=r"must be .*bias_hh_l0_reverse, got .*weight_hr_l0"):
+        Reference("rnn_tanh", projected, 1, True)
 
 
 def test_shapes_that_numpy_would_broadcast_are_refused() -> None:
     network = make("lstm", 1, False, True)
-    a = draw(network)
+    a = draw(network, T, B)
     with pytest.raises(ValueError, match=r"x must have shape \[T, B, I\], got \(5, 2\)"):
         network.forward(a["x"][:, 0])
     with pytest.raises(ValueError, match=r"x must have shape \(5, 3, 2\), got \(5, 3, 1\)"):
