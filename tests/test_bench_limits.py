@@ -10,7 +10,7 @@ import pytest
 
 from lstmfast import _core, _info
 from lstmfast._bench import environment, machine, probes
-from lstmfast._bench.cases import Case
+from lstmfast._bench.cases import CELLS, WORKS, Case
 from lstmfast._bench.limits import Level, Limits, geometric_mean, intensity, least_seconds, pass_seconds
 
 # Round numbers: 1 KB at 1000 GB/s, 10 KB in all at 100 GB/s, whatever is more at 10 GB/s.
@@ -71,6 +71,23 @@ def test_training_multiplies_thrice_and_reads_twice() -> None:
     assert least_seconds(trained, Limits(1.0, LEVELS)) == pytest.approx(trained.flops / 1e9)
     read = least_seconds(Case(10, 1, 8, 8), Limits(1e9, LEVELS))
     assert least_seconds(Case(10, 1, 8, 8, work="train"), Limits(1e9, LEVELS)) == pytest.approx(2 * read)
+
+
+def test_an_rnn_multiplies_and_reads_a_quarter() -> None:
+    for limits in (Limits(1.0, ()), Limits(1e9, (Level("all", math.inf, 5.0),))):
+        for work in WORKS:
+            lstm, rnn = (least_seconds(Case(7, 3, 56, 8, 2, 2, work, cell), limits) for cell in CELLS)
+            assert lstm == pytest.approx(4 * rnn)
+    assert intensity(Case(7, 3, 56, 8, cell="rnn")) == pytest.approx(intensity(Case(7, 3, 56, 8)))
+
+
+def test_lengths_save_products_and_no_reading() -> None:
+    case, whole = Case(10, 64, 8, 8, valid=65), Case(10, 64, 8, 8)
+    assert least_seconds(case, Limits(1.0, LEVELS)) == pytest.approx(0.65 * whole.flops / 1e9)
+    assert least_seconds(case, Limits(1e9, LEVELS)) == pytest.approx(
+        least_seconds(whole, Limits(1e9, LEVELS))
+    )
+    assert intensity(case) == pytest.approx(0.65 * intensity(whole))
 
 
 def test_intensity() -> None:

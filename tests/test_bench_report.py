@@ -227,6 +227,19 @@ def test_nine_engines_fit_into_120_columns_and_float32_ones_into_100() -> None:
         assert text.count("L=3 D=2") == 4
 
 
+def test_a_row_with_lengths_says_so_and_how_to_read_it(report: Report) -> None:
+    assert "% valid" not in printed(report, 120)
+    report.rows[1].case = Case(100, 16, 64, 64, work="train", cell="rnn", valid=65, suite="classic")
+    text = printed(report, 120)
+    assert re.search(r"\nT=100 B=16 RNN train .*\nI=64 H=64 .*\n65 % valid *\n", text)
+    assert "% valid: rows of different lengths" in text
+    assert "T=100 B=16 RNN train I=64 H=64 65 % valid" in page.render(report)
+    assert "T=100 B=16 RNN train I=64 H=64 65 % valid" in texts(pictures.speedups(report))
+    saved = report.to_json()["rows"][1]
+    assert (saved["cell"], saved["valid"], saved["flops"]) == ("rnn", 65, 3 * 1040 * 2 * 64 * 128)
+    assert saved["gflops"] == pytest.approx(saved["flops"] / 2e-3 / 1e9)
+
+
 def test_markup_in_a_message_is_text(report: Report) -> None:
     report.rows[1].cells["PyTorch"].note = "[red]bad[/red]"
     assert "[red]bad[/red]" in printed(report, 200)

@@ -126,7 +126,7 @@ def test_a_deadline_makes_rows_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_requests_survive_the_way() -> None:
-    asked = request("Good", deadline=3.5)
+    asked = request("Good", cases=[*TINY, Case(9, 4, 2, 3, cell="rnn", valid=65)], deadline=3.5)
     assert Request.from_json(asked.to_json()) == asked
 
 
@@ -295,7 +295,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
     [
         (
             ["clasic"],
-            ["SUITE", "expected one of classic, step, deepbench, deep, odd, train, all", "'clasic'"],
+            ["SUITE", "expected one of classic, step, deepbench, deep, odd, train, lengths, all", "'clasic'"],
         ),
         (["classic", "nope"], ["'nope'"]),
         (["--shapes", "T=1"], ["--shapes", "expected T=100,B=1,I=64,H=64[,layers=2]", "no B"]),
@@ -402,6 +402,7 @@ def test_a_real_run_over_what_is_installed(tmp_path: Path) -> None:
     """Tiny shapes; every engine that is here must be right in every row that it does."""
     files = [f"--{kind}={tmp_path / name}" for kind, name in (("json", "a"), ("plot", "b"), ("html", "c"))]
     shapes = "T=1,B=1,I=2,H=8;T=4,B=2,I=3,H=25,layers=2,directions=2;T=4,B=2,I=3,H=5,train=1"
+    shapes += ";T=4,B=2,I=3,H=5,cell=rnn"
     done = run("--shapes", shapes, "--seconds", "0.01", "--threads", "1", "--isa", "scalar", *files)
     assert done.returncode == 0, done.stderr
     assert "geometric mean" in done.stdout
@@ -409,7 +410,13 @@ def test_a_real_run_over_what_is_installed(tmp_path: Path) -> None:
     saved = json.loads((tmp_path / "a").read_text())
     assert saved["isa"] == "scalar"
     assert saved["settings"]["environment"]["LSTMFAST_ISA"] == "scalar"
-    assert [(row["T"], row["work"]) for row in saved["rows"]] == [(1, "step"), (4, "sequence"), (4, "train")]
+    assert [(row["T"], row["work"]) for row in saved["rows"]] == [
+        (1, "step"),
+        (4, "sequence"),
+        (4, "train"),
+        (4, "sequence"),
+    ]
+    assert [row["cell"] for row in saved["rows"]] == ["lstm"] * 3 + ["rnn"]
     there = {engine["name"] for engine in saved["engines"] if engine["missing"] is None}
     assert there >= {OURS, "NumPy"}
     for row in saved["rows"]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lstmfast import _cli
 from lstmfast._bench import shapes, suites
-from lstmfast._bench.cases import Case
+from lstmfast._bench.cases import WORKS, Case
 
 
 def sizes(name: str) -> list[tuple[int, int, int, int]]:
@@ -44,8 +46,29 @@ def test_odd_sizes_fit_no_vector() -> None:
     assert all(case.H % 16 for case in cases)
 
 
-def test_train_trains() -> None:
-    assert {case.work for case in suites.SUITES["train"]} == {"train"}
+def test_train_trains_what_people_train() -> None:
+    cases = suites.SUITES["train"]
+    assert {case.work for case in cases} == {"train"}
+    assert {(case.layers, case.directions) for case in cases} == {(1, 1), (2, 1), (2, 2), (3, 1)}
+    assert [(case.B, case.H) for case in cases if case.cell == "rnn"] == [(1, 128), (16, 128), (64, 256)]
+    assert {(case.I, case.H) for case in cases} >= {(1, 20), (3, 25), (8, 100), (13, 40), (40, 200)}
+    assert 15 <= len(cases) <= 25
+
+
+def test_lengths_are_inference_and_training_of_the_same() -> None:
+    cases = suites.SUITES["lengths"]
+    half = len(cases) // 2
+    assert {case.work for case in cases[:half]} == {"sequence"}
+    assert [replace(case, work="train") for case in cases[:half]] == list(cases[half:])
+    large = [case.valid for case in cases[:half] if case.T == 400]
+    assert large == [30, 65, 100]  # the last is what the others would cost padded
+    assert {case.valid for case in cases if case.T < 400} == {65}
+
+
+@pytest.mark.parametrize("name", suites.SUITES)
+def test_every_row_of_a_case_has_a_step(name: str) -> None:
+    for case in suites.SUITES[name]:
+        assert case.T + case.B - 1 <= case.steps <= case.T * case.B
 
 
 @pytest.mark.parametrize("name", suites.SUITES)
@@ -75,7 +98,7 @@ def test_quick_is_a_part_of_every_suite() -> None:
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r"^expected one of classic, .*, train, all, got 'clasic'$"):
+    with pytest.raises(ValueError, match=r"^expected one of classic, .*, train, lengths, all, got 'clasic'$"):
         suites.select(["step", "clasic"])
 
 
@@ -101,6 +124,15 @@ def test_every_part_in_any_order_with_spaces() -> None:
 
 def test_several_shapes() -> None:
     assert shapes.parse("T=2,B=1,I=1,H=1; T=3,B=1,I=1,H=1;") == (Case(2, 1, 1, 1), Case(3, 1, 1, 1))
+
+
+def test_a_cell_and_lengths() -> None:
+    assert shapes.parse("T=9,B=4,I=2,H=3,cell=rnn") == (Case(9, 4, 2, 3, cell="rnn"),)
+    assert shapes.parse("cell=lstm,T=9,B=4,I=2,H=3") == (Case(9, 4, 2, 3),)
+    assert shapes.parse("valid=65,T=9,B=4,I=2,H=3,train=1") == (Case(9, 4, 2, 3, work="train", valid=65),)
+    assert shapes.parse("T=9,B=1,I=2,H=3,valid=100") == (Case(9, 1, 2, 3),)
+    # 12 of 36 steps: one row of 9 and three of 1
+    assert shapes.parse("T=9,B=4,I=2,H=3,valid=33")[0].steps == 12
 
 
 def test_one_step_is_a_step() -> None:
@@ -131,6 +163,15 @@ def test_one_step_is_a_step() -> None:
         ("T=1,B=1,I=1,H=1,layers=0", "from 1 to 64 for layers"),
         ("T=1,B=1,I=1,H=1,train=2", "from 0 to 1 for train"),
         ("T=9,B=1,I=1,H=1;T=1,B=1", "no I"),
+        ("T=1,B=1,I=1,H=1,cell=gru", "lstm or rnn for cell in"),
+        ("T=1,B=1,I=1,H=1,cell=", "got ''"),
+        ("T=1,B=1,I=1,H=1,cell=rnn,cell=rnn", "cell is there twice"),
+        ("T=9,B=4,I=1,H=1,valid=0", "from 1 to 100 for valid"),
+        ("T=9,B=4,I=1,H=1,valid=101", "from 1 to 100 for valid"),
+        ("T=9,B=4,I=1,H=1,valid=31", "got 31 %: 11 of 36"),
+        ("T=9,B=4,I=1,H=1,valid=99", "got 99 %: 36 of 36"),
+        ("T=9,B=1,I=1,H=1,valid=65", "got 65 %: 6 of 9"),
+        ("T=1,B=4,I=1,H=1,valid=65", "got 65 %: 3 of 4"),
         ("T=1,B=1,I=1000000,H=1000000", "checking it takes about"),
         ("T=1000000,B=1000000,I=1,H=1", "checking it takes about"),
     ],
@@ -162,7 +203,26 @@ def test_training_makes_every_product_three_times() -> None:
     assert Case(2, 3, 4, 5, work="train").flops == 3 * Case(2, 3, 4, 5).flops
 
 
+def test_an_rnn_has_one_sum_for_four_gates() -> None:
+    for work in WORKS:
+        lstm, rnn = (Case(6, 3, 5, 7, 2, 2, work, cell) for cell in ("lstm", "rnn"))
+        assert lstm.flops == 4 * rnn.flops
+        assert lstm.weight_bytes == 4 * rnn.weight_bytes
+    assert (Case(1, 1, 1, 1).halves, Case(1, 1, 1, 1, cell="rnn").halves) == (2, 1)
+
+
+def test_only_valid_steps_are_work() -> None:
+    case = Case(10, 4, 5, 7, valid=65)
+    assert case.steps == 26
+    assert case.flops == 26 * 2 * (4 * 7) * (5 + 7)
+    assert case.weight_bytes == Case(10, 4, 5, 7).weight_bytes
+
+
 def test_labels() -> None:
     assert Case(100, 1, 3, 64).label == "T=100 B=1 I=3 H=64"
     assert Case(1, 1, 3, 64, 1, 2).label == "T=1 B=1 I=3 H=64 L=1 D=2"
     assert Case(9, 1, 3, 64, 2, 1, "train").label == "T=9 B=1 train I=3 H=64 L=2 D=1"
+    assert Case(9, 1, 3, 64, cell="rnn").label == "T=9 B=1 RNN I=3 H=64"
+    case = Case(9, 4, 3, 64, 2, 1, "train", "rnn", 65)
+    assert case.label == "T=9 B=4 RNN train I=3 H=64 L=2 D=1 65 % valid"
+    assert case.label_parts == ["T=9 B=4 RNN train", "I=3 H=64 L=2 D=1", "65 % valid"]

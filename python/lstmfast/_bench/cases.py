@@ -1,23 +1,32 @@
-"""One case: the sizes of an LSTM and what is done with it, and the work that no implementation can save."""
+"""One case: the sizes of a network and what is done with it, and the work that no implementation can save."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-__all__ = ["WORKS", "Case", "Work"]
+__all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 
 # sequence: inference over T steps from a zero state. step: one step, its state carried from call to call,
 # as a program that streams does. train: forward over T steps, then gradients of x and of every weight.
 Work: TypeAlias = Literal["sequence", "step", "train"]
 WORKS: tuple[Work, ...] = get_args(Work)
 
+# rnn: the vanilla RNN with tanh.
+Cell: TypeAlias = Literal["lstm", "rnn"]
+CELLS: tuple[Cell, ...] = get_args(Cell)
+_GATES = {"lstm": 4, "rnn": 1}
+
 FLOAT32 = 4  # bytes
 
 
 @dataclass(frozen=True)
 class Case:
-    """Sizes: T time steps, B batch rows, I input, H hidden; layers and directions as in PyTorch."""
+    """Sizes: T time steps, B batch rows, I input, H hidden; layers and directions as in PyTorch.
+
+    With less than 100 percent `valid` the rows have lengths of their own, the longest T, whose sum is that
+    part of T * B.
+    """
 
     T: int
     B: int
@@ -26,14 +35,38 @@ class Case:
     layers: int = 1
     directions: int = 1
     work: Work = "sequence"
+    cell: Cell = "lstm"
+    valid: int = 100
     suite: str = "own"
 
     @property
     def label(self) -> str:
-        """All sizes on one line: T=100 B=1 train I=64 H=64 L=2 D=2."""
+        """All sizes on one line: T=100 B=1 RNN train I=64 H=64 L=2 D=2 65 % valid."""
+        return " ".join(self.label_parts)
+
+    @property
+    def label_parts(self) -> list[str]:
+        """The same for narrow columns: what comes in, the network, and the lengths if there are any."""
+        rnn = " RNN" if self.cell == "rnn" else ""
         train = " train" if self.work == "train" else ""
         deep = f" L={self.layers} D={self.directions}" if self.layers > 1 or self.directions > 1 else ""
-        return f"T={self.T} B={self.B}{train} I={self.I} H={self.H}{deep}"
+        parts = [f"T={self.T} B={self.B}{rnn}{train}", f"I={self.I} H={self.H}{deep}"]
+        return parts if self.valid == 100 else [*parts, f"{self.valid} % valid"]
+
+    @property
+    def gates(self) -> int:
+        """How many times H numbers a step computes from x and h."""
+        return _GATES[self.cell]
+
+    @property
+    def halves(self) -> int:
+        """Of how many arrays a state is: h and, of an LSTM, c."""
+        return 2 if self.cell == "lstm" else 1
+
+    @property
+    def steps(self) -> int:
+        """Steps of all rows together that are within their row's length."""
+        return round(self.T * self.B * self.valid / 100)
 
     @property
     def input_sizes(self) -> list[int]:
@@ -43,17 +76,19 @@ class Case:
     @property
     def weight_bytes(self) -> int:
         """Bytes of all matrices in float32; biases are left out, here and in `limits`."""
-        return sum(FLOAT32 * 4 * self.H * (size + self.H) for size in self.input_sizes) * self.directions
+        one = sum(FLOAT32 * self.gates * self.H * (size + self.H) for size in self.input_sizes)
+        return one * self.directions
 
     @property
     def flops(self) -> int:
         """Operations of the matrix products, a multiplication and an addition each.
 
-        The gates of a step take 2 * 4H * (I + H) a row, for each layer and direction. Training takes them
-        three times: forward, gradients of inputs, gradients of weights.
+        The four gates of a step take 2 * 4H * (I + H) a row, for each layer and direction, the one sum of an
+        RNN a quarter of that; steps past a row's length take none. Training takes them three times: forward,
+        gradients of inputs, gradients of weights.
         """
-        one = sum(2 * 4 * self.H * (size + self.H) for size in self.input_sizes)
-        return one * self.directions * self.T * self.B * (3 if self.work == "train" else 1)
+        one = sum(2 * self.gates * self.H * (size + self.H) for size in self.input_sizes)
+        return one * self.directions * self.steps * (3 if self.work == "train" else 1)
 
     @property
     def reference_bytes(self) -> int:

@@ -8,6 +8,9 @@ Two things bound every step, and the larger of the two is the limit:
   can do, since what was read last is still in the fast cache when the next step begins. The weights of the
   inputs have to be read only once a call, as products for many steps can be made together.
 
+Where rows have lengths of their own, steps past a row's end are no products, but the recurrent weights are
+still read T times: the longest row has T steps.
+
 With N threads the rates are those of N threads at once, and caches that each core has to itself count N
 times: the threads may share the weights out. Layers and directions follow one another. docs/benchmarking.md
 tells the same at greater length.
@@ -63,9 +66,9 @@ def least_seconds(case: Case, limits: Limits) -> float:
     total_seconds = pass_seconds(case.weight_bytes, limits.levels)
     least = 0.0
     for size in case.input_sizes:
-        flops = 2 * 4 * case.H * (size + case.H) * case.T * case.B
-        recurrent = FLOAT32 * 4 * case.H * case.H
-        inputs = FLOAT32 * 4 * case.H * size
+        flops = 2 * case.gates * case.H * (size + case.H) * case.steps
+        recurrent = FLOAT32 * case.gates * case.H * case.H
+        inputs = FLOAT32 * case.gates * case.H * size
         # What a call reads once was last read a call ago: since then all weights have passed.
         once = total_seconds * inputs / case.weight_bytes
         if case.T == 1:
@@ -78,7 +81,7 @@ def least_seconds(case: Case, limits: Limits) -> float:
 
 def intensity(case: Case) -> float:
     """Return operations per byte of weights that a call has to read: a row's place in a roofline picture."""
-    recurrent = case.layers * case.directions * FLOAT32 * 4 * case.H * case.H
+    recurrent = case.layers * case.directions * FLOAT32 * case.gates * case.H * case.H
     inputs = case.weight_bytes - recurrent
     return case.flops / ((2 if case.work == "train" else 1) * (case.T * recurrent + inputs))
 

@@ -15,10 +15,11 @@ from lstmfast.reference import Reference
 
 from .cases import Case
 
-__all__ = ["STEPS", "TOLERANCES", "Array", "Problem", "Results", "difference", "make"]
+__all__ = ["STEPS", "TOLERANCES", "Array", "Problem", "Results", "difference", "make", "model"]
 
 Array: TypeAlias = NDArray[Any]
-# y, h_n and c_n by name, shaped as PyTorch has them; for training y, dx and "d " + each parameter's name.
+# y, h_n and for an LSTM c_n by name, shaped as PyTorch has them; for training y, dx and "d " + each
+# parameter's name.
 Results: TypeAlias = Mapping[str, Array]
 
 # A step is checked after so many calls: a state that is not carried on shows.
@@ -38,7 +39,16 @@ class Problem:
     weights: Mapping[str, Array]  # PyTorch's names and shapes
     x: Array  # [T, B, I]
     dy: Array  # [T, B, D*H], for training
+    # [B] int64, in no order; None where all rows are T long. What x and dy hold past a row's end is not zero:
+    # an engine must ignore it.
+    lengths: Array | None
     truth: Results  # float64
+
+
+def model(case: Case, isa: str | None = None, seed: int | None = None) -> lstmfast.LSTM | lstmfast.RNN:
+    """Make the model of a case, its weights drawn as PyTorch initialises them."""
+    kind = lstmfast.LSTM if case.cell == "lstm" else lstmfast.RNN
+    return kind(case.I, case.H, case.layers, bidirectional=case.directions == 2, isa=isa, seed=seed)
 
 
 def make(case: Case, seed: int = 0) -> Problem:
@@ -46,25 +56,63 @@ def make(case: Case, seed: int = 0) -> Problem:
 
     For a step the truth is what comes out of the last of `STEPS` calls with the same x.
     """
-    lstm = lstmfast.LSTM(case.I, case.H, case.layers, bidirectional=case.directions == 2, seed=seed)
-    weights = lstm.state_dict()
+    weights = model(case, seed=seed).state_dict()
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((case.T, case.B, case.I), np.float32)
     dy = generator.standard_normal((case.T, case.B, case.directions * case.H), np.float32)
+    lengths = None if case.valid == 100 else _draw_lengths(case, generator)
 
-    reference = Reference("lstm", weights, case.layers, case.directions == 2)
+    cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
+    reference = Reference(cell, weights, case.layers, case.directions == 2)
+    if lengths is None:
+        truth = _truth(reference, case, x, dy)
+    else:
+        truth = _truth_by_row(reference, case, x, dy, lengths)
+    return Problem(case, weights, x, dy, lengths, truth)
+
+
+def _draw_lengths(case: Case, generator: np.random.Generator) -> Array:
+    """Draw lengths whose sum is `case.steps`: one is T, the others spread from 1 to T; in no order."""
+    T, others = case.T, case.B - 1
+    mean = (case.steps - T) / (others * T)
+    # One u out of each of equal parts of [0, 1): u ** (1 / mean - 1) has that mean, whatever the seed.
+    u = (np.arange(others) + generator.random(others)) / others
+    lengths = np.clip(np.rint(T * u ** (1 / mean - 1)), 1, T).astype(np.int64)
+    # A few steps are left over, or too many: one each for as many rows as can have one more, or less.
+    while left := case.steps - T - int(lengths.sum()):
+        able = generator.permutation(np.flatnonzero(lengths < T if left > 0 else lengths > 1))
+        lengths[able[: abs(left)]] += 1 if left > 0 else -1
+    return generator.permutation(np.append(lengths, T))
+
+
+def _truth(reference: Reference, case: Case, x: Array, dy: Array) -> dict[str, Array]:
+    """Compute the results of whole sequences."""
     h_n = c_n = None
     for _ in range(STEPS if case.work == "step" else 1):
         y, (h_n, c_n), cache = reference.forward(x, h_n, c_n)
-    truth: dict[str, Array]
     if case.work == "train":
         dx, _, _, dparameters = reference.backward(cache, dy)
-        truth = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
-    else:
-        assert h_n is not None
-        assert c_n is not None
-        truth = {"y": y, "h_n": h_n, "c_n": c_n}
-    return Problem(case, weights, x, dy, truth)
+        return {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+    assert h_n is not None
+    return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
+
+
+def _truth_by_row(reference: Reference, case: Case, x: Array, dy: Array, lengths: Array) -> dict[str, Array]:
+    """Cut each row to its length, compute it alone and put all together.
+
+    Zeros past the end in y and dx, which begin with time; states side by side; weights' gradients summed.
+    """
+    whole: dict[str, Array] = {}
+    for b, n in enumerate(lengths.tolist()):
+        row = slice(b, b + 1)
+        for name, part in _truth(reference, case, x[:n, row], dy[:n, row]).items():
+            if name in {"y", "dx"}:
+                whole.setdefault(name, np.zeros((case.T, case.B, part.shape[2])))[:n, row] = part
+            elif name in {"h_n", "c_n"}:
+                whole.setdefault(name, np.zeros((len(part), case.B, case.H)))[:, row] = part
+            else:
+                whole[name] = whole.get(name, 0.0) + part
+    return whole
 
 
 def difference(results: Results, truth: Results) -> float:

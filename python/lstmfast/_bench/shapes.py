@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from .cases import Case, Work
+from .cases import CELLS, Case, Cell, Work
 
 __all__ = ["FORM", "parse"]
 
-FORM = "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1]"
+FORM = "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn][,valid=65]"
 _SIZES = ("T", "B", "I", "H")
-_MOST = {"layers": 64, "directions": 2, "train": 1}  # of the sizes: a million, memory permitting
+# The most of each; of the sizes it is a million, memory permitting.
+_MOST = {"layers": 64, "directions": 2, "train": 1, "valid": 100}
 _UNKNOWN_MEMORY = 8 << 30
 
 
@@ -20,8 +21,9 @@ def parse(text: str) -> tuple[Case, ...]:
     Raises
     ------
     ValueError
-        If there is none, a part is not `name=number`, a name is unknown, missing or given twice, a number is
-        out of range, or the float64 reference would need more than half of this machine's memory.
+        If there is none, a part is not `name=value`, a name is unknown, missing or given twice, a number is
+        out of range, no lengths have that percentage of valid steps, or the float64 reference would need
+        more than half of this machine's memory.
     """
     cases = tuple(_one(part.strip()) for part in text.split(";") if part.strip())
     if not cases:
@@ -30,14 +32,16 @@ def parse(text: str) -> tuple[Case, ...]:
 
 
 def _one(text: str) -> Case:
-    values: dict[str, int] = {}
+    given: dict[str, str] = {}
     for part in text.split(","):
-        name, equals, digits = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in (*_SIZES, *_MOST):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in (*_SIZES, *_MOST, "cell"):
             raise ValueError(f"expected {FORM}, got {text!r}: {part.strip()!r} is not part of a shape")
-        if name in values:
+        if name in given:
             raise ValueError(f"expected {FORM}, got {text!r}: {name} is there twice")
-        values[name] = _number(name, digits, text)
+        given[name] = value
+    cell = _cell(given.pop("cell", "lstm"), text)
+    values = {name: _number(name, value, text) for name, value in given.items()}
     if missing := [name for name in _SIZES if name not in values]:
         raise ValueError(f"expected {FORM}, got {text!r}: no {missing[0]}")
     train = values.pop("train", 0)
@@ -50,7 +54,14 @@ def _one(text: str) -> Case:
         values.get("layers", 1),
         values.get("directions", 1),
         work,
+        cell,
+        values.get("valid", 100),
     )
+    if case.valid < 100 and not case.T + case.B - 1 <= case.steps < case.T * case.B:
+        raise ValueError(
+            f"{text!r}: expected valid to leave T steps of one row, some of each other and less than T*B in"
+            f" all, got {case.valid} %: {case.steps} of {case.T * case.B}"
+        )
     memory = _memory()
     if case.reference_bytes > memory // 2:
         raise ValueError(
@@ -58,6 +69,13 @@ def _one(text: str) -> Case:
             f"expected at most half of this machine's {memory / 2**30:.1f} GiB"
         )
     return case
+
+
+def _cell(name: str, text: str) -> Cell:
+    for cell in CELLS:
+        if name == cell:
+            return cell
+    raise ValueError(f"expected {' or '.join(CELLS)} for cell in {text!r}, got {name!r}")
 
 
 def _number(name: str, digits: str, text: str) -> int:

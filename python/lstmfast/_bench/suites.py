@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 
 from .cases import Case, Work
 
@@ -13,8 +13,11 @@ __all__ = ["ALL", "SUITES", "quick", "select"]
 ALL = "all"
 
 
-def _of(suite: str, cases: Iterable[Case], work: Work = "sequence") -> tuple[Case, ...]:
-    return tuple(replace(case, suite=suite, work=work) for case in cases)
+def _of(suite: str, cases: Iterable[Case], *works: Work) -> tuple[Case, ...]:
+    """Put cases into a suite, all of them for one work (inference, if none is given) after the other."""
+    return tuple(
+        replace(case, suite=suite, work=work) for work, case in product(works or ("sequence",), cases)
+    )
 
 
 SUITES: dict[str, tuple[Case, ...]] = {
@@ -68,26 +71,47 @@ SUITES: dict[str, tuple[Case, ...]] = {
             Case(100, 16, 8, 100),
             Case(100, 16, 128, 128, layers=2),
             Case(100, 16, 128, 128, layers=2, directions=2),
+            Case(100, 4, 64, 64, layers=2, directions=2),
+            Case(100, 16, 256, 256, layers=3),
+            # Sizes that no vector divides.
+            *(Case(100, B, I, H) for B, I, H in ((4, 1, 20), (1, 13, 40), (16, 13, 40), (16, 40, 200))),
+            *(Case(100, B, H, H, cell="rnn") for B, H in ((1, 128), (16, 128), (64, 256))),
         ],
+        "train",
+    ),
+    # Rows that end at different steps, as sentences do; the case at 100 % is what the padded rows of the
+    # same size would cost.
+    "lengths": _of(
+        "lengths",
+        [
+            Case(100, 8, 256, 256, valid=65),
+            Case(100, 32, 64, 64, valid=65),
+            Case(100, 64, 40, 100, valid=65),
+            Case(200, 16, 128, 128, valid=65),
+            *(Case(400, 32, 256, 256, valid=valid) for valid in (30, 65, 100)),
+            Case(100, 16, 128, 128, layers=2, directions=2, valid=65),
+        ],
+        "sequence",
         "train",
     ),
 }  # fmt: skip
 
 # Rows that tell most for their time, every suite among them; those of large models are left out.
-_QUICK: dict[str, tuple[Case, ...]] = {
-    "classic": (Case(100, 1, 64, 64), Case(100, 1, 256, 256), Case(100, 4, 128, 128), Case(100, 16, 64, 64),
-                Case(100, 16, 256, 256)),
-    "step": (Case(1, 1, 1, 40), Case(1, 1, 64, 64), Case(1, 1, 256, 256)),
-    "deepbench": (Case(25, 1, 512, 512), Case(25, 16, 512, 512)),
-    "deep": (Case(100, 1, 64, 64, 2, 1), Case(100, 16, 64, 64, 2, 2)),
-    "odd": (Case(100, 1, 1, 20), Case(100, 16, 3, 25), Case(100, 1, 8, 100)),
-    "train": (Case(100, 1, 64, 64), Case(100, 16, 128, 128)),
-}  # fmt: skip
+_QUICK: tuple[tuple[Case, ...], ...] = (
+    _of("classic", [Case(100, 1, 64, 64), Case(100, 1, 256, 256), Case(100, 4, 128, 128),
+                    Case(100, 16, 64, 64), Case(100, 16, 256, 256)]),
+    _of("step", [Case(1, 1, 1, 40), Case(1, 1, 64, 64), Case(1, 1, 256, 256)], "step"),
+    _of("deepbench", [Case(25, 1, 512, 512), Case(25, 16, 512, 512)]),
+    _of("deep", [Case(100, 1, 64, 64, 2, 1), Case(100, 16, 64, 64, 2, 2)]),
+    _of("odd", [Case(100, 1, 1, 20), Case(100, 16, 3, 25), Case(100, 1, 8, 100)]),
+    _of("train", [Case(100, 1, 64, 64), Case(100, 16, 128, 128)], "train"),
+    _of("lengths", [Case(100, 32, 64, 64, valid=65)], "sequence", "train"),
+)  # fmt: skip
 
 
 def quick() -> tuple[Case, ...]:
     """Return some rows of every suite."""
-    return tuple(case for suite, cases in SUITES.items() for case in _of(suite, _QUICK[suite], cases[0].work))
+    return tuple(chain.from_iterable(_QUICK))
 
 
 def select(names: Iterable[str]) -> tuple[Case, ...]:

@@ -96,7 +96,7 @@ def _cells(report: Report, row: Row, others: list[str]) -> list[str]:
     ours, gflops = row.best(OURS), report.gflops(row)
     fastest = report.fastest_other(row)
     return [
-        case.label.replace(" I=", "\nI="),
+        "\n".join(case.label_parts),
         f"{time(ours)}\n{gflops:.3g}" if ours and gflops else _missing(row.cells.get(OURS)),
         percent(report.reached(row)),
         ratio(report.ratio(row)),

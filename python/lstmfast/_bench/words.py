@@ -59,6 +59,10 @@ def notes(report: Report) -> list[str]:
         "*: the fastest other float32 engine. of limit: 100% is the least time that multiply-adds and reading"
         " the weights take on this machine.",
     ]
+    if any(row.case.valid < 100 for row in report.rows):
+        lines.append(
+            "% valid: rows of different lengths; GFLOP/s and limit count that part of T*B steps, no others."
+        )
     if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
         lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")
     lines += [f"{engine.name}: not measured: {engine.missing}" for engine in report.engines if engine.missing]

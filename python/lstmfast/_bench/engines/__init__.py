@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..environment import HELD
-from ..problem import Problem, Results
+from ..problem import Array, Problem, Results
 
-__all__ = ["ENGINES", "OURS", "Engine", "Run", "UnsupportedError", "load"]
+__all__ = ["ENGINES", "OURS", "Engine", "Run", "UnsupportedError", "load", "named"]
 
 OURS = "lstmfast"
 
@@ -48,7 +48,7 @@ class Run:
 
 
 class Engine(Protocol):
-    """One way of running LSTMs. Nothing of it is imported before `missing` is asked."""
+    """One way of running LSTMs and RNNs. Nothing of it is imported before `missing` is asked."""
 
     name: str
     precision: str  # "float32"; others are shown, but never counted as the fastest other engine
@@ -74,6 +74,11 @@ def load(spec: str, threads: int, isa: str | None) -> Engine:
     module, _, name = spec.partition(":")
     engine: Engine = getattr(importlib.import_module(module), name)(threads, isa)
     return engine
+
+
+def named(y: Array, h_n: Array, c_n: Array | None = None) -> Results:
+    """Name the results of inference as the truth does: an RNN has no c."""
+    return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
 
 
 def try_import(*modules: str) -> str | None:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from ..problem import Problem, Results
-from . import Run, held, try_import
+from . import Run, held, named, try_import
 
 __all__ = ["Jax"]
 
@@ -14,7 +14,11 @@ __all__ = ["Jax"]
 
 
 class Jax:
-    """Weights are arguments, as in training; `vjp` gives the gradients, compiled with the forward pass."""
+    """Weights are arguments, as in training; `vjp` gives the gradients, compiled with the forward pass.
+
+    Past a row's end `where` keeps the state as it is, and y zero: every step is computed, whether or not it
+    counts.
+    """
 
     name = "JAX"
     precision = "float32"
@@ -44,6 +48,7 @@ class Jax:
         return {
             "threads": f"{self._threads} (NPROC, XLA_FLAGS)",
             "platform": "cpu",
+            "lengths": "masked by where",
             "instruction set": held(self._isa, "XLA_FLAGS"),
         }
 
@@ -53,73 +58,92 @@ class Jax:
         numpy = jax.numpy
         weights = {name: numpy.array(array) for name, array in problem.weights.items()}
         x, dy = numpy.array(problem.x), numpy.array(problem.dy)
-        zeros = numpy.zeros((case.layers * case.directions, case.B, case.H), numpy.float32)
+        zeros = (numpy.zeros((case.layers * case.directions, case.B, case.H), numpy.float32),) * case.halves
+        lengths = None if problem.lengths is None else numpy.array(problem.lengths, numpy.int32)
 
         if case.work == "train":
 
-            def both(weights: Any, x: Any, dy: Any) -> Any:  # noqa: ANN401
-                y, back = jax.vjp(lambda weights, x: self._forward(weights, x, zeros, zeros, case.layers)[0],
-                                  weights, x)  # fmt: skip
+            def both(weights: Any, x: Any, lengths: Any, dy: Any) -> Any:  # noqa: ANN401
+                def forward(weights: Any, x: Any) -> Any:  # noqa: ANN401
+                    return self._forward(weights, x, zeros, lengths, case.layers)[0]
+
+                y, back = jax.vjp(forward, weights, x)
                 return y, *back(dy)
 
             compiled = jax.jit(both)
-            return Run(lambda: jax.block_until_ready(compiled(weights, x, dy)), _gradients)
+            return Run(lambda: jax.block_until_ready(compiled(weights, x, lengths, dy)), _gradients)
 
         forward = jax.jit(self._forward, static_argnames="layers")
         if case.work == "step":
-            h = c = zeros
+            state = zeros
 
             def step() -> Any:  # noqa: ANN401
-                nonlocal h, c
-                y, h, c = jax.block_until_ready(forward(weights, x, h, c, layers=case.layers))
-                return y, h, c
+                nonlocal state
+                y, state = jax.block_until_ready(forward(weights, x, state, None, layers=case.layers))
+                return y, state
 
             return Run(step, _states)
 
         return Run(
-            lambda: jax.block_until_ready(forward(weights, x, zeros, zeros, layers=case.layers)), _states
+            lambda: jax.block_until_ready(forward(weights, x, zeros, lengths, layers=case.layers)), _states
         )
 
-    def _forward(self, weights: Any, x: Any, h0: Any, c0: Any, layers: int) -> Any:  # noqa: ANN401
+    def _forward(self, weights: Any, x: Any, state: Any, lengths: Any, layers: int) -> Any:  # noqa: ANN401
+        """All layers: y, and h and for an LSTM c after the last steps. Without lengths (None) all count."""
         numpy = self._jax.numpy
+        # [T, B, 1]: whether a step is within its row's length.
+        within = None if lengths is None else numpy.arange(len(x))[:, None, None] < lengths[:, None]
         y = x
-        h_n: list[Any] = []
-        c_n: list[Any] = []
+        ends: list[Any] = []
         for layer in range(layers):
             outputs = []
             for way in ("", "_reverse"):
                 suffix = f"_l{layer}{way}"
                 if f"weight_ih{suffix}" not in weights:
                     continue
-                k = len(h_n)
-                out, h, c = self._layer(weights, suffix, y, h0[k], c0[k])
+                begin = tuple(half[len(ends)] for half in state)
+                out, end = self._layer(weights, suffix, y, begin, within)
                 outputs.append(out)
-                h_n.append(h)
-                c_n.append(c)
+                ends.append(end)
             y = numpy.concatenate(outputs, axis=2) if len(outputs) > 1 else outputs[0]
-        return y, numpy.stack(h_n), numpy.stack(c_n)
+        return y, tuple(numpy.stack(halves) for halves in zip(*ends, strict=True))
 
-    def _layer(self, weights: Any, suffix: str, x: Any, h: Any, c: Any) -> Any:  # noqa: ANN401
-        """One layer in one direction: y [T, B, H], h and c after its last step."""
-        jax = self._jax
+    def _layer(self, weights: Any, suffix: str, x: Any, state: Any, within: Any) -> Any:  # noqa: ANN401
+        """One layer in one direction: y [T, B, H], the state after its last step."""
+        jax, where = self._jax, self._jax.numpy.where
         weight_hh = weights[f"weight_hh{suffix}"].T
         bias = weights[f"bias_ih{suffix}"] + weights[f"bias_hh{suffix}"]
         z_x = x @ weights[f"weight_ih{suffix}"].T + bias
 
-        def step(state: Any, z_x: Any) -> Any:  # noqa: ANN401
-            h, c = state
-            i, f, g, o = jax.numpy.split(z_x + h @ weight_hh, 4, axis=-1)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jax.numpy.tanh(g)
-            h = jax.nn.sigmoid(o) * jax.numpy.tanh(c)
-            return (h, c), h
+        def cell(state: Any, z_x: Any) -> Any:  # noqa: ANN401
+            z = z_x + state[0] @ weight_hh
+            if len(state) == 1:
+                return (jax.numpy.tanh(z),)
+            i, f, g, o = jax.numpy.split(z, 4, axis=-1)
+            c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jax.numpy.tanh(g)
+            return jax.nn.sigmoid(o) * jax.numpy.tanh(c), c
 
-        (h, c), y = jax.lax.scan(step, (h, c), z_x, reverse=suffix.endswith("_reverse"))
-        return y, h, c
+        def step(state: Any, z_x: Any) -> Any:  # noqa: ANN401
+            after = cell(state, z_x)
+            return after, after[0]
+
+        def masked_step(state: Any, of_step: Any) -> Any:  # noqa: ANN401
+            z_x, within = of_step
+            after = cell(state, z_x)
+            kept = tuple(where(within, new, old) for new, old in zip(after, state, strict=True))
+            return kept, where(within, after[0], 0)
+
+        reverse = suffix.endswith("_reverse")
+        if within is None:
+            end, y = jax.lax.scan(step, state, z_x, reverse=reverse)
+        else:
+            end, y = jax.lax.scan(masked_step, state, (z_x, within), reverse=reverse)
+        return y, end
 
 
 def _states(returned: Any) -> Results:  # noqa: ANN401
-    y, h_n, c_n = returned
-    return {"y": y, "h_n": h_n, "c_n": c_n}
+    y, state = returned
+    return named(y, *state)
 
 
 def _gradients(returned: Any) -> Results:  # noqa: ANN401

@@ -9,7 +9,7 @@ import numpy as np
 from lstmfast.reference import Reference
 
 from ..problem import Problem, Results
-from . import Run, held
+from . import Run, UnsupportedError, held, named
 
 __all__ = ["NumPy"]
 
@@ -41,7 +41,10 @@ class NumPy:
     def prepare(self, problem: Problem) -> Run:
         """Convert the weights."""
         case, x, dy = problem.case, problem.x, problem.dy
-        reference = Reference("lstm", problem.weights, case.layers, case.directions == 2, dtype=np.float32)
+        if problem.lengths is not None:
+            raise UnsupportedError("only rows of one length")
+        cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
+        reference = Reference(cell, problem.weights, case.layers, case.directions == 2, dtype=np.float32)
 
         if case.work == "train":
 
@@ -67,7 +70,7 @@ class NumPy:
 
 def _states(returned: Any) -> Results:  # noqa: ANN401
     y, (h_n, c_n) = returned
-    return {"y": y, "h_n": h_n, "c_n": c_n}
+    return named(y, h_n, c_n)
 
 
 def _gradients(returned: Any) -> Results:  # noqa: ANN401

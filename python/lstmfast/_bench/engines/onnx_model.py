@@ -1,4 +1,4 @@
-"""The model as ONNX has it: one LSTM node a layer, gates in ONNX's order i, o, f, g."""
+"""The model as ONNX has it: one LSTM or RNN node a layer, an LSTM's gates in ONNX's order i, o, f, g."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ import numpy as np
 from ..cases import Case
 from ..problem import Array, Problem
 
-__all__ = ["build", "names", "shapes"]
+__all__ = ["build", "inputs", "outputs", "states"]
 
 OPSET = 14  # has all that is used; every onnxruntime of the last years reads it
 IR_VERSION = 8
 
 
-def shapes(case: Case) -> dict[str, tuple[int, ...]]:
-    """Return inputs and outputs by name with their shapes; only a step takes its state."""
+def states(case: Case) -> list[str]:
+    """Name each layer's h and, of an LSTM, c, as the model gives them and a step takes them."""
+    return [f"{half}{layer}" for layer in range(case.layers) for half in "hc"[: case.halves]]
+
+
+def inputs(problem: Problem) -> dict[str, Array]:
+    """Return the inputs by name: x, the rows' lengths if they have any, and for a step the zero state."""
+    case = problem.case
+    given = {"x": problem.x}
+    if problem.lengths is not None:
+        given["lengths"] = problem.lengths.astype(np.int32)
+    if case.work == "step":
+        given |= {name: np.zeros((case.directions, case.B, case.H), np.float32) for name in states(case)}
+    return given
+
+
+def outputs(case: Case) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the outputs by name: y, and the state after the last steps."""
     T, B, H, D = case.T, case.B, case.H, case.directions
-    state = (D, B, H)
-    given = {"x": (T, B, case.I)}
-    taken: dict[str, tuple[int, ...]] = {"y": (T, B, D * H) if D > 1 else (T, 1, B, H)}
-    for layer in range(case.layers):
-        if case.work == "step":
-            given |= {f"h{layer}": state, f"c{layer}": state}
-        taken |= {f"h{layer}_n": state, f"c{layer}_n": state}
-    return given | taken
-
-
-def names(case: Case) -> tuple[list[str], list[str]]:
-    """Return the names of the inputs and of the outputs."""
-    every = list(shapes(case))
-    outputs = [name for name in every if name == "y" or name.endswith("_n")]
-    return [name for name in every if name not in outputs], outputs
+    returned: dict[str, tuple[int, ...]] = {"y": (T, B, D * H) if D > 1 else (T, 1, B, H)}
+    return returned | {f"{name}_n": (D, B, H) for name in states(case)}
 
 
 def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the type checker
@@ -46,8 +49,7 @@ def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the 
     onnx = importlib.import_module("onnx")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     case = problem.case
-    sizes = shapes(case)
-    inputs, outputs = names(case)
+    given = inputs(problem)
     D, H = case.directions, case.H
     nodes, constants = [], []
 
@@ -60,12 +62,15 @@ def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the 
         last = layer == case.layers - 1
         weights = layer_weights(problem.weights, layer, D)
         operands = [x, *(constant(f"{kind}{layer}", value) for kind, value in weights.items())]
-        if f"h{layer}" in inputs:
-            operands += ["", f"h{layer}", f"c{layer}"]  # "" is sequence_lens: all are T long
+        state = [name for name in states(case) if name[1:] == str(layer)]
+        operands.append("lengths" if "lengths" in given else "")  # without: all rows are T long
+        operands += [name for name in state if name in given]
         raw = "y" if last and D == 1 else f"y{layer}_raw"
         direction = "forward" if D == 1 else "bidirectional"
-        results = [raw, f"h{layer}_n", f"c{layer}_n"]
-        nodes.append(helper.make_node("LSTM", operands, results, hidden_size=H, direction=direction))
+        results = [raw, *(f"{name}_n" for name in state)]
+        nodes.append(
+            helper.make_node(case.cell.upper(), operands, results, hidden_size=H, direction=direction)
+        )
         if raw == "y":
             break
         x = "y" if last else f"y{layer}"
@@ -77,26 +82,31 @@ def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the 
             nodes.append(helper.make_node("Transpose", [raw], [f"{raw}_t"], perm=[0, 2, 1, 3]))
             nodes.append(helper.make_node("Reshape", [f"{raw}_t", shape], [x]))
 
-    def values(chosen: list[str]) -> list[Any]:
-        return [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sizes[name]) for name in chosen]
+    def value(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:  # noqa: ANN401
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)
 
-    graph = helper.make_graph(nodes, "lstm", values(inputs), values(outputs), constants)
+    taken = [value(name, array.dtype, array.shape) for name, array in given.items()]
+    returned = [value(name, np.dtype(np.float32), shape) for name, shape in outputs(case).items()]
+    graph = helper.make_graph(nodes, case.cell, taken, returned, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
     return model
 
 
 def layer_weights(weights: Mapping[str, Array], layer: int, D: int) -> dict[str, Array]:
-    """Stack a layer's directions: W [D, 4H, I], R [D, 4H, H], b [D, 8H]."""
+    """Stack a layer's directions: W [D, 4H, I], R [D, 4H, H], b [D, 8H]; an RNN's have H for 4H."""
     suffixes = [f"_l{layer}{way}" for way in ("", "_reverse")[:D]]
 
     def stacked(kind: str) -> Array:
-        return np.stack([_reordered(weights[kind + suffix]) for suffix in suffixes])
+        return np.stack([_reordered(weights[kind + suffix], H) for suffix in suffixes])
 
+    H = weights[f"weight_hh_l{layer}"].shape[1]
     bias = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
     return {"W": stacked("weight_ih"), "R": stacked("weight_hh"), "b": bias}
 
 
-def _reordered(array: Array) -> Array:
+def _reordered(array: Array, H: int) -> Array:
+    if len(array) == H:  # an RNN's only sum
+        return array
     i, f, g, o = np.split(array, 4)
     return np.concatenate([i, o, f, g])

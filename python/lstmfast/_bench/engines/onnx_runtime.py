@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, onnx_model, try_import
+from . import Run, UnsupportedError, held, named, onnx_model, try_import
 
 __all__ = ["OnnxRuntime", "OnnxRuntimeBound", "OnnxRuntimeInt8"]
 
@@ -46,6 +46,7 @@ class OnnxRuntime:
         return {
             "threads": f"intra_op_num_threads {self._threads}, inter_op_num_threads 1",
             "provider": "CPUExecutionProvider",
+            "lengths": "sequence_lens",
             "instruction set": held(self._isa),
         }
 
@@ -65,15 +66,14 @@ class OnnxRuntime:
     def prepare(self, problem: Problem) -> Run:
         """Build the session."""
         session = self._session(self._model(problem))
-        sizes = onnx_model.shapes(problem.case)
-        given, taken = onnx_model.names(problem.case)
-        feed = {name: np.zeros(sizes[name], np.float32) for name in given} | {"x": problem.x}
+        taken = onnx_model.outputs(problem.case)
+        feed = onnx_model.inputs(problem)
 
         def results(returned: Any) -> Results:  # noqa: ANN401
             return _states(dict(zip(taken, returned, strict=True)), problem)
 
         if problem.case.work == "step":
-            states = given[1:]  # in the order of the outputs after y
+            states = onnx_model.states(problem.case)  # in the order of the outputs after y
 
             def step() -> Any:  # noqa: ANN401
                 returned = session.run(None, feed)
@@ -100,22 +100,20 @@ class OnnxRuntimeBound(OnnxRuntime):
     def prepare(self, problem: Problem) -> Run:
         """Build the session and the bindings."""
         session = self._session(self._model(problem))
-        sizes = onnx_model.shapes(problem.case)
-        given, taken = onnx_model.names(problem.case)
         value = self._ort.OrtValue.ortvalue_from_numpy
-        x = value(problem.x)
-        y = value(np.zeros(sizes["y"], np.float32))
-        sets = [{name: value(np.zeros(sizes[name], np.float32)) for name in taken[1:]} for _ in range(2)]
+        given = {name: value(array) for name, array in onnx_model.inputs(problem).items()}
+        zeros = {name: np.zeros(size, np.float32) for name, size in onnx_model.outputs(problem.case).items()}
+        y = value(zeros.pop("y"))
+        sets = [{name: value(array.copy()) for name, array in zeros.items()} for _ in range(2)]
 
         bindings = []
-        for before, after in (sets, sets[::-1]) if len(given) > 1 else (sets,):
+        for before, after in (sets, sets[::-1]) if problem.case.work == "step" else (sets,):
             binding = session.io_binding()
-            binding.bind_ortvalue_input("x", x)
-            for name in given[1:]:
-                binding.bind_ortvalue_input(name, before[f"{name}_n"])
+            for name, array in given.items():
+                binding.bind_ortvalue_input(name, before.get(f"{name}_n", array))
             outputs = {"y": y, **after}
-            for name in taken:
-                binding.bind_ortvalue_output(name, outputs[name])
+            for name, array in outputs.items():
+                binding.bind_ortvalue_output(name, array)
             bindings.append((binding, outputs))
 
         if len(bindings) == 1:
@@ -133,7 +131,10 @@ class OnnxRuntimeBound(OnnxRuntime):
                 session.run_with_iobinding(binding)
                 return outputs
 
-        return Run(run, lambda returned: _states({k: v.numpy() for k, v in returned.items()}, problem))
+        def results(returned: Any) -> Results:  # noqa: ANN401
+            return _states({name: array.numpy() for name, array in returned.items()}, problem)
+
+        return Run(run, results, keep=given)
 
 
 class OnnxRuntimeInt8(OnnxRuntimeBound):
@@ -147,11 +148,14 @@ class OnnxRuntimeInt8(OnnxRuntimeBound):
         return {**super().settings(), "quantisation": "quantize_dynamic"}
 
     def _model(self, problem: Problem) -> bytes:
+        model = super()._model(problem)
+        if problem.case.cell == "rnn":
+            raise UnsupportedError("quantize_dynamic has no RNN")
         quantization = importlib.import_module("onnxruntime.quantization")
         # It works on files, and writes advice to standard output.
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
             plain, small = Path(folder, "plain.onnx"), Path(folder, "small.onnx")
-            plain.write_bytes(super()._model(problem))
+            plain.write_bytes(model)
             quantization.quantize_dynamic(plain, small)
             return small.read_bytes()
 
@@ -159,7 +163,5 @@ class OnnxRuntimeInt8(OnnxRuntimeBound):
 def _states(returned: dict[str, Any], problem: Problem) -> Results:
     case = problem.case
     y = np.asarray(returned["y"]).reshape(case.T, case.B, -1)
-    h_n, c_n = (
-        np.concatenate([returned[f"{kind}{layer}_n"] for layer in range(case.layers)]) for kind in "hc"
-    )
-    return {"y": y, "h_n": h_n, "c_n": c_n}
+    ends = [returned[f"{name}_n"] for name in onnx_model.states(case)]
+    return named(y, *(np.concatenate(ends[k :: case.halves]) for k in range(case.halves)))

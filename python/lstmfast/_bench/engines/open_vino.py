@@ -1,4 +1,4 @@
-"""OpenVINO: one LSTMSequence a layer, built with its own operators, all tensors set beforehand."""
+"""OpenVINO: one sequence operator a layer, built with its own operators, all tensors set beforehand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..problem import Array, Problem, Results
-from . import Run, UnsupportedError, held, try_import
+from . import Run, UnsupportedError, held, named, try_import
 
 __all__ = ["OpenVino"]
 
@@ -18,7 +18,8 @@ __all__ = ["OpenVino"]
 class OpenVino:
     """`request.infer()` on one request (for a step on two, whose states are each other's).
 
-    Sequences are batch-first, as OpenVINO itself has them: x comes in that layout, and y stays in it.
+    Sequences are batch-first, as OpenVINO itself has them: x comes in that layout, and y stays in it. Rows'
+    lengths are an input of the model; where all are T long, they are a constant.
     """
 
     name = "OpenVINO"
@@ -50,24 +51,26 @@ class OpenVino:
     def settings(self) -> dict[str, str]:
         """Return what it was told."""
         told = {key: str(value) for key, value in self._config.items()}
-        return {**told, "instruction set": held(self._isa, "ONEDNN_MAX_CPU_ISA")}
+        return {**told, "lengths": "an input", "instruction set": held(self._isa, "ONEDNN_MAX_CPU_ISA")}
 
     def prepare(self, problem: Problem) -> Run:
         """Build and compile the model."""
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
-        case, L = problem.case, problem.case.layers
+        case, halves = problem.case, problem.case.halves
         model = self._core.compile_model(self._model(problem), "CPU", self._config)
         x = np.ascontiguousarray(problem.x.swapaxes(0, 1))
         y = np.zeros([int(size) for size in model.outputs[0].shape], np.float32)
+        given = [x] if problem.lengths is None else [x, problem.lengths.astype(np.int32)]
         # h and c of each layer, twice. A tensor does not keep the array alive whose memory it shares: the run
         # must.
-        sets = [np.zeros((2 * L, case.B, case.directions, case.H), np.float32) for _ in range(2)]
+        state_shape = (case.layers * halves, case.B, case.directions, case.H)
+        sets = [np.zeros(state_shape, np.float32) for _ in range(2)]
         ways = [sets, sets[::-1]] if case.work == "step" else [sets]
         requests = []
         for before, after in ways:
             request = model.create_infer_request()
-            for k, array in enumerate((x, *(before if case.work == "step" else ()))):
+            for k, array in enumerate((*given, *(before if case.work == "step" else ()))):
                 request.set_input_tensor(k, self._openvino.Tensor(array, shared_memory=True))
             for k, array in enumerate((y, *after)):
                 request.set_output_tensor(k, self._openvino.Tensor(array, shared_memory=True))
@@ -89,33 +92,35 @@ class OpenVino:
                 return end
 
         def results(end: Array) -> Results:
-            h_n, c_n = (
-                end[kind::2].swapaxes(1, 2).reshape(L * case.directions, case.B, case.H) for kind in (0, 1)
-            )
-            # y [B, D, T, H]
-            return {"y": y.transpose(2, 0, 1, 3).reshape(case.T, case.B, -1), "h_n": h_n, "c_n": c_n}
+            # A half is [L, B, D, H], y [B, D, T, H].
+            parts = (end[k::halves].swapaxes(1, 2).reshape(-1, case.B, case.H) for k in range(halves))
+            return named(y.transpose(2, 0, 1, 3).reshape(case.T, case.B, -1), *parts)
 
-        return Run(run, results, keep=(x, *sets))
+        return Run(run, results, keep=(*given, *sets))
 
     def _model(self, problem: Problem) -> Any:  # noqa: ANN401 - openvino is not there for the type checker
         ops = importlib.import_module("openvino.opset8")
         case = problem.case
         B, H, D = case.B, case.H, case.directions
-        step = case.work == "step"
+        sequence = ops.lstm_sequence if case.cell == "lstm" else ops.rnn_sequence
+        step, halves = case.work == "step", case.halves
         parameters = [ops.parameter([B, case.T, case.I], np.float32)]
-        lengths = ops.constant(np.full(B, case.T, np.int32))
+        if problem.lengths is None:
+            lengths = ops.constant(np.full(B, case.T, np.int32))
+        else:
+            parameters.append(lengths := ops.parameter([B], np.int32))
         zeros = ops.constant(np.zeros((B, D, H), np.float32))
         x, ends = parameters[0], []
         for layer in range(case.layers):
             if step:
-                parameters += (state := [ops.parameter([B, D, H], np.float32) for _ in range(2)])
+                parameters += (state := [ops.parameter([B, D, H], np.float32) for _ in range(halves)])
             else:
-                state = [zeros, zeros]
+                state = [zeros] * halves
             weights = [ops.constant(array) for array in _weights(problem.weights, layer, D)]
             direction = "forward" if D == 1 else "bidirectional"
-            node = ops.lstm_sequence(x, *state, lengths, *weights, H, direction)
-            y, h_n, c_n = (node.output(k) for k in range(3))
-            ends += [h_n, c_n]
+            node = sequence(x, *state, lengths, *weights, H, direction)
+            y, *end = (node.output(k) for k in range(1 + halves))
+            ends += end
             if layer < case.layers - 1:  # [B, D, T, H] to [B, T, D*H]
                 swapped = ops.transpose(y, ops.constant(np.array([0, 2, 1, 3])))
                 x = ops.reshape(swapped, ops.constant(np.array([B, case.T, D * H])), False)
@@ -123,11 +128,18 @@ class OpenVino:
 
 
 def _weights(weights: Mapping[str, Array], layer: int, D: int) -> tuple[Array, Array, Array]:
-    """Stack a layer's directions, gates as f, i, g, o: W [D, 4H, I], R [D, 4H, H], b [D, 4H]."""
+    """Stack a layer's directions, an LSTM's gates as f, i, g, o: W [D, 4H, I], R [D, 4H, H], b [D, 4H]."""
     suffixes = [f"_l{layer}{way}" for way in ("", "_reverse")[:D]]
 
     def stacked(kind: str) -> Array:
-        gates = [np.split(weights[kind + suffix], 4) for suffix in suffixes]
-        return np.stack([np.concatenate([f, i, g, o]) for i, f, g, o in gates])
+        return np.stack([_reordered(weights[kind + suffix], H) for suffix in suffixes])
 
+    H = weights[f"weight_hh_l{layer}"].shape[1]
     return stacked("weight_ih"), stacked("weight_hh"), stacked("bias_ih") + stacked("bias_hh")
+
+
+def _reordered(array: Array, H: int) -> Array:
+    if len(array) == H:  # an RNN's only sum
+        return array
+    i, f, g, o = np.split(array, 4)
+    return np.concatenate([f, i, g, o])

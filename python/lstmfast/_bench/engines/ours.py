@@ -6,14 +6,18 @@ from typing import Any
 
 import lstmfast
 
+from .. import problem as problems
 from ..problem import Problem, Results
-from . import OURS, Run
+from . import OURS, Run, named
 
 __all__ = ["Ours"]
 
 
 class Ours:
-    """`lstm(x)`; for a step `lstm(x, state, out=(y, state))`; for training `forward` and `backward`."""
+    """`lstm(x)`; for a step `lstm(x, state, out=(y, state))`; for training `forward` and `backward`.
+
+    Where rows have lengths, `lstm(x, lengths=lengths)` and `lstm.forward(x, lengths=lengths)`.
+    """
 
     name = OURS
     precision = "float32"
@@ -40,35 +44,42 @@ class Ours:
 
     def prepare(self, problem: Problem) -> Run:
         """Pack the weights."""
-        case, x, dy = problem.case, problem.x, problem.dy
-        lstm = lstmfast.LSTM(case.I, case.H, case.layers, bidirectional=case.directions == 2, isa=self._isa)
-        lstm.load_state_dict(problem.weights)
+        x, dy, lengths, work = problem.x, problem.dy, problem.lengths, problem.case.work
+        model: Any = problems.model(problem.case, self._isa)  # Any: an RNN's state is of another type
+        model.load_state_dict(problem.weights)
 
-        if case.work == "train":
+        if work == "train":
 
             def train() -> Any:  # noqa: ANN401 - as lstmfast returns it
-                y, _, tape = lstm.forward(x)
-                return y, lstm.backward(tape, dy)
+                y, _, tape = model.forward(x, lengths=lengths)
+                return y, model.backward(tape, dy)
 
             return Run(train, _gradients)
 
-        if case.work == "step":
-            y, state = lstm(x)
-            for array in state:
+        if work == "step":
+            y, state = model(x)
+            for array in _halves(state):
                 array[...] = 0
             out = (y, state)
 
             def step() -> Any:  # noqa: ANN401
-                return lstm(x, state, out=out)
+                return model(x, state, out=out)
 
             return Run(step, _states)
 
-        return Run(lambda: lstm(x), _states)
+        if lengths is None:  # as users write it, and without a keyword the call is shorter
+            return Run(lambda: model(x), _states)
+        return Run(lambda: model(x, lengths=lengths), _states)
+
+
+def _halves(state: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """Return h and, for an LSTM, c."""
+    return state if isinstance(state, tuple) else (state,)
 
 
 def _states(returned: Any) -> Results:  # noqa: ANN401
-    y, (h_n, c_n) = returned
-    return {"y": y, "h_n": h_n, "c_n": c_n}
+    y, state = returned
+    return named(y, *_halves(state))
 
 
 def _gradients(returned: Any) -> Results:  # noqa: ANN401

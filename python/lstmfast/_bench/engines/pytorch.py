@@ -1,19 +1,23 @@
-"""PyTorch: `torch.nn.LSTM` under `inference_mode`, with autograd, and with dynamically quantised weights."""
+"""PyTorch: its modules under `inference_mode`, with autograd, and with dynamically quantised weights."""
 
 from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, try_import
+from . import Run, UnsupportedError, held, named, try_import
 
 __all__ = ["PyTorch", "PyTorchInt8"]
 
 
 class PyTorch:
-    """The module's call; for a step with its state; for training with `torch.autograd.grad`."""
+    """The module's call; for a step with its state; for training with `torch.autograd.grad`.
+
+    Rows of different lengths are packed before the module and padded after it, as part of the call.
+    """
 
     name = "PyTorch"
     precision = "float32"
@@ -41,12 +45,14 @@ class PyTorch:
         return {
             "threads": str(self._torch.get_num_threads()),
             "mode": "inference_mode around the loop; autograd for training",
+            "lengths": "pack_padded_sequence, pad_packed_sequence",
             "instruction set": held(self._isa, *variables),
         }
 
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401 - PyTorch is not there for the type checker
         case, torch = problem.case, self._torch
-        module = torch.nn.LSTM(case.I, case.H, case.layers, bidirectional=case.directions == 2)
+        kind = torch.nn.LSTM if case.cell == "lstm" else torch.nn.RNN
+        module = kind(case.I, case.H, case.layers, bidirectional=case.directions == 2)
         module.load_state_dict({name: torch.tensor(array) for name, array in problem.weights.items()})
         return module
 
@@ -54,6 +60,7 @@ class PyTorch:
         """Build the module."""
         module, torch = self._module(problem), self._torch
         x = torch.tensor(problem.x)
+        forward = module if problem.lengths is None else self._packing(module, problem)
 
         if problem.case.work == "train":
             module.train()
@@ -62,7 +69,7 @@ class PyTorch:
             names, parameters = zip(*module.named_parameters(), strict=True)
 
             def train() -> Any:  # noqa: ANN401
-                y, _ = module(x)
+                y, _ = forward(x)
                 return y, torch.autograd.grad(y, (x, *parameters), dy)
 
             def gradients(returned: Any) -> Results:  # noqa: ANN401
@@ -83,12 +90,26 @@ class PyTorch:
 
             return Run(step, _states, torch.inference_mode)
 
-        return Run(lambda: module(x), _states, torch.inference_mode)
+        return Run(lambda: forward(x), _states, torch.inference_mode)
+
+    def _packing(self, module: Any, problem: Problem) -> Callable[[Any], Any]:  # noqa: ANN401
+        """Let a module ignore what is past the rows' ends, as its users do."""
+        rnn = self._torch.nn.utils.rnn
+        lengths, T = self._torch.tensor(problem.lengths), problem.case.T
+
+        def forward(x: Any) -> Any:  # noqa: ANN401
+            packed = rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+            packed_y, state = module(packed)
+            y, _ = rnn.pad_packed_sequence(packed_y, total_length=T)
+            return y, state
+
+        return forward
 
 
 def _states(returned: Any) -> Results:  # noqa: ANN401
-    y, (h_n, c_n) = returned
-    return {"y": y.numpy(), "h_n": h_n.numpy(), "c_n": c_n.numpy()}
+    y, state = returned
+    halves = state if isinstance(state, tuple) else (state,)
+    return named(y.numpy(), *(half.numpy() for half in halves))
 
 
 class PyTorchInt8(PyTorch):
@@ -104,6 +125,8 @@ class PyTorchInt8(PyTorch):
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
+        if problem.case.cell == "rnn":
+            raise UnsupportedError("quantize_dynamic has no RNN")
         torch = self._torch
         # It replaces modules inside of the one that it is given, never that one itself.
         around = torch.nn.Sequential(super()._module(problem)).eval()
