@@ -98,11 +98,12 @@ bool overlap(const Memory<T>& a, const Memory<T>& b) {
 // Whether results may be written to these places: each its own, but a new state may replace the one before.
 template <class T>
 bool are_apart(const ForwardCall<T>& call, const NetworkShape& shape) {
-  const Index state = shape.passes() * call.rows * shape.hidden_size;
+  const Index h = shape.passes() * call.rows * shape.state_size();
+  const Index c = shape.passes() * call.rows * shape.hidden_size;
   const Index places = call.steps * call.rows;
   const Memory<T> x = {call.x.data, places * shape.input_size};
-  const Memory<T> y = {call.y.data, places * shape.directions * shape.hidden_size};
-  const Memory<T> h0 = {call.h0, state}, c0 = {call.c0, state}, h_n = {call.h_n, state}, c_n = {call.c_n, state};
+  const Memory<T> y = {call.y.data, places * shape.directions * shape.state_size()};
+  const Memory<T> h0 = {call.h0, h}, c0 = {call.c0, c}, h_n = {call.h_n, h}, c_n = {call.c_n, c};
   return !overlap(y, x) && !overlap(y, h0) && !overlap(y, c0) && !overlap(y, h_n) && !overlap(y, c_n) &&
          !overlap(h_n, x) && !overlap(h_n, c0) && !overlap(h_n, c_n) && !overlap(c_n, x) && !overlap(c_n, h0) &&
          (h_n.data == h0.data || !overlap(h_n, h0)) && (c_n.data == c0.data || !overlap(c_n, c0));
@@ -134,9 +135,9 @@ struct ResultArrays {
   T* c_data = nullptr;  // null, as is c_n, for a cell without memory
 
   void make(const py::ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
-    y = quick_array<T>(x_sizes[0], x_sizes[1], shape.directions * shape.hidden_size);
+    y = quick_array<T>(x_sizes[0], x_sizes[1], shape.directions * shape.state_size());
     y_data = data_of<T>(y);
-    h_n = quick_array<T>(shape.passes(), rows, shape.hidden_size);
+    h_n = quick_array<T>(shape.passes(), rows, shape.state_size());
     h_data = data_of<T>(h_n);
     if (!has_memory(shape.cell)) return;
     c_n = quick_array<T>(shape.passes(), rows, shape.hidden_size);
@@ -150,10 +151,10 @@ struct ResultArrays {
     StateObjects state;
     if (!PyTuple_CheckExact(out) || PyTuple_GET_SIZE(out) != 2) return false;
     if (!split_state(PyTuple_GET_ITEM(out, 1), memory, state)) return false;
-    const Index H = shape.hidden_size;
-    y_data = usual_array<T>(PyTuple_GET_ITEM(out, 0), x_sizes[0], x_sizes[1], shape.directions * H, writeable);
-    h_data = usual_array<T>(state.h, shape.passes(), rows, H, writeable);
-    if (memory) c_data = usual_array<T>(state.c, shape.passes(), rows, H, writeable);
+    const Index S = shape.state_size();
+    y_data = usual_array<T>(PyTuple_GET_ITEM(out, 0), x_sizes[0], x_sizes[1], shape.directions * S, writeable);
+    h_data = usual_array<T>(state.h, shape.passes(), rows, S, writeable);
+    if (memory) c_data = usual_array<T>(state.c, shape.passes(), rows, shape.hidden_size, writeable);
     return y_data && h_data && (c_data || !memory);
   }
 
@@ -176,14 +177,14 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   const T* const x_data = usual_array<T>(x, 3);
   if (!x_data) return {};
   const py::ssize_t* const sizes = shape_of(x);
-  const Index I = shape.input_size, H = shape.hidden_size, features = shape.directions * H;
+  const Index I = shape.input_size, H = shape.hidden_size, S = shape.state_size(), features = shape.directions * S;
   if (sizes[2] != I || sizes[0] == 0 || sizes[1] == 0) return {};
   call.steps = sizes[batch_first ? 1 : 0];
   call.rows = sizes[batch_first ? 0 : 1];
   if (state && state != Py_None) {
     StateObjects parts;
     if (!split_state(state, memory, parts)) return {};
-    call.h0 = usual_array<T>(parts.h, shape.passes(), call.rows, H);
+    call.h0 = usual_array<T>(parts.h, shape.passes(), call.rows, S);
     if (memory) call.c0 = usual_array<T>(parts.c, shape.passes(), call.rows, H);
     if (!call.h0 || (memory && !call.c0)) return {};
   }
@@ -202,7 +203,7 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   call.h_n = results.h_data;
   call.c_n = results.c_data;
   if (out && !are_apart(call, shape)) return {};
-  if (call.steps * call.rows * shape.passes() * shape.gates() * H * (std::max(I, features) + H) < kShortCall) {
+  if (call.steps * call.rows * shape.passes() * shape.gates() * H * (std::max(I, features) + S) < kShortCall) {
     network.infer(call);
   } else {
     without_gil([&] { network.infer(call); });

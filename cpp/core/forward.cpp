@@ -5,6 +5,7 @@
 #include "core/buffer.h"
 #include "core/forward_loop.h"
 #include "core/packed.h"
+#include "core/planned_loop.h"
 #include "core/split.h"
 #include "core/tape.h"
 #include "core/team.h"
@@ -37,10 +38,11 @@ class ForwardRun {
 
   ForwardRun(const Packed& packed, const ForwardCall<T>& call, typename Tape<T>::Kept* tape)
       : packed_(packed), shape_(packed.shape), kernels_(*packed.kernels), call_(call), tape_(tape) {
+    if (!call.times.plain() && !tape) own_plan_ = RowPlan(call.steps, call.rows, call.times);
     if (tape) make_tape();
     chunk_steps_ = call.steps;
     if (!tape && shape_.num_layers > 1 && shape_.directions == 1) {
-      const Index step_bytes = std::max<Index>(call.rows * shape_.hidden_size * static_cast<Index>(sizeof(T)), 1);
+      const Index step_bytes = std::max<Index>(call.rows * shape_.state_size() * static_cast<Index>(sizeof(T)), 1);
       chunk_steps_ = std::min(std::max(kChunkBytes / step_bytes, kChunkSteps), call.steps);
     }
     // Between layers: one chunk of each of two that take turns; with two directions, which need all steps
@@ -48,7 +50,7 @@ class ForwardRun {
     const Index others = shape_.num_layers - 1;
     const Index between = tape ? 0 : std::min<Index>(others, shape_.directions == 1 ? 2 : 1);
     for (Index k = 0; k < between; ++k)
-      between_[k] = Buffer<T>(checked_product({chunk_steps_, call.rows, shape_.directions, shape_.hidden_size}));
+      between_[k] = Buffer<T>(checked_product({chunk_steps_, call.rows, shape_.directions, shape_.state_size()}));
     descends_ = packed.next_descends.load(std::memory_order_relaxed);
     packed.next_descends.store(descends_ != (call.steps % 2 == 1), std::memory_order_relaxed);
   }
@@ -57,7 +59,8 @@ class ForwardRun {
     if (call_.rows == 0) return;  // nothing to do, however many steps there are
     const PanelLayout& layout = packed_.forward.front().layout();
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
-    const Index step_terms = shape_.gates() * shape_.hidden_size * (widest + shape_.hidden_size);
+    const Index step_terms = shape_.gates() * shape_.hidden_size * (widest + shape_.state_size()) +
+                             shape_.hidden_size * shape_.projection_size;
     const LoopSize size = {call_.steps * shape_.num_layers,
                            call_.rows,
                            shape_.directions,
@@ -65,50 +68,116 @@ class ForwardRun {
                            step_terms,
                            step_terms * static_cast<Index>(sizeof(T)),
                            kernels_.row_tile,
-                           call_.steps * shape_.num_layers > 1};
+                           call_.steps * shape_.num_layers > 1 || shape_.projection_size > 0};
     Team team(choose_split(size, get_num_threads()).threads(), is_brief(size.terms()));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
     const Index merged = merged_room(split, layout);
-    const Buffer<T> z(checked_product({merged, split.threads()}));
+    const Buffer<T> z(checked_product({merged * layout.width(), split.threads()}));
     const Index last_layer = shape_.num_layers - 1;
+    std::vector<RowLists<T>> lists;  // of each thread
+    if (!plan().plain())
+      for (int rank = 0; rank < split.threads(); ++rank)
+        lists.emplace_back(members_of(Share(split, rank, call_.rows, shape_.directions, layout.panels())).count(),
+                           merged);
+    // A row more for each part, because they take theirs by turns.
+    if (shape_.projection_size)
+      m_ = Buffer<T>(checked_product({shape_.directions, call_.rows + split.row_parts, shape_.hidden_size}));
+    m_rows_ = call_.rows + split.row_parts;
     team.run([&](int rank) {
       if (rank >= split.threads()) return;
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
+      const Members members = members_of(share);
+      T* const own_z = z.data() + rank * merged * layout.width();
       for (Range steps = first_steps(); steps.size() > 0; steps = steps_after(steps)) {
         for (Index layer = 0; layer <= last_layer; ++layer) {
-          for (Index d = share.directions.begin; d < share.directions.end; ++d)
-            loop_of(layer, d).run(pass_at(layer, d, steps), share, meeting, z.data() + rank * merged);
+          for (Index d = share.directions.begin; d < share.directions.end; ++d) {
+            const ForwardLoop<T> loop = loop_of(layer, d);
+            if (plan().plain())
+              loop.run(pass_at(layer, d, steps), share, meeting, own_z);
+            else
+              PlannedLoop<T>(loop, plan(), packed_.zeros.data())
+                  .run(pass_at(layer, d, steps), share, members, meeting, own_z, lists[static_cast<std::size_t>(rank)]);
+          }
           if (layer == last_layer && steps.end == call_.steps) break;
           meeting.after_layer();
           // Not before: h_n may be h0's memory, and with one step that is read by all until its end.
-          for (Index d = share.directions.begin; d < share.directions.end; ++d)
-            loop_of(layer, d).keep_last_state(pass_at(layer, d, steps), share.rows, share.panels);
+          for (Index d = share.directions.begin; d < share.directions.end; ++d) {
+            const ForwardLoop<T> loop = loop_of(layer, d);
+            keep_last_state(loop, pass_at(layer, d, steps), share.rows, members, loop.state_columns(share),
+                            loop.memory_columns(share));
+          }
+          if (layer < last_layer && tape_ && tape_->options.masks) {
+            drop_out(layer, share, members);
+            meeting.after_layer();
+          }
         }
       }
+      zero_past_the_ends(share, members);
     });
-    if (call_.steps > 0)
-      keep_last_state(last_layer, layout);
-    else  // the state is handed through
-      for (Index layer = 0; layer <= last_layer; ++layer) keep_last_state(layer, layout);
+    for (Index layer = call_.steps > 0 ? last_layer : 0; layer <= last_layer; ++layer)  // no steps hand it through
+      for (Index d = 0; d < shape_.directions; ++d) {
+        const Range rows = {0, call_.rows};
+        keep_last_state(loop_of(layer, d), pass_at(layer, d, last_steps()), rows,
+                        Members(plan(), rows, call_.rows, 0, 1), {0, shape_.state_size()}, {0, shape_.hidden_size});
+      }
   }
 
  private:
-  void keep_last_state(Index layer, const PanelLayout& layout) const {
-    for (Index d = 0; d < shape_.directions; ++d)
-      loop_of(layer, d).keep_last_state(pass_at(layer, d, last_steps()), {0, call_.rows}, {0, layout.panels()});
+  const RowPlan& plan() const { return tape_ ? tape_->plan : own_plan_; }
+
+  Members members_of(const Share& share) const {
+    return {plan(), share.rows, call_.rows, share.row_part, share.row_parts};
+  }
+
+  void keep_last_state(const ForwardLoop<T>& loop, const Pass<T>& pass, const Range& rows, const Members& members,
+                       const Range& of_h, const Range& of_c) const {
+    if (plan().plain())
+      loop.keep_last_state(pass, rows, of_h, of_c);
+    else
+      PlannedLoop<T>(loop, plan(), packed_.zeros.data())
+          .keep_last_state(pass, of_h, of_c, members, shape_.state_size(), shape_.hidden_size);
+  }
+
+  // This share's part of what the next layer reads: a layer's outputs times their masks.
+  void drop_out(Index layer, const Share& share, const Members& members) const {
+    const auto at = static_cast<std::size_t>(layer);
+    const Index features = shape_.directions * shape_.state_size();
+    const bool* const masks = tape_->options.masks + layer * call_.steps * call_.rows * features;
+    const T scale = tape_->options.scale;
+    // Rows that several threads share are shared by steps.
+    const Range steps = part_of(call_.steps, share.sharer, share.sharers);
+    for (Index t = steps.begin; t < steps.end; ++t)
+      for (Index k = 0; k < members.active(t); ++k) {
+        const Index first = (t * call_.rows + members.row(k)) * features;
+        const T* const from = tape_->hidden[at].data() + first;
+        T* const to = tape_->dropped[at].data() + first;
+        for (Index n = 0; n < features; ++n) to[n] = masks[first + n] ? from[n] * scale : T(0);
+      }
+  }
+
+  void zero_past_the_ends(const Share& share, const Members& members) const {
+    if (plan().plain()) return;
+    const Range part = part_of(members.count(), share.sharer, share.sharers);
+    for (Index k = part.begin; k < part.end; ++k) {
+      const Index b = members.row(k);
+      for (Index t = plan().length(b); t < call_.steps; ++t)
+        std::fill_n(call_.y.at(t, b), shape_.directions * shape_.state_size(), T(0));
+    }
   }
 
   void make_tape() {
-    const Index H = shape_.hidden_size, steps = call_.steps, rows = call_.rows;
+    const Index H = shape_.hidden_size, S = shape_.state_size(), steps = call_.steps, rows = call_.rows;
     const bool memory = has_memory(shape_.cell);
-    const Index state = checked_product({shape_.passes(), rows, H});
-    tape_->h0 = copy_or_zero(call_.h0, state);
-    if (memory) tape_->c0 = copy_or_zero(call_.c0, state);
-    for (Index layer = 0; layer < shape_.num_layers - 1; ++layer)
-      tape_->hidden.emplace_back(checked_product({steps, rows, shape_.directions, H}));
+    if (!call_.times.plain()) tape_->plan = RowPlan(steps, rows, call_.times);
+    tape_->h0 = copy_or_zero(call_.h0, checked_product({shape_.passes(), rows, S}));
+    if (memory) tape_->c0 = copy_or_zero(call_.c0, checked_product({shape_.passes(), rows, H}));
+    for (Index layer = 0; layer < shape_.num_layers - 1; ++layer) {
+      tape_->hidden.emplace_back(checked_product({steps, rows, shape_.directions, S}));
+      if (tape_->options.masks) tape_->dropped.emplace_back(checked_product({steps, rows, shape_.directions, S}));
+    }
     for (Index p = 0; p < shape_.passes(); ++p) {
-      tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
+      if (!tape_->options.recompute) tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
       if (memory) tape_->c.emplace_back(checked_product({steps, rows, H}));
     }
   }
@@ -122,25 +191,29 @@ class ForwardRun {
 
   ForwardLoop<T> loop_of(Index layer, Index direction) const {
     const auto p = static_cast<std::size_t>(layer * shape_.directions + direction);
-    return {kernels_, shape_.cell, packed_.forward[p], shape_.hidden_size};
+    return {kernels_, shape_, packed_.forward[p], packed_.projection(p)};
   }
 
-  // Elements of z that a thread's merged input products take, at most.
+  // Rows of panels of z that a thread's merged input products take, at most.
   Index merged_room(const Split& split, const PanelLayout& layout) const {
     Index room = 0;
     for (int rank = 0; rank < split.threads(); ++rank) {
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
-      const Index rows = share.rows.size(), panels = share.panels.size();
-      for (Index layer = 0; layer < shape_.num_layers; ++layer)
-        room =
-            std::max(room, loop_of(layer, 0).merged_steps(chunk_steps_, rows, panels) * rows * panels * layout.width());
+      const Index panels = share.panels.size();
+      for (Index layer = 0; layer < shape_.num_layers; ++layer) {
+        const ForwardLoop<T> loop = loop_of(layer, 0);
+        const Index rows = plan().plain()
+                               ? loop.merged_steps(chunk_steps_, share.rows.size(), panels) * share.rows.size()
+                               : PlannedLoop<T>::merged_rows(loop, chunk_steps_, members_of(share).count(), panels);
+        room = std::max(room, rows * panels);
+      }
     }
     return room;
   }
 
-  // [steps, B, D*H] of a layer's outputs.
+  // [steps, B, D*S] of a layer's outputs.
   Sequence<T> output_of(Index layer, const Range& steps) const {
-    const Index features = shape_.directions * shape_.hidden_size;
+    const Index features = shape_.directions * shape_.state_size();
     const Index after = shape_.num_layers - 1 - layer;
     if (after > 0 && tape_)
       return time_major(tape_->hidden[static_cast<std::size_t>(layer)].data(), call_.rows, features);
@@ -149,29 +222,37 @@ class ForwardRun {
     return call_.y.from(steps.begin, 0);
   }
 
+  // [steps, B, layer_input] of what a layer reads.
+  Sequence<const T> input_of(Index layer, const Range& steps) const {
+    if (layer == 0) return call_.x.from(steps.begin, 0);
+    if (tape_) return as_const(time_major(tape_->input_of(layer).data(), call_.rows, shape_.layer_input(layer)));
+    return as_const(output_of(layer - 1, steps));
+  }
+
   Pass<T> pass_at(Index layer, Index direction, const Range& steps) const {
-    const Index H = shape_.hidden_size, rows = call_.rows;
+    const Index H = shape_.hidden_size, S = shape_.state_size(), rows = call_.rows;
     const Index p = layer * shape_.directions + direction;
-    const Index state = p * rows * H;
     const bool first = steps.begin == 0;
     const StateView<T> zero = {packed_.zeros.data(), 0};
     Pass<T> pass = {};
     pass.order = {steps.size(), direction == 1};
+    pass.begin = steps.begin;
     pass.descends = descends_ != (steps.begin % 2 == 1);
-    pass.x = layer ? as_const(output_of(layer - 1, steps)) : call_.x.from(steps.begin, 0);
-    pass.h = features_from(output_of(layer, steps), direction * H);
-    pass.h_n = call_.h_n + state;
-    pass.h0 = {pass.h_n, H};
-    if (first) pass.h0 = call_.h0 ? StateView<T>{call_.h0 + state, H} : zero;
+    pass.x = input_of(layer, steps);
+    pass.h = features_from(output_of(layer, steps), direction * S);
+    pass.h_n = call_.h_n + p * rows * S;
+    pass.h0 = {pass.h_n, S};
+    if (first) pass.h0 = call_.h0 ? StateView<T>{call_.h0 + p * rows * S, S} : zero;
     if (has_memory(shape_.cell)) {
-      pass.c_n = call_.c_n + state;
+      pass.c_n = call_.c_n + p * rows * H;
       pass.c = {pass.c_n, 0, H};
       pass.c0 = {pass.c_n, H};
-      if (first) pass.c0 = call_.c0 ? StateView<T>{call_.c0 + state, H} : zero;
+      if (first) pass.c0 = call_.c0 ? StateView<T>{call_.c0 + p * rows * H, H} : zero;
     }
+    if (shape_.projection_size) pass.m = m_.data() + direction * m_rows_ * H;
     if (tape_) {
       const auto at = static_cast<std::size_t>(p);
-      pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
+      if (!tape_->options.recompute) pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
       if (has_memory(shape_.cell)) pass.c = time_major(tape_->c[at].data(), rows, H);
     }
     return pass;
@@ -184,7 +265,10 @@ class ForwardRun {
   typename Tape<T>::Kept* const tape_;
   Index chunk_steps_;
   bool descends_;
+  RowPlan own_plan_;  // without a tape, which has its own
   Buffer<T> between_[2];
+  Buffer<T> m_;  // [D, m_rows, H], what is to be projected
+  Index m_rows_ = 0;
 };
 
 }  // namespace
@@ -195,8 +279,10 @@ void Network<T>::infer(const ForwardCall<T>& call) const {
 }
 
 template <class T>
-std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call) const {
+std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const TrainingOptions<T>& options) const {
   auto kept = std::make_unique<typename Tape<T>::Kept>();
+  kept->options = options;
+  if (packed_->shape.num_layers == 1) kept->options.masks = nullptr;  // there is nothing between layers
   kept->steps = call.steps;
   kept->rows = call.rows;
   kept->x = call.x;
@@ -207,7 +293,9 @@ std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call) const {
 
 template void Network<float>::infer(const ForwardCall<float>&) const;
 template void Network<double>::infer(const ForwardCall<double>&) const;
-template std::unique_ptr<Tape<float>> Network<float>::forward(const ForwardCall<float>&) const;
-template std::unique_ptr<Tape<double>> Network<double>::forward(const ForwardCall<double>&) const;
+template std::unique_ptr<Tape<float>> Network<float>::forward(const ForwardCall<float>&,
+                                                              const TrainingOptions<float>&) const;
+template std::unique_ptr<Tape<double>> Network<double>::forward(const ForwardCall<double>&,
+                                                                const TrainingOptions<double>&) const;
 
 }  // namespace lstmfast

@@ -20,22 +20,26 @@ inline constexpr Index kMergedRows = 192;
 template <class T>
 struct Pass {
   TimeOrder order;
+  Index begin;          // the time step of the call that this pass calls 0
   bool descends;        // how the first step walks the panels; each other way round than the one before
   Sequence<const T> x;  // [T, B, layer_input]
-  StateView<T> h0;      // [B, H]; may be h_n's memory
-  Sequence<T> h;        // [T, B, H], the layer's output
+  StateView<T> h0;      // [B, S]; may be h_n's memory
+  Sequence<T> h;        // [T, B, S], the layer's output
   Sequence<T> c;        // [T, B, H]; in inference all steps are one [B, H]
   StateView<T> c0;      // [B, H]; may be c_n's memory
   Sequence<T> gates;    // [T, B, G*H]; data null in inference
-  T* h_n;               // [B, H]
+  T* h_n;               // [B, S]
   T* c_n;               // [B, H]; may be c's memory; null for cells without it
+  T* m;                 // [B, H], room for what is to be projected; null without projection
 };
 
 template <class T>
 class ForwardLoop {
  public:
-  ForwardLoop(const KernelTable<T>& kernels, Cell cell, const ForwardPacking<T>& packing, Index hidden_size)
-      : kernels_(kernels), cell_(static_cast<int>(cell)), packing_(packing), hidden_size_(hidden_size) {}
+  // projection: null without one.
+  ForwardLoop(const KernelTable<T>& kernels, const NetworkShape& shape, const ForwardPacking<T>& packing,
+              const ProjectionPacking<T>* projection)
+      : kernels_(kernels), shape_(shape), packing_(packing), projection_(projection) {}
 
   // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
   Index merged_steps(Index steps, Index rows, Index panels) const {
@@ -57,113 +61,148 @@ class ForwardLoop {
     if (steps == 0) return;
     const Index z_row = share.panels.size() * packing_.layout().width();
     const Index merged = merged_steps(steps, rows, share.panels.size());
-    const bool has_work = rows > 0 && share.panels.size() > 0;
     ForwardStep<T> step = first_step(pass, share);
+    Rows<T> state = {steps_from(pass.h, pass.order, 0, share.rows.begin).data, pass.h.row_stride, nullptr};
     for (Index s = 0, in_z = 0;; ++s) {
       if (merged && s == in_z) {
         const Index at_once = std::min(merged, steps - s);
-        input_products(pass, share, s, at_once, z);
+        const Sequence<const T> x = steps_from(pass.x, pass.order, s, share.rows.begin);
+        input_product({x, rows, nullptr}, at_once * rows, share, z);
         in_z += at_once;
-        step.x = nullptr;
+        step.x = {};
         step.z = z;
         step.z_stride = z_row;
       }
-      if (has_work) kernels_.forward_step[cell_](step);
+      run_step(step, state, pass, share, meeting);
       if (s + 1 == steps) return;
       meeting.after_step(share);
-      advance(pass, step);
+      advance(pass, step, state);
     }
   }
 
-  // Copies the state after the last step to h_n and c_n.
-  void keep_last_state(const Pass<T>& pass, const Range& rows, const Range& panels) const {
-    const Index first = panels.begin * packing_.layout().units_per_panel();
-    const Index end = std::min(panels.end * packing_.layout().units_per_panel(), hidden_size_);
-    const auto keep = [&](const StateView<T>& state, T* to) {
+  // A step of the share's sizes and panels, with no rows yet.
+  ForwardStep<T> blank_step(const Share& share) const {
+    ForwardStep<T> step = {};
+    step.input_size = packing_.input_size();
+    step.hidden_size = shape_.hidden_size;
+    step.state_size = shape_.state_size();
+    step.panel_begin = share.panels.begin;
+    step.panel_end = share.panels.end;
+    step.panels = packing_.panels();
+    return step;
+  }
+
+  // The cell, whose rows are in `step`, and the projection of what it gives where there is one; the new h to `state`.
+  void run_step(ForwardStep<T>& step, const Rows<T>& state, const Pass<T>& pass, const Share& share,
+                Meeting& meeting) const {
+    const bool has_work = step.rows > 0 && share.panels.size() > 0;
+    const Index H = shape_.hidden_size;
+    // By turns, as rows are dealt out to shares when there is a plan.
+    step.h_out = projection_ ? Rows<T>{pass.m + share.row_part * H, share.row_parts * H, nullptr} : state;
+    if (has_work) kernels_.forward_step[static_cast<int>(shape_.cell)](step);
+    if (!projection_) return;
+    meeting.after_step(share);
+    const Range panels = share.part_of_panels(projection_->layout().panels());
+    if (step.rows == 0 || panels.size() == 0) return;
+    const GateProduct<T> product = {step.rows,
+                                    1,
+                                    H,
+                                    shape_.projection_size,
+                                    panels.begin,
+                                    panels.end,
+                                    projection_->panels(),
+                                    places_of<const T>(step.h_out, step.rows),
+                                    places_of<T>(state, step.rows),
+                                    false};
+    kernels_.gate_product(product);
+  }
+
+  void input_product(const Places<const T>& x, Index rows, const Share& share, T* z) const {
+    if (rows == 0 || share.panels.size() == 0) return;
+    const InputProduct<T> product = {rows,
+                                     packing_.input_size(),
+                                     shape_.hidden_size,
+                                     shape_.state_size(),
+                                     share.panels.begin,
+                                     share.panels.end,
+                                     packing_.panels(),
+                                     x,
+                                     z};
+    kernels_.input_product[static_cast<int>(shape_.cell)](product);
+  }
+
+  Index z_row(const Share& share) const { return share.panels.size() * packing_.layout().width(); }
+
+  // The numbers of h, and of c, that this share makes.
+  Range state_columns(const Share& share) const {
+    return projection_ ? columns(share.part_of_panels(projection_->layout().panels()), projection_->layout())
+                       : memory_columns(share);
+  }
+  Range memory_columns(const Share& share) const { return columns(share.panels, packing_.layout()); }
+
+  // Copies the state after the last step, these rows and columns of it, to h_n and c_n.
+  void keep_last_state(const Pass<T>& pass, const Range& rows, const Range& of_h, const Range& of_c) const {
+    const auto keep = [&](const StateView<T>& state, T* to, Index size, const Range& columns) {
       if (state.data == to) return;
       for (Index b = rows.begin; b < rows.end; ++b)
-        std::copy(state.data + b * state.stride + first, state.data + b * state.stride + end,
-                  to + b * hidden_size_ + first);
+        std::copy(state.data + b * state.stride + columns.begin, state.data + b * state.stride + columns.end,
+                  to + b * size + columns.begin);
     };
     const Index steps = pass.order.steps;
-    keep(state_before(steps, pass.order, pass.h0, pass.h), pass.h_n);
-    if (pass.c_n) keep(state_before(steps, pass.order, pass.c0, pass.c), pass.c_n);
+    keep(state_before(steps, pass.order, pass.h0, pass.h), pass.h_n, shape_.state_size(), of_h);
+    if (pass.c_n) keep(state_before(steps, pass.order, pass.c0, pass.c), pass.c_n, shape_.hidden_size, of_c);
   }
 
  private:
-  // One tile that is not full, or two halves of which neither is, nor keeps the multiply-add units busy (which
+  // Whether one tile is not full, or two halves of which neither is, nor keeps the multiply-add units busy (which
   // takes four rows: 16 accumulators).
   bool fills_no_tiles(Index rows) const {
     const Index tile = kernels_.row_tile;
     return rows < tile || (tile < rows && rows < 2 * tile && rows / 2 < std::min<Index>(tile, 4));
   }
 
-  void input_products(const Pass<T>& pass, const Share& share, Index s, Index steps, T* z) const {
-    const InputProduct<T> product = {steps,
-                                     share.rows.size(),
-                                     packing_.input_size(),
-                                     hidden_size_,
-                                     share.panels.begin,
-                                     share.panels.end,
-                                     packing_.panels(),
-                                     steps_from(pass.x, pass.order, s, share.rows.begin),
-                                     time_major(z, share.rows.size(), share.panels.size() * packing_.layout().width())};
-    kernels_.input_product[cell_](product);
+  static Range columns(const Range& panels, const PanelLayout& layout) {
+    return {std::min(panels.begin * layout.units_per_panel(), layout.units),
+            std::min(panels.end * layout.units_per_panel(), layout.units)};
   }
 
   ForwardStep<T> first_step(const Pass<T>& pass, const Share& share) const {
     const Index row = share.rows.begin;
     const auto start = [&](const auto& sequence) { return steps_from(sequence, pass.order, 0, row).data; };
-    ForwardStep<T> step = {};
+    ForwardStep<T> step = blank_step(share);
     step.rows = share.rows.size();
-    step.input_size = packing_.input_size();
-    step.hidden_size = hidden_size_;
-    step.panel_begin = share.panels.begin;
-    step.panel_end = share.panels.end;
     step.descending = pass.descends;
-    step.panels = packing_.panels();
-    step.x = start(pass.x);
-    step.x_stride = pass.x.row_stride;
-    step.h = pass.h0.data + row * pass.h0.stride;
-    step.h_stride = pass.h0.stride;
-    step.h_out = start(pass.h);
-    step.h_out_stride = pass.h.row_stride;
+    step.x = {start(pass.x), pass.x.row_stride, nullptr};
+    step.h = {pass.h0.data + row * pass.h0.stride, pass.h0.stride, nullptr};
     if (pass.c0.data) {
-      step.c = pass.c0.data + row * pass.c0.stride;
-      step.c_stride = pass.c0.stride;
-      step.c_out = start(pass.c);
-      step.c_out_stride = pass.c.row_stride;
+      step.c = {pass.c0.data + row * pass.c0.stride, pass.c0.stride, nullptr};
+      step.c_out = {start(pass.c), pass.c.row_stride, nullptr};
     }
-    if (pass.gates.data) {
-      step.gates = start(pass.gates);
-      step.gates_stride = pass.gates.row_stride;
-    }
+    if (pass.gates.data) step.gates = {start(pass.gates), pass.gates.row_stride, nullptr};
     return step;
   }
 
   // The step after `step`, whose results are its state.
-  void advance(const Pass<T>& pass, ForwardStep<T>& step) const {
+  void advance(const Pass<T>& pass, ForwardStep<T>& step, Rows<T>& state) const {
     const Index on = pass.order.reverse ? -1 : 1;
     step.descending = !step.descending;
-    if (step.x)
-      step.x += on * pass.x.step_stride;
+    if (step.x.data)
+      step.x.data += on * pass.x.step_stride;
     else
       step.z += step.rows * step.z_stride;
-    step.h = step.h_out;
-    step.h_stride = step.h_out_stride;
-    step.h_out += on * pass.h.step_stride;
-    if (step.c) {
-      step.c = step.c_out;
-      step.c_stride = step.c_out_stride;
-      step.c_out += on * pass.c.step_stride;
+    step.h = {state.data, state.stride, nullptr};
+    state.data += on * pass.h.step_stride;
+    if (step.c.data) {
+      step.c = {step.c_out.data, step.c_out.stride, nullptr};
+      step.c_out.data += on * pass.c.step_stride;
     }
-    if (step.gates) step.gates += on * pass.gates.step_stride;
+    if (step.gates.data) step.gates.data += on * pass.gates.step_stride;
   }
 
   const KernelTable<T>& kernels_;
-  const int cell_;
+  const NetworkShape& shape_;
   const ForwardPacking<T>& packing_;
-  const Index hidden_size_;
+  const ProjectionPacking<T>* const projection_;
 };
 
 }  // namespace lstmfast

@@ -29,13 +29,13 @@ void deal_out(Index row_tile, const T* from, Index tiles, T* to, Index stride) {
 }  // namespace
 
 template <class T>
-GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index hidden_size,
+GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index state_size,
                                 Index part, Index parts)
     : kernels_(kernels),
       gate_rows_(gate_rows),
       input_size_(input_size),
-      hidden_size_(hidden_size),
-      columns_(1 + input_size + hidden_size),
+      state_size_(state_size),
+      columns_(1 + input_size + state_size),
       width_(kPanelVectors * kernels.lanes),
       panels_((columns_ + width_ - 1) / width_),
       tiles_(part_of((gate_rows + kernels.row_tile - 1) / kernels.row_tile, part, parts)),
@@ -49,14 +49,10 @@ GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, 
 }
 
 template <class T>
-void GradientShare<T>::add(const GateInputs<T>& inputs, const T* dz, Index rows, Range steps) {
-  for (Index s = steps.end; s-- > steps.begin;) {
-    const StateView<const T> h = state_before<const T>(s, inputs.order, {inputs.h0, hidden_size_}, inputs.h);
-    for (Index b = 0; b < rows; ++b) {
-      pack_term(dz + ((s - steps.begin) * rows + b) * gate_rows_, inputs.x.at(inputs.order.t(s), b),
-                h.data + b * h.stride);
-      if (terms_ == kTerms) flush();
-    }
+void GradientShare<T>::add(Index count, const T* const* dz, const T* const* x, const T* const* h) {
+  for (Index k = 0; k < count; ++k) {
+    pack_term(dz[k], x[k], h[k]);
+    if (terms_ == kTerms) flush();
   }
 }
 
@@ -72,7 +68,7 @@ void GradientShare<T>::pack_term(const T* dz, const T* x, const T* h) {
     std::fill_n(std::copy_n(dz + first + whole * row_tile, rest, tile), row_tile - rest, T(0));
   }
   std::copy_n(x, input_size_, row_.data() + 1);
-  std::copy_n(h, hidden_size_, row_.data() + 1 + input_size_);
+  std::copy_n(h, state_size_, row_.data() + 1 + input_size_);
   for (Index p = 0; p < panels_; ++p)
     std::copy_n(row_.data() + p * width_, width_, packed_inputs_.data() + (p * kRoom + terms_) * width_);
   ++terms_;
@@ -99,7 +95,7 @@ void GradientShare<T>::finish(const PassParameters<T>& gradients) {
       std::copy_n(dw_.data() + p * panel_size + r * width_, width_, sums + p * width_);
     if (gradients.bias_ih) gradients.bias_ih[row] = gradients.bias_hh[row] = sums[0];
     std::copy_n(sums + 1, input_size_, gradients.weight_ih + row * input_size_);
-    std::copy_n(sums + 1 + input_size_, hidden_size_, gradients.weight_hh + row * hidden_size_);
+    if (gradients.weight_hh) std::copy_n(sums + 1 + input_size_, state_size_, gradients.weight_hh + row * state_size_);
   }
 }
 

@@ -3,22 +3,13 @@
 
 #include "core/buffer.h"
 #include "core/range.h"
-#include "core/time.h"
 #include "lstmfast/kernel_table.h"
 #include "lstmfast/network.h"
 
 namespace lstmfast {
 
-// The inputs of a pass, step by step: what its gates saw.
-template <class T>
-struct GateInputs {
-  TimeOrder order;
-  Sequence<const T> x;  // [T, B, I]
-  const T* h0;          // [B, H]
-  Sequence<const T> h;  // [T, B, H]
-};
-
-// One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [1, x, h].
+// One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [1, x, h]. S: numbers of h;
+// 0 for a matrix whose inputs are x alone.
 // Terms are counted on from call to call of add(), so its chunks do not show in the sums.
 template <class T>
 class GradientShare {
@@ -27,9 +18,9 @@ class GradientShare {
   GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index hidden_size, Index part,
                 Index parts);
 
-  // Steps [begin, end) from the last to the first, rows ascending. dz: [end - begin][rows][gate_rows].
-  void add(const GateInputs<T>& inputs, const T* dz, Index rows, Range steps);
-  // After the last add(): writes this share's gate rows of every gradient.
+  // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S].
+  void add(Index count, const T* const* dz, const T* const* x, const T* const* h);
+  // After the last add(): writes this share's gate rows of every gradient that there is.
   void finish(const PassParameters<T>& gradients);
 
  private:
@@ -37,8 +28,8 @@ class GradientShare {
   void pack_term(const T* dz, const T* x, const T* h);
 
   const KernelTable<T>& kernels_;
-  const Index gate_rows_, input_size_, hidden_size_;
-  const Index columns_;  // 1 + I + H
+  const Index gate_rows_, input_size_, state_size_;
+  const Index columns_;  // 1 + I + S
   const Index width_;    // of a panel
   const Index panels_;
   const Range tiles_;

@@ -12,8 +12,10 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParamete
     : shape(network_shape), kernels(&table), zeros(network_shape.hidden_size) {
   zeros.fill_zero();
   for (Index pass = 0; pass < shape.passes(); ++pass)
-    forward.emplace_back(shape.cell, shape.layer_input(pass / shape.directions), shape.hidden_size, table.lanes,
-                         weights[pass]);
+    forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table.lanes, weights[pass]);
+  if (shape.projection_size)
+    for (Index pass = 0; pass < shape.passes(); ++pass)
+      projections.emplace_back(shape, table.lanes, weights[pass].weight_hr);
 }
 
 template <class T>
@@ -26,7 +28,7 @@ const std::deque<BackwardPacking<T>>& Network<T>::Packed::backward() const {
   const std::deque<BackwardPacking<T>>* found = backward_.load(std::memory_order_acquire);
   if (found) return *found;
   auto made = std::make_unique<std::deque<BackwardPacking<T>>>();
-  for (const ForwardPacking<T>& packing : forward) made->emplace_back(packing);
+  for (std::size_t pass = 0; pass < forward.size(); ++pass) made->emplace_back(forward[pass], projection(pass));
   if (backward_.compare_exchange_strong(found, made.get(), std::memory_order_acq_rel)) return *made.release();
   return *found;  // another thread was quicker
 }
@@ -66,8 +68,8 @@ Index Tape<T>::rows() const {
 
 template <class T>
 Index Tape<T>::bytes() const {
-  Index sum = kept_->h0.bytes() + kept_->c0.bytes();
-  for (const auto* buffers : {&kept_->gates, &kept_->c, &kept_->hidden})
+  Index sum = kept_->h0.bytes() + kept_->c0.bytes() + kept_->plan.bytes();
+  for (const auto* buffers : {&kept_->gates, &kept_->c, &kept_->hidden, &kept_->dropped})
     for (const Buffer<T>& buffer : *buffers) sum += buffer.bytes();
   return sum;
 }

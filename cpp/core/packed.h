@@ -15,8 +15,13 @@ struct Network<T>::Packed {
 
   NetworkShape shape;
   const KernelTable<T>* kernels;
-  std::deque<ForwardPacking<T>> forward;  // [L*D]
-  Buffer<T> zeros;                        // [H], the state of every row of a call that brings none
+  std::deque<ForwardPacking<T>> forward;         // [L*D]
+  std::deque<ProjectionPacking<T>> projections;  // [L*D]; empty without projection
+  Buffer<T> zeros;                               // [H], the state of every row of a call that brings none
+
+  const ProjectionPacking<T>* projection(std::size_t pass) const {
+    return projections.empty() ? nullptr : &projections[pass];
+  }
 
   // How the next call's first step walks the panels: it begins with those that the last step ended with, which are
   // in cache still. Threads may lose each other's changes; only speed depends on it.

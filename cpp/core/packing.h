@@ -26,16 +26,17 @@ struct PanelLayout {
   }
 };
 
-// One pass packed for the forward kernels: panels [1 + I + H][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T].
+// One pass packed for the forward kernels: panels [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T].
 template <class T>
 class ForwardPacking {
  public:
-  ForwardPacking(Cell cell, Index input_size, Index hidden_size, Index lanes, const PassParameters<const T>& weights);
+  ForwardPacking(const NetworkShape& shape, Index input_size, Index lanes, const PassParameters<const T>& weights);
 
   const T* panels() const { return memory_.data(); }
   Index bytes() const { return memory_.bytes(); }
   const PanelLayout& layout() const { return layout_; }
   Index input_size() const { return input_size_; }
+  Index state_size() const { return rows_ - 1 - input_size_; }
   // Where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().width() apart.
   T* row(Index gate, Index unit) const {
     return memory_.data() + layout_.panel_of(unit) * rows_ * layout_.width() + layout_.column_of(gate, unit);
@@ -48,18 +49,40 @@ class ForwardPacking {
   Buffer<T> memory_;
 };
 
-// W_ih and W_hh of one pass packed for the backward kernels: panels [gate][unit][vector][lane] over columns.
+// W_hr of one pass packed for h = W_hr m: panels [unit][vector][lane] over the P numbers of h.
+template <class T>
+class ProjectionPacking {
+ public:
+  ProjectionPacking(const NetworkShape& shape, Index lanes, const T* weight_hr);
+
+  const T* panels() const { return memory_.data(); }
+  // W_hr [P, H] as packed.
+  T at(Index column, Index unit) const {
+    return memory_.data()[(layout_.panel_of(column) * terms_ + unit) * layout_.width() + layout_.column_of(0, column)];
+  }
+  const PanelLayout& layout() const { return layout_; }
+
+ private:
+  PanelLayout layout_;
+  Index terms_;  // H
+  Buffer<T> memory_;
+};
+
+// The weights of one pass packed for the backward kernels: panels [gate][unit][vector][lane] over columns.
 template <class T>
 class BackwardPacking {
  public:
-  explicit BackwardPacking(const ForwardPacking<T>& forward);
+  // projection: null without one.
+  BackwardPacking(const ForwardPacking<T>& forward, const ProjectionPacking<T>* projection);
 
-  const T* input_panels() const { return input_.data(); }
-  const T* hidden_panels() const { return hidden_.data(); }
+  const T* input_panels() const { return input_.data(); }            // W_ih, for dx
+  const T* hidden_panels() const { return hidden_.data(); }          // W_hh, for dh
+  const T* projection_panels() const { return projection_.data(); }  // W_hr, for the gradient of what it projects
 
  private:
   Buffer<T> input_;
   Buffer<T> hidden_;
+  Buffer<T> projection_;
 };
 
 }  // namespace lstmfast

@@ -45,13 +45,16 @@ Split choose_split(const LoopSize& size, int threads) {
 }
 
 Share::Share(const Split& split, int rank, Index row_count, Index direction_count, Index panel_count) {
-  const int panel_part = rank % split.panel_parts;
-  const int row_part = rank / split.panel_parts / split.direction_parts;
+  panel_part = rank % split.panel_parts;
+  panel_parts = split.panel_parts;
+  row_part = rank / split.panel_parts / split.direction_parts;
+  row_parts = split.row_parts;
   direction_part = rank / split.panel_parts % split.direction_parts;
+  sharer = rank % (split.panel_parts * split.direction_parts);
+  sharers = split.panel_parts * split.direction_parts;
   rows = part_of(row_count, row_part, split.row_parts);
   directions = part_of(direction_count, direction_part, split.direction_parts);
-  panels = part_of(panel_count, panel_part, split.panel_parts);
-  first_of_panels = panel_part == 0;
+  panels = part_of_panels(panel_count);
 }
 
 namespace {

@@ -24,7 +24,7 @@ struct LoopSize {
   Index step_terms;    // multiply-adds of one step of one row and direction
   Index weight_bytes;  // read by each step of one direction
   Index row_tile;
-  bool meets;  // whether threads that share rows wait for one another within the loop: all but a single step
+  bool meets;  // whether threads that share rows wait for one another within the loop
 
   Index terms() const { return steps * rows * directions * step_terms; }  // multiply-adds of all
 };
@@ -42,8 +42,13 @@ struct Share {
   Range rows;
   Range directions;
   Range panels;
+  int row_part, row_parts;
   int direction_part;
-  bool first_of_panels;  // does what is to be done once per rows and direction
+  int panel_part, panel_parts;
+  int sharer, sharers;  // among those that share these rows
+
+  bool first_of_panels() const { return panel_part == 0; }  // does what is to be done once per rows and direction
+  Range part_of_panels(Index count) const { return part_of(count, panel_part, panel_parts); }
 
   Share(const Split& split, int rank, Index row_count, Index direction_count, Index panel_count);
 };

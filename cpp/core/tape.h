@@ -4,21 +4,31 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/row_plan.h"
 #include "lstmfast/network.h"
 
 namespace lstmfast {
 
 template <class T>
 struct Tape<T>::Kept {
-  Index steps;                    // T
-  Index rows;                     // B
-  Sequence<const T> x;            // the caller's
-  Sequence<const T> y;            // the caller's
-  Buffer<T> h0;                   // [L*D, B, H]
-  Buffer<T> c0;                   // [L*D, B, H]; empty for cells without memory
-  std::vector<Buffer<T>> gates;   // [L*D] of [T, B, G, H], activated
-  std::vector<Buffer<T>> c;       // [L*D] of [T, B, H]; empty for cells without memory
-  std::vector<Buffer<T>> hidden;  // [L-1] of [T, B, D*H], outputs of all layers but the last
+  Index steps;          // T
+  Index rows;           // B
+  Sequence<const T> x;  // the caller's
+  Sequence<const T> y;  // the caller's
+  RowPlan plan;
+  TrainingOptions<T> options;
+  Buffer<T> h0;                    // [L*D, B, S]
+  Buffer<T> c0;                    // [L*D, B, H]; empty for cells without memory
+  std::vector<Buffer<T>> gates;    // [L*D] of [T, B, G, H], activated; empty when they are made anew
+  std::vector<Buffer<T>> c;        // [L*D] of [T, B, H]; empty for cells without memory
+  std::vector<Buffer<T>> hidden;   // [L-1] of [T, B, D*S], outputs of all layers but the last
+  std::vector<Buffer<T>> dropped;  // [L-1] of [T, B, D*S], likewise after dropout; empty without
+
+  // What layer `layer` > 0 reads.
+  const Buffer<T>& input_of(Index layer) const {
+    const auto below = static_cast<std::size_t>(layer - 1);
+    return dropped.empty() ? hidden[below] : dropped[below];
+  }
 };
 
 }  // namespace lstmfast

@@ -1,7 +1,7 @@
 // Steps in the order of processing, s = 0, 1, ..., and the time step t that each stands for.
 #pragma once
 
-#include "lstmfast/types.h"
+#include "lstmfast/kernel_table.h"
 
 namespace lstmfast {
 
@@ -47,6 +47,29 @@ Sequence<T> time_major(T* data, Index rows, Index features) {
 template <class T>
 Sequence<const T> as_const(const Sequence<T>& sequence) {
   return {sequence.data, sequence.step_stride, sequence.row_stride};
+}
+
+// Some batch rows: those from `first` on, or listed ones.
+struct RowSet {
+  Index count;
+  Index first;
+  const Index* listed;  // [count], or null
+
+  Index operator[](Index k) const { return listed ? listed[k] : first + k; }
+};
+
+// These rows of one step of a sequence; `scratch` is room for their addresses.
+template <class T>
+Rows<T> rows_of(const Sequence<T>& sequence, Index t, const RowSet& rows, T** scratch) {
+  if (!rows.listed) return {sequence.at(t, rows.first), sequence.row_stride, nullptr};
+  for (Index k = 0; k < rows.count; ++k) scratch[k] = sequence.at(t, rows.listed[k]);
+  return {nullptr, 0, scratch};
+}
+
+// The rows of one step, for a product that takes those of several.
+template <class Of, class T>
+Places<Of> places_of(const Rows<T>& rows, Index count) {
+  return {{rows.data, 0, rows.stride}, count, rows.listed};
 }
 
 }  // namespace lstmfast

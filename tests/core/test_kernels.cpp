@@ -67,6 +67,23 @@ std::string describe(const char* what, const char* isa, std::size_t bytes, Index
          std::to_string(b) + " " + std::to_string(c);
 }
 
+// Rows as kernels take them: a stride apart, or listed.
+template <class T>
+class RowsOf {
+ public:
+  RowsOf(T* data, Index stride, Index rows, bool listed) : rows_{data, stride, nullptr} {
+    for (Index r = 0; r < rows; ++r) addresses_.push_back(data + r * stride);
+    if (listed && data) rows_ = {nullptr, 0, addresses_.data()};
+  }
+  RowsOf(const RowsOf&) = delete;
+  operator Rows<T>() const { return rows_; }
+  Places<T> places(Index rows) const { return {{rows_.data, 0, rows_.stride}, rows, rows_.listed}; }
+
+ private:
+  std::vector<T*> addresses_;
+  Rows<T> rows_;
+};
+
 template <class T>
 T activate(void (*function)(Index, const T*, T*), T x) {
   T y;
@@ -75,7 +92,8 @@ T activate(void (*function)(Index, const T*, T*), T x) {
 }
 
 template <class T>
-void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index hidden, Index gates, bool accumulate) {
+void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index hidden, Index gates, bool accumulate,
+                       bool listed = false) {
   Random random(static_cast<std::uint64_t>(rows * 1000 + columns));
   const Layout layout = {1, k.lanes};
   const auto w = random.vector<T>(gates * hidden * columns);
@@ -87,21 +105,25 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
                                       layout.column(0, c, columns))] = at(w, r * columns + c);
   Guarded<T> out(random.vector<T>(rows * columns));
   const std::vector<T> before = out.memory;
-  // Some of the rows as a second step, and the steps in descending order.
+  const RowsOf<const T> listed_dz(dz.data(), gates * hidden, rows, listed);
+  const RowsOf<T> listed_out(out.data(), columns, rows, listed);
+  // Or some of the rows as a second step, and the steps in descending order.
   const Index per_step = rows % 3 == 0 && rows > 0 ? rows / 3 : rows;
-  const Index steps = per_step ? rows / per_step : 1;
-  const Index first = (steps - 1) * per_step;
-  const GateProduct<T> product = {steps,
-                                  per_step,
-                                  gates,
-                                  hidden,
-                                  columns,
-                                  0,
-                                  layout.panels(columns),
-                                  panels.data(),
-                                  {dz.data() + first * gates * hidden, -per_step * gates * hidden, gates * hidden},
-                                  {out.data() + first * columns, -per_step * columns, columns},
-                                  accumulate};
+  const Index first = per_step ? rows - per_step : 0;
+  GateProduct<T> product = {rows,
+                            gates,
+                            hidden,
+                            columns,
+                            0,
+                            layout.panels(columns),
+                            panels.data(),
+                            listed_dz.places(rows),
+                            listed_out.places(rows),
+                            accumulate};
+  if (!listed) {
+    product.dz = {{dz.data() + first * gates * hidden, -per_step * gates * hidden, gates * hidden}, per_step, nullptr};
+    product.out = {{out.data() + first * columns, -per_step * columns, columns}, per_step, nullptr};
+  }
   k.gate_product(product);
   for (Index r = 0; r < rows; ++r)
     for (Index c = 0; c < columns; ++c) {
@@ -144,14 +166,15 @@ void test_gradient_product(const KernelTable<T>& k, Index terms, Index tiles, In
 
 // One step forward with the input product inside the step and made before it, then the step backward.
 template <class T>
-void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Index hidden, bool descending) {
+void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Index hidden, Index state, bool descending,
+                bool listed) {
   const auto which = static_cast<int>(cell);
   const Index gates = gates_of(cell);
   const bool memory = has_memory(cell);
   Random random(static_cast<std::uint64_t>(rows * 10000 + input * 100 + hidden));
   const Layout layout = {gates, k.lanes};
-  const Index panels = layout.panels(hidden), rows_of_k = 1 + input + hidden;
-  const auto w = random.vector<T>(gates * hidden * rows_of_k);  // [gate, unit][1 + I + H]
+  const Index panels = layout.panels(hidden), rows_of_k = 1 + input + state;
+  const auto w = random.vector<T>(gates * hidden * rows_of_k);  // [gate, unit][1 + I + S]
   std::vector<T> packed(static_cast<std::size_t>(panels * rows_of_k * layout.width()), T(0));
   for (Index g = 0; g < gates; ++g)
     for (Index u = 0; u < hidden; ++u)
@@ -159,47 +182,40 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
         packed[static_cast<std::size_t>((layout.panel(u) * rows_of_k + r) * layout.width() +
                                         layout.column(g, u, hidden))] = at(w, (g * hidden + u) * rows_of_k + r);
   const auto x = random.vector<T>(rows * input);
-  const auto h = random.vector<T>(rows * hidden);
+  const auto h = random.vector<T>(rows * state);
   const auto c = random.vector<T>(rows * hidden, 2);
+  const RowsOf<const T> x_rows(x.data(), input, rows, listed), h_rows(h.data(), state, rows, listed);
+  const RowsOf<const T> c_rows(memory ? c.data() : nullptr, hidden, rows, listed);
 
   for (const bool merged : {false, true}) {
     Guarded<T> h_out(rows * hidden), c_out(rows * hidden), kept(rows * gates * hidden);
     std::vector<T> z(static_cast<std::size_t>(rows * panels * layout.width()));
+    const RowsOf<T> h_out_rows(h_out.data(), hidden, rows, listed);
+    const RowsOf<T> c_out_rows(memory ? c_out.data() : nullptr, hidden, rows, listed);
+    const RowsOf<T> gate_rows(kept.data(), gates * hidden, rows, listed);
     ForwardStep<T> step = {};
     step.rows = rows;
     step.input_size = input;
     step.hidden_size = hidden;
+    step.state_size = state;
     step.panel_end = panels;
     step.descending = descending;
     step.panels = packed.data();
-    step.x = x.data();
-    step.x_stride = input;
+    step.x = x_rows;
     if (merged) {
       const Index per_step = rows % 2 == 0 && rows > 0 ? rows / 2 : rows;
-      const Index z_row = panels * layout.width();
-      k.input_product[which]({per_step ? rows / per_step : 1,
-                              per_step,
-                              input,
-                              hidden,
-                              0,
-                              panels,
-                              packed.data(),
-                              {x.data(), per_step * input, input},
-                              {z.data(), per_step * z_row, z_row}});
-      step.x = nullptr;
+      Places<const T> places = x_rows.places(rows);
+      if (!listed) places = {{x.data(), per_step * input, input}, per_step, nullptr};
+      k.input_product[which]({rows, input, hidden, state, 0, panels, packed.data(), places, z.data()});
+      step.x = {};
       step.z = z.data();
       step.z_stride = panels * layout.width();
     }
-    step.h = h.data();
-    step.h_stride = hidden;
-    step.c = memory ? c.data() : nullptr;
-    step.c_stride = hidden;
-    step.h_out = h_out.data();
-    step.h_out_stride = hidden;
-    step.c_out = memory ? c_out.data() : nullptr;
-    step.c_out_stride = hidden;
-    step.gates = kept.data();
-    step.gates_stride = gates * hidden;
+    step.h = h_rows;
+    step.c = c_rows;
+    step.h_out = h_out_rows;
+    step.c_out = c_out_rows;
+    step.gates = gate_rows;
     k.forward_step[which](step);
 
     const std::string what = describe(merged ? "forward merged" : "forward", k.isa, sizeof(T), rows, input, hidden);
@@ -210,7 +226,7 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
           const T* const row = &at(w, (g * hidden + u) * rows_of_k);
           T chain = row[0];
           for (Index n = 0; n < input; ++n) chain = std::fma(at(x, r * input + n), row[1 + n], chain);
-          for (Index n = 0; n < hidden; ++n) chain = std::fma(at(h, r * hidden + n), row[1 + input + n], chain);
+          for (Index n = 0; n < state; ++n) chain = std::fma(at(h, r * state + n), row[1 + input + n], chain);
           a[g] = cell == Cell::rnn_relu             ? (T(0) > chain ? T(0) : chain)
                  : cell == Cell::rnn_tanh || g == 2 ? activate(k.tanh, chain)
                                                     : activate(k.sigmoid, chain);
@@ -225,11 +241,21 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
         CHECK(agree(h_out[r * hidden + u], expected), what + " h");
       }
     CHECK(h_out.intact() && c_out.intact() && kept.intact(), what + " guard");
+
+    // Gates alone, as they are made anew: the same, and nothing else is written.
+    Guarded<T> again(rows * gates * hidden);
+    const std::vector<T> h_before = h_out.memory, c_before = c_out.memory;
+    const RowsOf<T> again_rows(again.data(), gates * hidden, rows, listed);
+    step.c = {};
+    step.h_out = step.c_out = {};
+    step.gates = again_rows;
+    k.forward_step[which](step);
+    CHECK(again.memory == kept.memory && h_out.memory == h_before && c_out.memory == c_before, what + " gates alone");
   }
 }
 
 template <class T>
-void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hidden, bool last) {
+void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hidden, bool last, bool listed) {
   const auto which = static_cast<int>(cell);
   const Index gates = gates_of(cell);
   const bool memory = has_memory(cell);
@@ -249,29 +275,31 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
   const auto c_out = random.vector<T>(rows * hidden, 2);
   const auto c = random.vector<T>(rows * hidden, 2), dh = random.vector<T>(rows * hidden);
   const auto dy = random.vector<T>(rows * hidden), dz_next = random.vector<T>(rows * terms);
-  Guarded<T> dc(random.vector<T>(rows * hidden)), dz(rows * terms);
+  Guarded<T> dc(random.vector<T>(rows * hidden)), dz(rows * terms), m(rows * hidden);
   const std::vector<T> dc_before = dc.memory;
+  const auto read = [&](const std::vector<T>& v, Index stride) {
+    return RowsOf<const T>(v.data(), stride, rows, listed);
+  };
+  const RowsOf<const T> next_rows = read(dz_next, terms), dh_rows = read(dh, hidden), dy_rows = read(dy, hidden);
+  const RowsOf<const T> gate_rows = read(gate_values, terms), h_rows = read(h_out, hidden);
+  const RowsOf<const T> c_out_rows = read(c_out, hidden), c_rows = read(c, hidden);
+  const RowsOf<T> dc_rows(dc.data(), hidden, rows, listed), dz_rows(dz.data(), terms, rows, listed);
+  const RowsOf<T> m_rows(m.data(), hidden, rows, listed);
   BackwardStep<T> step = {};
   step.rows = rows;
   step.hidden_size = hidden;
   step.panel_end = panels;
   step.panels = packed.data();
-  step.dz_next = last ? nullptr : dz_next.data();
-  step.dh = dh.data();
-  step.dh_stride = hidden;
-  step.dy = dy.data();
-  step.dy_stride = hidden;
-  step.gates = gate_values.data();
-  step.h_out = h_out.data();
-  step.h_out_stride = hidden;
-  step.c_out = c_out.data();
-  step.c_out_stride = hidden;
-  step.c = c.data();
-  step.c_stride = hidden;
-  step.dc = dc.data();
-  step.dc_stride = hidden;
-  step.dz = dz.data();
-  step.gates_stride = terms;
+  if (!last) step.dz_next = next_rows;
+  step.dh = dh_rows;
+  step.dy = dy_rows;
+  step.gates = gate_rows;
+  step.h_out = h_rows;
+  step.c_out = c_out_rows;
+  step.c = c_rows;
+  step.dc = dc_rows;
+  step.dz = dz_rows;
+  if (memory) step.m = m_rows;
   k.backward_step[which](step);
 
   const std::string what = describe("backward", k.isa, sizeof(T), rows, hidden, last);
@@ -300,8 +328,9 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
       CHECK(agree(got(2), dc_out * i * (1 - g * g)), what + " g");
       CHECK(agree(got(3), d * tanh_c * (o * (1 - o))), what + " o");
       CHECK(agree(dc[r * hidden + u], dc_out * f), what + " dc");
+      CHECK(agree(m[r * hidden + u], o * tanh_c), what + " m");
     }
-  CHECK(dz.intact() && dc.intact(), what + " guard");
+  CHECK(dz.intact() && dc.intact() && m.intact(), what + " guard");
 }
 
 template <class T>
@@ -318,14 +347,17 @@ void test_table(const KernelTable<T>& k) {
     for (const Index n : sizes) {
       test_gate_product(k, r, n, Index(5), 4, false);
       test_gate_product(k, r, n, Index(3), 1, true);
+      test_gate_product(k, r, n, Index(3), 4, true, true);
       for (const Cell cell : {Cell::lstm, Cell::rnn_tanh, Cell::rnn_relu}) {
-        test_steps(k, cell, r, Index(3), n, n % 2 == 0);
-        test_backward_step(k, cell, r, n, r % 2 == 0);
+        test_steps(k, cell, r, Index(3), n, n, n % 2 == 0, false);
+        test_steps(k, cell, r, Index(3), n, (n + 1) / 2, n % 2 == 1, true);
+        test_backward_step(k, cell, r, n, r % 2 == 0, false);
+        test_backward_step(k, cell, r, n, r % 2 == 1, true);
       }
     }
   for (const Index terms : {63, 64, 257}) {
     test_gate_product(k, k.row_tile + 1, Index(2), terms, 1, false);
-    test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), false);
+    test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), Index(2), false, false);
   }
   for (const Index n : sizes)
     for (const Index terms : {0, 1, 2, 17}) test_gradient_product(k, terms, Index(3), n);

@@ -2,6 +2,7 @@
 // every architecture (the checksum below was the same on x86-64 with scalar, AVX2 and AVX-512, and NEON).
 #include <cinttypes>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "check.h"
@@ -19,26 +20,51 @@ using test::Random;
 struct Config {
   NetworkShape shape;
   Index steps, rows;
+  bool lengths = false, reset = false, masks = false;
+};
+
+// What a call may bring beside its arrays.
+struct Extras {
+  std::vector<Index> lengths;            // [B]
+  std::unique_ptr<bool[]> reset, masks;  // [T, B], [L-1, T, B, D*S]
+
+  explicit Extras(const Config& config) {
+    const NetworkShape& s = config.shape;
+    Random random(11);
+    const auto draw = [&](Index count, double of_true) {
+      const std::vector<double> numbers = random.vector<double>(count);  // -1 to 1
+      auto bools = std::make_unique<bool[]>(static_cast<std::size_t>(count) + 1);
+      for (std::size_t k = 0; k < numbers.size(); ++k) bools[k] = numbers[k] < 2 * of_true - 1;
+      return bools;
+    };
+    if (config.lengths)
+      for (Index b = 0; b < config.rows; ++b) lengths.push_back((b * 7 + 3) % (config.steps + 1));
+    if (config.reset) reset = draw(config.steps * config.rows, 0.2);
+    if (config.masks)
+      masks = draw((s.num_layers - 1) * config.steps * config.rows * s.directions * s.state_size(), 0.6);
+  }
 };
 
 // Everything that a forward and a backward pass give, as one row of numbers.
 template <class T>
 std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   const NetworkShape& s = config.shape;
-  const Index H = s.hidden_size, steps = config.steps, rows = config.rows, gate_rows = s.gates() * H;
-  const Index state = s.passes() * rows * H, features = s.directions * H;
+  const Extras extras(config);
+  const Index H = s.hidden_size, S = s.state_size(), steps = config.steps, rows = config.rows;
+  const Index gate_rows = s.gates() * H, state = s.passes() * rows * H, features = s.directions * S;
   Random random(7);
   std::vector<std::vector<T>> weights;
   std::vector<Index> sizes;
   for (Index pass = 0; pass < s.passes(); ++pass)
-    for (const Index count : {gate_rows * s.layer_input(pass / s.directions), gate_rows * H, gate_rows, gate_rows}) {
+    for (const Index count :
+         {gate_rows * s.layer_input(pass / s.directions), gate_rows * S, gate_rows, gate_rows, s.projection_size * H}) {
       sizes.push_back(count);
       weights.push_back(random.vector<T>(count, 0.5));
     }
   std::vector<PassParameters<const T>> parameters;
-  for (std::size_t k = 0; k < weights.size(); k += 4)
+  for (std::size_t k = 0; k < weights.size(); k += 5)
     parameters.push_back({weights[k].data(), weights[k + 1].data(), s.bias ? weights[k + 2].data() : nullptr,
-                          s.bias ? weights[k + 3].data() : nullptr});
+                          s.bias ? weights[k + 3].data() : nullptr, weights[k + 4].data()});
   const auto x = random.vector<T>(steps * rows * s.input_size);
   const auto h0 = random.vector<T>(state), c0 = random.vector<T>(state);
   const auto dy = random.vector<T>(steps * rows * features), dh_n = random.vector<T>(state),
@@ -56,19 +82,23 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   const auto to = [&](Index offset) { return all.data() + offset; };
 
   const Network<T> network(s, parameters.data(), kernels);
-  const ForwardCall<T> call = {steps,     rows,      {x.data(), rows * s.input_size, s.input_size},
-                               h0.data(), c0.data(), {to(y_at), rows * features, features},
-                               to(h_at),  to(c_at)};
+  const ForwardCall<T> call = {
+      steps,     rows,      {x.data(), rows * s.input_size, s.input_size},
+      h0.data(), c0.data(), {to(y_at), rows * features, features},
+      to(h_at),  to(c_at),  {config.lengths ? extras.lengths.data() : nullptr, extras.reset.get()}};
   network.infer(call);
   const std::vector<T> inferred(all.begin(), all.begin() + dx_at);
-  const auto tape = network.forward(call);
-  CHECK(std::vector<T>(all.begin(), all.begin() + dx_at) == inferred, "infer and forward agree");
+  TrainingOptions<T> options;
+  options.masks = extras.masks.get();
+  options.scale = T(1.25);
+  const auto tape = network.forward(call, options);
+  if (!config.masks) CHECK(std::vector<T>(all.begin(), all.begin() + dx_at) == inferred, "infer and forward agree");
   CHECK((tape->bytes() > 0) == (rows > 0), "the tape holds something");
 
   std::vector<PassParameters<T>> gradients;
-  for (std::size_t k = 0; k < gradient_at.size(); k += 4)
+  for (std::size_t k = 0; k < gradient_at.size(); k += 5)
     gradients.push_back({to(gradient_at[k]), to(gradient_at[k + 1]), s.bias ? to(gradient_at[k + 2]) : nullptr,
-                         s.bias ? to(gradient_at[k + 3]) : nullptr});
+                         s.bias ? to(gradient_at[k + 3]) : nullptr, to(gradient_at[k + 4])});
   const BackwardCall<T> back = {{dy.data(), rows * features, features},
                                 dh_n.data(),
                                 dc_n.data(),
@@ -80,6 +110,11 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   const std::vector<T> once = all;
   network.backward(*tape, back);
   CHECK(all == once, "a tape may be used twice");
+  options.recompute = true;
+  const auto short_tape = network.forward(call, options);
+  CHECK(short_tape->bytes() < tape->bytes() || rows * steps == 0, "without gates a tape is smaller");
+  network.backward(*short_tape, back);
+  CHECK(all == once, "gates made anew have the same bits");
   return all;
 }
 
@@ -118,7 +153,18 @@ int main() {
       {{Cell::lstm, 16, 32, 3, 1, true}, 70, 40},  // rows split over threads, chunks backward
       {{Cell::rnn_tanh, 6, 70, 2, 2, true}, 11, 4},
       {{Cell::rnn_relu, 6, 33, 3, 1, false}, 11, 4},
-      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},  // no steps
+      {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7, true, false, true},
+      {{Cell::lstm, 5, 19, 3, 1, true}, 60, 7, true, true, true},  // several chunks forward and backward
+      {{Cell::lstm, 16, 32, 1, 1, true}, 70, 40, true, true},      // rows split over threads
+      {{Cell::lstm, 70, 200, 2, 1, true}, 20, 2, true, true},      // panels split over threads
+      {{Cell::lstm, 5, 37, 2, 2, true, 11}, 9, 7},                 // projection
+      {{Cell::lstm, 5, 37, 2, 2, false, 11}, 9, 7, true, true, true},
+      {{Cell::lstm, 70, 200, 1, 1, true, 90}, 20, 2, true},        // and panels split
+      {{Cell::lstm, 16, 64, 2, 1, true, 20}, 40, 40, true, true},  // and rows
+      {{Cell::rnn_tanh, 6, 70, 2, 2, true}, 30, 4, true, true, true},
+      {{Cell::rnn_relu, 6, 33, 3, 1, false}, 11, 4, true, true},
+      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},  // no steps
+      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},
       {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},  // no rows
   };
   for (const Config& config : configs) {

@@ -8,15 +8,17 @@
 // Columns past the end are zero. What a panel's vectors hold:
 //   forward    LSTM: the four gates of one block of `lanes` units; RNN: four such blocks. In an LSTM's last
 //              panel, which may have fewer units, gates are only gate_distance() apart and fill fewer vectors.
-//              k runs over [bias, x, h]: one row of biases, I rows of W_ih^T, H rows of W_hh^T.
+//              k runs over [bias, x, h]: one row of biases, I rows of W_ih^T, S rows of W_hh^T.
 //   backward   four blocks of `lanes` columns of W_hh (for dh) or W_ih (for dx);
-//              [panel][gate][k][vector][lane] with k over the H units of each gate.
+//              [panel][gate][k][vector][lane] with k over the H units of each gate. With one "gate", W_hr^T with
+//              k over the H units (for h), and W_hr with k over the S numbers of h (for what was projected).
 //   gradients  four blocks of columns of [1, x, h], k over (time step, row).
 // Every panel is stored kPanelVectors wide; vectors that lie wholly past the end are never computed.
 //
 // Order of summation (the promise of equal bits). Every output is one chain of fused multiply-adds:
 //   z      bias, then x by k, then h by k
 //   dh, dx one chain by k for each gate from zero, the gates' sums then added in order i, f, g, o
+//   h      with projection, one chain by k from zero; likewise its gradients
 //   dW, db time steps from the last processed to the first, rows b ascending within a step, in groups of
 //          kGradientTerms: one chain for each group from zero, the groups' sums added in order
 // Tiles are cut over outputs and never over k, so neither lanes nor tile sizes nor threads show.
@@ -39,17 +41,36 @@ constexpr Index gate_distance(Index units, Index lanes) {
   return 4 * units <= lanes ? lanes / 4 : 2 * units <= lanes ? lanes / 2 : lanes;
 }
 
-// z = bias + x W_ih^T for panels [panel_begin, panel_end) and some steps, to be continued by ForwardStep::z.
+// Rows of one step: `stride` apart from `data` on, or each at an address of its own.
+template <class T>
+struct Rows {
+  T* data;
+  Index stride;
+  T* const* listed;  // [rows], or null
+
+  [[gnu::always_inline]] inline T* operator[](Index r) const { return listed ? listed[r] : data + r * stride; }
+  [[gnu::always_inline]] inline bool there() const { return data || listed; }
+};
+
+// Rows of several steps, counted on from step to step; or each at an address of its own.
+template <class T>
+struct Places {
+  Sequence<T> steps;
+  Index rows_per_step;
+  T* const* listed;  // [rows], or null
+};
+
+// z = bias + x W_ih^T for panels [panel_begin, panel_end) and some rows, to be continued by ForwardStep::z.
 template <class T>
 struct InputProduct {
-  Index steps;
-  Index rows;  // of each step
+  Index rows;
   Index input_size;
   Index hidden_size;
+  Index state_size;
   Index panel_begin, panel_end;
-  const T* panels;      // forward packing, panel 0 first
-  Sequence<const T> x;  // [steps, rows, I]
-  Sequence<T> z;        // [steps, rows][panel_end - panel_begin][vector][lane]; zero in vectors past the end
+  const T* panels;    // forward packing, panel 0 first
+  Places<const T> x;  // [rows, I]
+  T* z;               // [rows][panel_end - panel_begin][vector][lane]; zero in vectors past the end
 };
 
 // One time step of one layer and direction for panels [panel_begin, panel_end).
@@ -58,23 +79,18 @@ struct ForwardStep {
   Index rows;
   Index input_size;
   Index hidden_size;
+  Index state_size;  // S: H, or with projection P
   Index panel_begin, panel_end;
   bool descending;  // walk the panels from the last to the first: what was touched last is in cache
   const T* panels;  // forward packing, panel 0 first
-  const T* x;       // [rows, I]; null when z holds bias + x W_ih^T
-  Index x_stride;
-  const T* z;  // [rows][panel_end - panel_begin][vector][lane]; null when x is given
+  Rows<const T> x;  // [rows, I]; not there when z holds bias + x W_ih^T
+  const T* z;       // [rows][panel_end - panel_begin][vector][lane]; null when x is given
   Index z_stride;
-  const T* h;  // [rows, H], state before the step
-  Index h_stride;
-  const T* c;  // [rows, H], memory before the step; null for cells without one
-  Index c_stride;
-  T* h_out;  // [rows, H], state after the step
-  Index h_out_stride;
-  T* c_out;  // [rows, H], memory after the step; may be c itself
-  Index c_out_stride;
-  T* gates;  // [rows][G][H] activated gates, kept for the backward pass; null to keep nothing
-  Index gates_stride;
+  Rows<const T> h;  // [rows, S], state before the step
+  Rows<const T> c;  // [rows, H], memory before the step; not there for cells without one
+  Rows<T> h_out;    // [rows, H], state after the step, or what is yet to be projected; not there: gates alone
+  Rows<T> c_out;    // [rows, H], memory after the step; may be c itself
+  Rows<T> gates;    // [rows][G][H] activated gates, kept for the backward pass; not there to keep nothing
 };
 
 // One time step backwards: dh = dy + dz_next W_hh, then through the cell to dz.
@@ -84,38 +100,31 @@ struct BackwardStep {
   Index hidden_size;
   Index panel_begin, panel_end;
   bool descending;
-  const T* panels;   // backward packing of W_hh, panel 0 first
-  const T* dz_next;  // [rows][G][H] of the following step; null when dh is given instead
-  const T* dh;       // [rows, H] gradient arriving at the state after this step, without dy
-  Index dh_stride;
-  const T* dy;  // [rows, H] gradient of this step's output; null is zero
-  Index dy_stride;
-  const T* gates;  // [rows][G][H] activated gates of this step
-  const T* h_out;  // [rows, H] state after this step
-  Index h_out_stride;
-  const T* c_out;  // [rows, H] memory after this step; null for cells without one
-  Index c_out_stride;
-  const T* c;  // [rows, H] memory before this step; likewise
-  Index c_stride;
-  T* dc;  // [rows, H] gradient of the memory, updated in place; likewise
-  Index dc_stride;
-  T* dz;               // [rows][G][H] gradient before the activations
-  Index gates_stride;  // between rows of gates, dz and dz_next
+  const T* panels;        // backward packing of W_hh, panel 0 first
+  Rows<const T> dz_next;  // [rows][G][H] of the following step; not there when dh is given instead
+  Rows<const T> dh;       // [rows, H] gradient arriving at the state after this step, without dy
+  Rows<const T> dy;       // [rows, H] gradient of this step's output; not there is zero
+  Rows<const T> gates;    // [rows][G][H] activated gates of this step
+  Rows<const T> h_out;    // [rows, H] state after this step; not there for an LSTM
+  Rows<const T> c_out;    // [rows, H] memory after this step; not there for cells without one
+  Rows<const T> c;        // [rows, H] memory before this step; likewise
+  Rows<T> dc;             // [rows, H] gradient of the memory, updated in place; likewise
+  Rows<T> dz;             // [rows][G][H] gradient before the activations
+  Rows<T> m;              // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one
 };
 
-// out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh.
+// out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh; the projections.
 template <class T>
 struct GateProduct {
-  Index steps;
-  Index rows;         // of each step
-  Index gates;        // G
-  Index hidden_size;  // terms in each gate's chain
-  Index columns;      // of W
+  Index rows;
+  Index gates;    // G
+  Index terms;    // in each gate's chain
+  Index columns;  // of W
   Index panel_begin, panel_end;
-  const T* panels;       // backward packing of W, panel 0 first
-  Sequence<const T> dz;  // [steps, rows][G][H]
-  Sequence<T> out;       // [steps, rows, columns]
-  bool accumulate;       // out += instead of out =
+  const T* panels;     // backward packing of W, panel 0 first
+  Places<const T> dz;  // [rows][G][terms]
+  Places<T> out;       // [rows, columns]
+  bool accumulate;     // out += instead of out =
 };
 
 // dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending from zero, for tiles of row_tile rows r.

@@ -18,19 +18,32 @@ struct NetworkShape {
   Index num_layers;   // L
   Index directions;   // D: 1, or 2 for forward and reverse
   bool bias;
+  Index projection_size = 0;  // P, of an LSTM; 0: h is not projected
 
-  Index gates() const { return gates_of(cell); }  // G
-  Index layer_input(Index layer) const { return layer ? directions * hidden_size : input_size; }
+  Index gates() const { return gates_of(cell); }                                        // G
+  Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
+  Index layer_input(Index layer) const { return layer ? directions * state_size() : input_size; }
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction
 };
 
 // Parameters (const T) or gradients (T) of one pass, rows in gate order i, f, g, o.
 template <class T>
 struct PassParameters {
-  T* weight_ih;  // [G*H, layer_input]
-  T* weight_hh;  // [G*H, H]
-  T* bias_ih;    // [G*H]; null without bias
-  T* bias_hh;    // [G*H]; null without bias
+  T* weight_ih;            // [G*H, layer_input]
+  T* weight_hh;            // [G*H, S]
+  T* bias_ih;              // [G*H]; null without bias
+  T* bias_hh;              // [G*H]; null without bias
+  T* weight_hr = nullptr;  // [P, H]; null without projection
+};
+
+// Where rows end and where they start anew. Both are read during the call alone.
+struct RowTimes {
+  const Index* lengths = nullptr;  // [B], 0 to T; null: all T
+  // [T, B]: cut the row before this step, and begin the next piece from zero; what is past a row's end is ignored.
+  // The reverse direction begins the piece before the cut. null: none
+  const bool* reset = nullptr;
+
+  bool plain() const { return !lengths && !reset; }
 };
 
 // Results share memory with nothing else, but h_n may be h0 and c_n may be c0. y may be written to before the last
@@ -40,15 +53,26 @@ struct ForwardCall {
   Index steps;          // T
   Index rows;           // B
   Sequence<const T> x;  // [T, B, I]
-  const T* h0;          // [L*D, B, H]; null is zero
+  const T* h0;          // [L*D, B, S]; null is zero
   const T* c0;          // [L*D, B, H]; null is zero; unused by cells without memory
-  Sequence<T> y;        // [T, B, D*H]
-  T* h_n;               // [L*D, B, H]
+  Sequence<T> y;        // [T, B, D*S]; zero past a row's end
+  T* h_n;               // [L*D, B, S], after each row's own last step
   T* c_n;               // [L*D, B, H]; unused by cells without memory
+  RowTimes times = {};
 };
 
-// What a forward pass keeps: activated gates and c of every step, the initial state, the outputs of all
-// layers but the last; and where x and y are.
+// What a forward pass keeps besides, and does besides, when a backward pass follows.
+template <class T>
+struct TrainingOptions {
+  bool recompute = false;  // keep h and c alone: backward makes the gates anew, with the same bits
+  // Dropout, [L-1, T, B, D*S]: outputs of all layers but the last are multiplied by `scale` where true, and else zero,
+  // before the next layer reads them. Must stay as they are while the tape lives. null: none
+  const bool* masks = nullptr;
+  T scale = 0;
+};
+
+// What a forward pass keeps: activated gates (but for `recompute`) and c of every step, the initial state, the outputs
+// of all layers but the last, before and after dropout; and where x, y and the masks are.
 template <class T>
 class Tape {
  public:
@@ -69,11 +93,11 @@ class Tape {
 
 template <class T>
 struct BackwardCall {
-  Sequence<const T> dy;                // [T, B, D*H]; data null is zero
-  const T* dh_n;                       // [L*D, B, H]; null is zero
+  Sequence<const T> dy;                // [T, B, D*S]; data null is zero; what is past a row's end is not read
+  const T* dh_n;                       // [L*D, B, S]; null is zero
   const T* dc_n;                       // [L*D, B, H]; null is zero
-  Sequence<T> dx;                      // [T, B, I]
-  T* dh0;                              // [L*D, B, H]
+  Sequence<T> dx;                      // [T, B, I]; zero past a row's end
+  T* dh0;                              // [L*D, B, S]
   T* dc0;                              // [L*D, B, H]; unused by cells without memory
   const PassParameters<T>* gradients;  // [L*D], overwritten
 };
@@ -94,7 +118,7 @@ class Network {
   // Keeps nothing.
   void infer(const ForwardCall<T>& call) const;
   // Keeps what backward needs. The tape refers to call.x and call.y, which must stay as they are.
-  std::unique_ptr<Tape<T>> forward(const ForwardCall<T>& call) const;
+  std::unique_ptr<Tape<T>> forward(const ForwardCall<T>& call, const TrainingOptions<T>& options = {}) const;
   // `tape` is from this network's forward; it is not changed and may be used again.
   void backward(const Tape<T>& tape, const BackwardCall<T>& call) const;
 

@@ -27,7 +27,8 @@ struct Sequence {
   Index step_stride;
   Index row_stride;
 
-  T* at(Index t, Index b) const { return data + t * step_stride + b * row_stride; }
+  // Always inline: an ISA's file must not leave a copy of it for others.
+  [[gnu::always_inline]] inline T* at(Index t, Index b) const { return data + t * step_stride + b * row_stride; }
   Sequence from(Index t, Index b) const { return {at(t, b), step_stride, row_stride}; }
 };
 

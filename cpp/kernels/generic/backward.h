@@ -17,12 +17,12 @@ struct Zeros {
 // One chain for each gate, then i + f + g + o: with few outputs the gates' chains keep the units busy.
 // dz_rows: [rows], each [gate][k].
 template <class V, int R>
-void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index hidden_size,
+void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index terms,
                    const typename V::Scalar* const* dz_rows, const typename V::Scalar* panel, bool descending,
                    bool prefetch, typename V::Scalar* total) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
-  const Index gate_rows = hidden_size * G::panel_width;
+  const Index gate_size = terms * G::panel_width;
   T* total_rows[G::max_rows];
   list_scratch(total, panels * G::panel_width, rows, total_rows);
   GroupProduct<T> product = {rows,
@@ -31,15 +31,15 @@ void gates_product(Index rows, Index panels, Index last_vectors, Index gates, In
                              descending,
                              prefetch,
                              {Zeros<V>::row, 0, 0},
-                             {{dz_rows, 0, hidden_size}, {dz_rows, 0, 0}},
+                             {{dz_rows, 0, terms}, {dz_rows, 0, 0}},
                              panel,
-                             gates * gate_rows,
+                             gates * gate_size,
                              total_rows,
                              0};
   group_product<V, R>(product);
   for (Index g = 1; g < gates; ++g) {
-    product.stretches[0].offset += hidden_size;
-    product.panel += gate_rows;
+    product.stretches[0].offset += terms;
+    product.panel += gate_size;
     group_product<V, R, true>(product);
   }
 }
@@ -51,28 +51,39 @@ void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index r
   using T = typename V::Scalar;
   constexpr Index gates = Cell::gates;
   const Index H = s.hidden_size;
-  for (Index r = 0; r < rows; ++r)
+  for (Index r = 0; r < rows; ++r) {
+    const Index at = row + r;
+    const T* const dh_row = arriving ? nullptr : s.dh[at];
+    const T* const dy_row = s.dy.there() ? s.dy[at] : nullptr;
+    const T* const gates_row = s.gates[at];
+    const T* const h_out_row = Cell::memory ? nullptr : s.h_out[at];
+    const T* const c_out_row = Cell::memory ? s.c_out[at] : nullptr;
+    const T* const c_row = Cell::memory ? s.c[at] : nullptr;
+    T* const dc_row = Cell::memory ? s.dc[at] : nullptr;
+    T* const dz_row = s.dz[at];
+    T* const m_row = s.m.there() ? s.m[at] : nullptr;
     for (Index b = 0; b < blocks; ++b) {
       const Index unit = first_unit + b * V::lanes;
       const Index lanes = H - unit;
-      const Index at = row + r;
-      const V from_next = arriving ? V::load(arriving + r * arriving_stride + b * V::lanes)
-                                   : load_lanes<V>(s.dh + at * s.dh_stride + unit, lanes);
-      const V dy = s.dy ? load_lanes<V>(s.dy + at * s.dy_stride + unit, lanes) : V::set1(0);
-      const T* const kept = s.gates + at * s.gates_stride + unit;
+      const V from_next =
+          arriving ? V::load(arriving + r * arriving_stride + b * V::lanes) : load_lanes<V>(dh_row + unit, lanes);
+      const V dy = dy_row ? load_lanes<V>(dy_row + unit, lanes) : V::set1(0);
       V a[gates], dz[gates];
-      for (Index g = 0; g < gates; ++g) a[g] = load_lanes<V>(kept + g * H, lanes);
-      const V h_out = load_lanes<V>(s.h_out + at * s.h_out_stride + unit, lanes);
-      V c_out = V::set1(0), c = c_out, dc = c_out;
+      for (Index g = 0; g < gates; ++g) a[g] = load_lanes<V>(gates_row + g * H + unit, lanes);
+      V h_out = V::set1(0), c_out = h_out, c = h_out, dc = h_out, m = h_out;
       if constexpr (Cell::memory) {
-        c_out = load_lanes<V>(s.c_out + at * s.c_out_stride + unit, lanes);
-        c = load_lanes<V>(s.c + at * s.c_stride + unit, lanes);
-        dc = load_lanes<V>(s.dc + at * s.dc_stride + unit, lanes);
+        c_out = load_lanes<V>(c_out_row + unit, lanes);
+        c = load_lanes<V>(c_row + unit, lanes);
+        dc = load_lanes<V>(dc_row + unit, lanes);
+      } else {
+        h_out = load_lanes<V>(h_out_row + unit, lanes);
       }
-      Cell::backward(a, h_out, c_out, c, dy + from_next, dc, dz);
-      if constexpr (Cell::memory) store_lanes(dc, s.dc + at * s.dc_stride + unit, lanes);
-      for (Index g = 0; g < gates; ++g) store_lanes(dz[g], s.dz + at * s.gates_stride + g * H + unit, lanes);
+      Cell::backward(a, h_out, c_out, c, dy + from_next, dc, dz, m);
+      if constexpr (Cell::memory) store_lanes(dc, dc_row + unit, lanes);
+      if (m_row) store_lanes(m, m_row + unit, lanes);
+      for (Index g = 0; g < gates; ++g) store_lanes(dz[g], dz_row + g * H + unit, lanes);
     }
+  }
 }
 
 template <class V, int R, class Cell>
@@ -83,17 +94,18 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
   const Index stride = Cell::gates * H * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   alignas(64) T total[G::capacity];
-  const T* dz_rows[G::max_rows];
+  const T* dz_scratch[G::max_rows];
+  const bool product = s.dz_next.there();
 
   for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
-    for (Index r = 0; r < rows; ++r) dz_rows[r] = s.dz_next ? s.dz_next + (row + r) * s.gates_stride : nullptr;
+    const T* const* const dz_rows = product ? addresses(s.dz_next, row, rows, dz_scratch) : nullptr;
     const auto step_group = [&](Index panel, Index panels, bool more) {
       const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
       const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
-      if (s.dz_next)
+      if (product)
         gates_product<V, R>(rows, panels, last_vectors, Cell::gates, H, dz_rows, s.panels + panel * stride,
                             s.descending, prefetch && more, total);
-      backward_cell<V, Cell>(s, row, rows, panel * G::panel_width, blocks, s.dz_next ? total : nullptr,
+      backward_cell<V, Cell>(s, row, rows, panel * G::panel_width, blocks, product ? total : nullptr,
                              panels * G::panel_width);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
@@ -104,21 +116,20 @@ template <class V, int R>
 void gate_product(const GateProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
-  const Index stride = s.gates * s.hidden_size * G::panel_width;
+  const Index stride = s.gates * s.terms * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
-  const Index all_rows = s.steps * s.rows;
-  if (all_rows == 0) return;
+  if (s.rows == 0) return;
   alignas(64) T total[G::capacity];
-  const T* dz_rows[G::max_rows];
-  T* out_rows[G::max_rows];
+  const T* dz_scratch[G::max_rows];
+  T* out_scratch[G::max_rows];
 
   const auto product_of_group = [&](Index panel, Index panels, bool more) {
     const Index last_vectors = vectors_in_panel<V>(s.columns, panel + panels - 1);
     const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
-    for_even_parts(all_rows, G::max_rows, [&](Index row, Index rows) {
-      list_rows(s.dz, s.rows, row, rows, dz_rows);
-      list_rows(s.out, s.rows, row, rows, out_rows);
-      gates_product<V, R>(rows, panels, last_vectors, s.gates, s.hidden_size, dz_rows, s.panels + panel * stride, false,
+    for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+      const T* const* const dz_rows = addresses(s.dz, row, rows, dz_scratch);
+      T* const* const out_rows = addresses(s.out, row, rows, out_scratch);
+      gates_product<V, R>(rows, panels, last_vectors, s.gates, s.terms, dz_rows, s.panels + panel * stride, false,
                           prefetch && more, total);
       for (Index r = 0; r < rows; ++r)
         for (Index b = 0; b < blocks; ++b) {
@@ -130,7 +141,7 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
         }
     });
   };
-  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(all_rows), false, product_of_group);
+  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
 }
 
 // Tiles over (gate row, column): a chain from zero, then added to dw, which is asked for meanwhile.

@@ -5,7 +5,8 @@
 //   memory    whether there is a c beside h
 //   activate  z to activated gates, in place
 //   update    gates and c to the new c and h
-//   backward  gradients of h and c to gradients of z and of the former c; derivatives from outputs
+//   backward  gradients of h and c to gradients of z and of the former c, derivatives from outputs; and m, the h that
+//             update gave, which a projection has taken for another
 #pragma once
 
 #include "kernels/generic/math.h"
@@ -33,7 +34,8 @@ struct LstmCell {
   }
 
   template <class V>
-  static LSTMFAST_INLINE void backward(const V (&a)[gates], V /*h_out*/, V c_out, V c, V dh, V& dc, V (&dz)[gates]) {
+  static LSTMFAST_INLINE void backward(const V (&a)[gates], V /*h_out*/, V c_out, V c, V dh, V& dc, V (&dz)[gates],
+                                       V& m) {
     const V one = V::set1(1);
     const V tanh_c = tanh(c_out);
     const V dc_out = fma(dh * a[o], one - tanh_c * tanh_c, dc);
@@ -42,6 +44,7 @@ struct LstmCell {
     dz[g] = dc_out * a[i] * (one - a[g] * a[g]);
     dz[o] = dh * tanh_c * (a[o] * (one - a[o]));
     dc = dc_out * a[f];
+    m = a[o] * tanh_c;
   }
 };
 
@@ -58,7 +61,7 @@ struct RnnTanhCell {
     h_out = a[0];
   }
   template <class V>
-  static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates]) {
+  static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates], V&) {
     dz[0] = dh * (V::set1(1) - h_out * h_out);
   }
 };
@@ -76,7 +79,7 @@ struct RnnReluCell {
     h_out = a[0];
   }
   template <class V>
-  static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates]) {
+  static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates], V&) {
     dz[0] = zero_where_not_positive(h_out, dh);  // a NaN is not, and lets the gradient pass
   }
 };

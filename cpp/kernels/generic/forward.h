@@ -7,7 +7,7 @@
 namespace lstmfast {
 namespace {
 
-// A forward packing: panels [1 + I + H][vector][lane], the first row being the biases.
+// A forward packing: panels [1 + I + S][vector][lane], the first row being the biases.
 template <class V, class Cell>
 struct ForwardPanels {
   static constexpr Index width = kPanelVectors * V::lanes;
@@ -15,8 +15,9 @@ struct ForwardPanels {
 
   Index input_size;
   Index hidden_size;
+  Index state_size;
 
-  Index stride() const { return (1 + input_size + hidden_size) * width; }
+  Index stride() const { return (1 + input_size + state_size) * width; }
   // Between the gates of a block of units.
   Index gates_apart(Index panel) const { return gate_distance(hidden_size - panel * units_per_panel, V::lanes); }
   // That hold something.
@@ -42,7 +43,7 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
   const Index z_stride = panels * Panels::width;
   // Where the last block's gates lie before they are activated; from then on a vector apart as in all others. What is
   // loaded beyond its units, other gates or nothing at all, is activated in vain and never stored to the results.
-  const Index last_apart = gates > 1 ? Panels{s.input_size, H}.gates_apart(panel + panels - 1) : V::lanes;
+  const Index last_apart = gates > 1 ? Panels{s.input_size, H, s.state_size}.gates_apart(panel + panels - 1) : V::lanes;
 
   // Two passes: within each, neighbours are independent, so that their latencies overlap.
   for (Index r = 0; r < rows; ++r)
@@ -54,21 +55,28 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
       Cell::activate(a);
       for (Index g = 0; g < gates; ++g) a[g].store(z_block + g * V::lanes);
     }
-  for (Index r = 0; r < rows; ++r)
+  for (Index r = 0; r < rows; ++r) {
+    const T* const c_row = Cell::memory && s.h_out.there() ? s.c[row + r] : nullptr;
+    T* const h_out_row = s.h_out.there() ? s.h_out[row + r] : nullptr;
+    T* const c_out_row = c_row ? s.c_out[row + r] : nullptr;
+    T* const gates_row = s.gates.there() ? s.gates[row + r] : nullptr;
     for (Index b = 0; b < blocks; ++b) {
       const T* const z_block = z + r * z_stride + b * block_width;
       const Index unit = first_unit + b * V::lanes;
       const Index lanes = H - unit;
       V a[gates];
       for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
-      V c = V::set1(0), c_out = c, h_out = c;
-      if constexpr (Cell::memory) c = load_lanes<V>(s.c + (row + r) * s.c_stride + unit, lanes);
-      Cell::update(a, c, c_out, h_out);
-      store_lanes(h_out, s.h_out + (row + r) * s.h_out_stride + unit, lanes);
-      if constexpr (Cell::memory) store_lanes(c_out, s.c_out + (row + r) * s.c_out_stride + unit, lanes);
-      if (s.gates)
-        for (Index g = 0; g < gates; ++g) store_lanes(a[g], s.gates + (row + r) * s.gates_stride + g * H + unit, lanes);
+      if (h_out_row) {
+        V c = V::set1(0), c_out = c, h_out = c;
+        if constexpr (Cell::memory) c = load_lanes<V>(c_row + unit, lanes);
+        Cell::update(a, c, c_out, h_out);
+        store_lanes(h_out, h_out_row + unit, lanes);
+        if constexpr (Cell::memory) store_lanes(c_out, c_out_row + unit, lanes);
+      }
+      if (gates_row)
+        for (Index g = 0; g < gates; ++g) store_lanes(a[g], gates_row + g * H + unit, lanes);
     }
+  }
 }
 
 template <class V, int R, class Cell>
@@ -76,19 +84,17 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
   using Panels = ForwardPanels<V, Cell>;
-  const Panels packing = {s.input_size, s.hidden_size};
+  const Panels packing = {s.input_size, s.hidden_size, s.state_size};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   alignas(64) T z[G::capacity];
-  const T* x_rows[G::max_rows];
-  const T* h_rows[G::max_rows];
+  const T* x_scratch[G::max_rows];
+  const T* h_scratch[G::max_rows];
   T* z_rows[G::max_rows];
 
   for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
-    for (Index r = 0; r < rows; ++r) {
-      x_rows[r] = s.x ? s.x + (row + r) * s.x_stride : nullptr;
-      h_rows[r] = s.h + (row + r) * s.h_stride;
-    }
+    const T* const* const h_rows = addresses(s.h, row, rows, h_scratch);
+    const T* const* const x_rows = s.x.there() ? addresses(s.x, row, rows, x_scratch) : h_rows;
     const auto step_group = [&](Index panel, Index panels, bool more) {
       const T* const biases = s.panels + panel * stride;
       const T* const weights = biases + Panels::width;
@@ -100,12 +106,12 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
                                  s.descending,
                                  prefetch && more,
                                  {biases, 0, stride},
-                                 {{x_rows, 0, s.input_size}, {h_rows, 0, s.hidden_size}},
+                                 {{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
                                  weights,
                                  stride,
                                  z_rows,
                                  0};
-      if (!s.x) {
+      if (!s.x.there()) {
         product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride, Panels::width};
         product.stretches[0] = {h_rows, 0, 0};
         product.panel = weights + s.input_size * Panels::width;
@@ -124,21 +130,21 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, R>;
   using Panels = ForwardPanels<V, Cell>;
-  const Panels packing = {s.input_size, s.hidden_size};
+  const Panels packing = {s.input_size, s.hidden_size, s.state_size};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
-  const Index all_rows = s.steps * s.rows;
-  if (all_rows == 0) return;
-  const T* x_rows[G::max_rows];
+  const Index z_stride = (s.panel_end - s.panel_begin) * Panels::width;
+  if (s.rows == 0) return;
+  const T* x_scratch[G::max_rows];
   T* z_rows[G::max_rows];
 
   const auto product_of_group = [&](Index panel, Index panels, bool more) {
     const T* const biases = s.panels + panel * stride;
     const Index last = panel + panels - 1;
     const Index last_vectors = packing.vectors(last);
-    for_even_parts(all_rows, G::max_rows, [&](Index row, Index rows) {
-      list_rows(s.x, s.rows, row, rows, x_rows);
-      list_rows(s.z, s.rows, row, rows, z_rows);
+    for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+      const T* const* const x_rows = addresses(s.x, row, rows, x_scratch);
+      list_scratch(s.z + row * z_stride, z_stride, rows, z_rows);
       group_product<V, R>({rows,
                            panels,
                            last_vectors,
@@ -155,7 +161,7 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
           V::set1(0).store(z_rows[r] + (last - s.panel_begin) * Panels::width + v * V::lanes);
     });
   };
-  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(all_rows), false, product_of_group);
+  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
 }
 
 }  // namespace

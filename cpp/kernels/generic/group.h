@@ -46,17 +46,26 @@ struct Group {
   }
 };
 
-// The addresses of rows [first, first + count) of a sequence, counted on from step to step.
+// The addresses of rows [first, first + count), in `scratch` where they are not listed already.
 template <class T>
-LSTMFAST_INLINE void list_rows(const Sequence<T>& from, Index rows_per_step, Index first, Index count, T** to) {
-  Index step = first / rows_per_step, row = first % rows_per_step;
+LSTMFAST_INLINE T* const* addresses(const Rows<T>& rows, Index first, Index count, T** scratch) {
+  if (rows.listed) return rows.listed + first;
+  for (Index r = 0; r < count; ++r) scratch[r] = rows.data + (first + r) * rows.stride;
+  return scratch;
+}
+
+template <class T>
+LSTMFAST_INLINE T* const* addresses(const Places<T>& places, Index first, Index count, T** scratch) {
+  if (places.listed) return places.listed + first;
+  Index step = first / places.rows_per_step, row = first % places.rows_per_step;
   for (Index r = 0; r < count; ++r) {
-    to[r] = from.at(step, row);
-    if (++row == rows_per_step) {
+    scratch[r] = places.steps.at(step, row);
+    if (++row == places.rows_per_step) {
       row = 0;
       ++step;
     }
   }
+  return scratch;
 }
 
 // Where the chains start: sums made before, or one row of biases, or a constant row of zeros.

@@ -1,0 +1,335 @@
+// The time loop backwards of one layer and direction, for one thread's share of it and a chunk of its steps.
+#pragma once
+
+#include <algorithm>
+
+#include "core/packing.h"
+#include "core/row_plan.h"
+#include "core/split.h"
+#include "core/time.h"
+
+namespace lstmfast {
+
+// One direction of one layer: all that its backward pass reads and writes.
+template <class T>
+struct BackwardPass {
+  TimeOrder order;
+  Index input_size;
+  Sequence<const T> x;      // [T, B, layer_input]
+  Sequence<const T> h;      // [T, B, S], the layer's output
+  const T* h0;              // [B, S]
+  Sequence<const T> gates;  // [T, B, G*H]; data null when they are made anew
+  Sequence<const T> c;      // [T, B, H]
+  const T* c0;              // [B, H]; null for cells without memory, as is c
+  Sequence<const T> dy;     // [T, B, S]; data null is zero
+  const T* dh_n;            // [B, S]; null is zero
+  const T* dc_n;            // [B, H]; null is zero
+  T* dh;                    // [B, S] gradient of the state before what has been done; dh0 in the end
+  T* dc;                    // [B, H] likewise
+  Sequence<T> dx;           // [T, B, layer_input]
+  bool add_to_dx;           // the other direction was here before
+  const bool* masks;        // [T, B, layer_input] dropout of x, for dx when both directions are in it; null for none
+  const ForwardPacking<T>* forward;
+  const BackwardPacking<T>* packing;
+
+  // h and c before time step t of a row.
+  const T* h_before(Index t, Index row, Start start, Index state_size, const T* zeros) const {
+    return before(h, h0 + row * state_size, t, row, start, zeros);
+  }
+  const T* c_before(Index t, Index row, Start start, Index hidden_size, const T* zeros) const {
+    return before(c, c0 + row * hidden_size, t, row, start, zeros);
+  }
+
+ private:
+  const T* before(const Sequence<const T>& states, const T* initial, Index t, Index row, Start start,
+                  const T* zeros) const {
+    if (start == Start::zero) return zeros;
+    return start == Start::initial ? initial : states.at(order.reverse ? t + 1 : t - 1, row);
+  }
+};
+
+// What the loop leaves for the products after it. Sequences count from the chunk's first step in the order of
+// processing.
+template <class T>
+struct BackwardChunk {
+  Range steps;
+  Sequence<const T> gates;  // [chunk, B, G*H], activated
+  Sequence<T> dz;           // [chunk, B, G*H]
+  // With projection alone:
+  Sequence<T> dh;  // [chunk, B, P] gradient of h
+  Sequence<T> m;   // [chunk, B, H] what was projected
+  T* dm;           // [B, H] gradient of m, of one step
+};
+
+// Room for addresses of a share's rows.
+template <class T>
+struct BackwardLists {
+  explicit BackwardLists(Index rows)
+      : given(rows),
+        going(rows),
+        leaving(rows),
+        dz_next(rows),
+        dh(rows),
+        dy(rows),
+        gates(rows),
+        h_out(rows),
+        c_out(rows),
+        c(rows),
+        dc(rows),
+        dz(rows),
+        m(rows),
+        state(rows) {}
+
+  Buffer<Index> given, going, leaving;  // batch rows
+  Buffer<const T*> dz_next, dh, dy, gates, h_out, c_out, c;
+  Buffer<T*> dc, dz, m, state;
+};
+
+template <class T>
+class BackwardLoop {
+ public:
+  // zeros: [H].
+  BackwardLoop(const NetworkShape& shape, const KernelTable<T>& kernels, const RowPlan& plan, const T* zeros,
+               const BackwardPass<T>& pass, const Share& share, const Members& members, BackwardLists<T>& lists)
+      : shape_(shape),
+        kernels_(kernels),
+        plan_(plan),
+        zeros_(zeros),
+        pass_(pass),
+        share_(share),
+        members_(members),
+        lists_(lists),
+        state_panels_(shape.projection_size
+                          ? share.part_of_panels(PanelLayout{1, shape.projection_size, kernels.lanes}.panels())
+                          : share.panels) {}
+
+  // dh and dc start as the gradient of the last state.
+  void load_state_gradient(Meeting& meeting) const {
+    if (share_.first_of_panels())
+      for (Index k = 0; k < members_.count(); ++k) {
+        const Index b = members_.row(k), S = shape_.state_size(), H = shape_.hidden_size;
+        copy_or_zero(pass_.dh_n, b, S, pass_.dh);
+        if (pass_.dc) copy_or_zero(pass_.dc_n, b, H, pass_.dc);
+      }
+    meeting.after_step(share_);
+  }
+
+  // dz of the chunk's steps, the last first; dh and dc become the gradient of the state before the first.
+  void run(const BackwardChunk<T>& chunk, Meeting& meeting) const {
+    for (Index s = chunk.steps.end; s-- > chunk.steps.begin;) {
+      const RowGroups groups = group_rows(chunk, s);
+      if (shape_.projection_size) {
+        to_output(chunk, s, groups.given, true);
+        to_output(chunk, s, groups.going, false);
+        meeting.after_step(share_);
+        const RowSet all = active_rows(s, lists_.given.data());
+        to_projected(chunk, s, all);
+        through_cell(chunk, s, all, true);
+      } else {
+        through_cell(chunk, s, groups.given, true);
+        through_cell(chunk, s, groups.going, false);
+      }
+      meeting.after_step(share_);
+      to_state_before(chunk, s);
+    }
+  }
+
+ private:
+  // Rows of a step by where the gradient of the state after it comes from.
+  struct RowGroups {
+    RowSet given;  // from pass.dh: their last step, or the chunk's; or nothing comes, for they were cut after it
+    RowSet going;  // from dz of the step after it
+  };
+
+  static void copy_or_zero(const T* from, Index row, Index size, T* to) {
+    if (from)
+      std::copy_n(from + row * size, size, to + row * size);
+    else
+      std::fill_n(to + row * size, size, T(0));
+  }
+
+  Index t(Index s) const { return pass_.order.t(s); }
+  Index state_stride() const { return shape_.state_size(); }
+
+  // The rows that take part in a step.
+  RowSet active_rows(Index s, Index* scratch) const {
+    const Index count = members_.active(t(s));
+    if (plan_.plain()) return {count, members_.row(0), nullptr};
+    for (Index k = 0; k < count; ++k) scratch[k] = members_.row(k);
+    return {count, 0, scratch};
+  }
+
+  RowGroups group_rows(const BackwardChunk<T>& chunk, Index s) const {
+    const bool chunk_ends = s + 1 == chunk.steps.end;
+    if (plan_.plain()) {
+      const RowSet all = active_rows(s, nullptr), none = {};
+      return chunk_ends ? RowGroups{all, none} : RowGroups{none, all};
+    }
+    Index* const given = lists_.given.data();
+    Index* const going = lists_.going.data();
+    Index givens = 0, goings = 0;
+    for (Index k = 0; k < members_.active(t(s)); ++k) {
+      const Index b = members_.row(k);
+      const bool cut = is_cut_after(s, b);
+      if (cut && pass_.dc) fill_zero(pass_.dc + b * shape_.hidden_size, share_.panels, shape_.hidden_size);
+      if (cut || chunk_ends || !has_next(s, b)) {
+        lists_.dh.data()[givens] = cut ? zeros_ : pass_.dh + b * state_stride();
+        given[givens++] = b;
+      } else {
+        going[goings++] = b;
+      }
+    }
+    return {{givens, 0, given}, {goings, 0, going}};
+  }
+
+  bool has_next(Index s, Index row) const { return s + 1 < pass_.order.steps && t(s + 1) < plan_.length(row); }
+  bool is_cut_after(Index s, Index row) const {
+    return has_next(s, row) && plan_.start(t(s + 1), row, pass_.order.reverse) == Start::zero;
+  }
+
+  // dh of given rows, [rows, S].
+  Rows<const T> given_dh(const RowSet& rows) const {
+    if (rows.listed) return {nullptr, 0, lists_.dh.data()};
+    return {pass_.dh + rows.first * state_stride(), state_stride(), nullptr};
+  }
+
+  Start start(Index s, Index row) const {
+    if (!plan_.plain()) return plan_.start(t(s), row, pass_.order.reverse);
+    return s == 0 ? Start::initial : Start::continues;
+  }
+
+  // Through the cell to dz, from dh (of what was projected, where there is a projection) or dz of the next step.
+  void through_cell(const BackwardChunk<T>& chunk, Index s, const RowSet& rows, bool given) const {
+    if (rows.count == 0 || share_.panels.size() == 0) return;
+    const Index H = shape_.hidden_size, k = s - chunk.steps.begin;
+    const bool projected = shape_.projection_size > 0;
+    BackwardStep<T> step = {};
+    step.rows = rows.count;
+    step.hidden_size = H;
+    step.panel_begin = share_.panels.begin;
+    step.panel_end = share_.panels.end;
+    step.descending = s % 2 == 1;
+    step.panels = pass_.packing->hidden_panels();
+    if (projected)
+      step.dh = rows_of<const T>({chunk.dm, 0, H}, 0, rows, lists_.dh.data());
+    else if (given)
+      step.dh = given_dh(rows);
+    else
+      step.dz_next = rows_of(as_const(chunk.dz), k + 1, rows, lists_.dz_next.data());
+    if (pass_.dy.data && !projected) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
+    step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
+    if (pass_.dc) {
+      step.c_out = rows_of(pass_.c, t(s), rows, lists_.c_out.data());
+      step.c = c_before(s, rows);
+      step.dc = rows_of<T>({pass_.dc, 0, H}, 0, rows, lists_.dc.data());
+    } else {
+      step.h_out = rows_of(pass_.h, t(s), rows, lists_.h_out.data());
+    }
+    step.dz = rows_of(chunk.dz, k, rows, lists_.dz.data());
+    if (projected) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
+    kernels_.backward_step[static_cast<int>(shape_.cell)](step);
+  }
+
+  Rows<const T> c_before(Index s, const RowSet& rows) const {
+    const Index H = shape_.hidden_size;
+    if (!rows.listed)
+      return s == 0 ? Rows<const T>{pass_.c0 + rows.first * H, H, nullptr}
+                    : Rows<const T>{pass_.c.at(t(s - 1), rows.first), pass_.c.row_stride, nullptr};
+    for (Index k = 0; k < rows.count; ++k)
+      lists_.c.data()[k] = pass_.c_before(t(s), rows[k], start(s, rows[k]), H, zeros_);
+    return {nullptr, 0, lists_.c.data()};
+  }
+
+  // dh = dy + what arrives, of what the projection gave.
+  void to_output(const BackwardChunk<T>& chunk, Index s, const RowSet& rows, bool given) const {
+    if (rows.count == 0 || state_panels_.size() == 0) return;
+    const Index S = state_stride(), k = s - chunk.steps.begin;
+    const Index first = state_panels_.begin * width(), end = std::min(state_panels_.end * width(), S);
+    for (Index r = 0; r < rows.count; ++r) {
+      const T* const dy = pass_.dy.data ? pass_.dy.at(t(s), rows[r]) : zeros_;
+      const T* const dh = given ? given_dh(rows)[r] : zeros_;
+      T* const to = chunk.dh.at(k, rows[r]);
+      for (Index n = first; n < end; ++n) to[n] = dy[n] + dh[n];
+    }
+    if (!given)
+      state_product(rows_of(as_const(chunk.dz), k + 1, rows, lists_.dz_next.data()),
+                    rows_of(chunk.dh, k, rows, lists_.state.data()), rows.count, true);
+  }
+
+  // dm = dh W_hr.
+  void to_projected(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
+    if (rows.count == 0 || share_.panels.size() == 0) return;
+    const Index H = shape_.hidden_size, k = s - chunk.steps.begin;
+    const GateProduct<T> product = {
+        rows.count,
+        1,
+        shape_.projection_size,
+        H,
+        share_.panels.begin,
+        share_.panels.end,
+        pass_.packing->projection_panels(),
+        places_of<const T>(rows_of(as_const(chunk.dh), k, rows, lists_.dz_next.data()), rows.count),
+        places_of<T>(rows_of<T>({chunk.dm, 0, H}, 0, rows, lists_.state.data()), rows.count),
+        false};
+    kernels_.gate_product(product);
+  }
+
+  // Once dz of a step is there: the gradient of the state before it, for rows that began with the step, and at the
+  // chunk's first step for all. Of what began from zero there is none.
+  void to_state_before(const BackwardChunk<T>& chunk, Index s) const {
+    const bool chunk_begins = s == chunk.steps.begin;
+    RowSet rows = {};
+    if (plan_.plain()) {
+      if (chunk_begins) rows = active_rows(s, nullptr);
+    } else {
+      rows.listed = lists_.leaving.data();
+      for (Index k = 0; k < members_.active(t(s)); ++k) {
+        const Index b = members_.row(k);
+        const Start began = start(s, b);
+        if (began == Start::initial || (began == Start::continues && chunk_begins))
+          lists_.leaving.data()[rows.count++] = b;
+        if (began == Start::zero && t(s) == 0 && !pass_.order.reverse) {  // it never saw the initial state
+          fill_zero(pass_.dh + b * state_stride(), state_panels_, state_stride());
+          if (pass_.dc) fill_zero(pass_.dc + b * shape_.hidden_size, share_.panels, shape_.hidden_size);
+        }
+      }
+    }
+    if (rows.count == 0 || state_panels_.size() == 0) return;
+    state_product(rows_of(as_const(chunk.dz), s - chunk.steps.begin, rows, lists_.dz_next.data()),
+                  rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count, false);
+  }
+
+  // out = dz W_hh.
+  void state_product(const Rows<const T>& dz, const Rows<T>& out, Index count, bool accumulate) const {
+    const GateProduct<T> product = {count,
+                                    shape_.gates(),
+                                    shape_.hidden_size,
+                                    state_stride(),
+                                    state_panels_.begin,
+                                    state_panels_.end,
+                                    pass_.packing->hidden_panels(),
+                                    places_of<const T>(dz, count),
+                                    places_of<T>(out, count),
+                                    accumulate};
+    kernels_.gate_product(product);
+  }
+
+  Index width() const { return kPanelVectors * kernels_.lanes; }
+  // A row's columns of these panels.
+  void fill_zero(T* row, const Range& panels, Index size) const {
+    const Index first = std::min(panels.begin * width(), size), end = std::min(panels.end * width(), size);
+    std::fill(row + first, row + end, T(0));
+  }
+
+  const NetworkShape& shape_;
+  const KernelTable<T>& kernels_;
+  const RowPlan& plan_;
+  const T* const zeros_;
+  const BackwardPass<T>& pass_;
+  const Share& share_;
+  const Members& members_;
+  BackwardLists<T>& lists_;
+  const Range state_panels_;  // of h's columns
+};
+
+}  // namespace lstmfast

@@ -1,0 +1,56 @@
+// What a chunk's products sum over or run over: one term for each pair of step and row, steps from the last to the
+// first and rows ascending within a step.
+#pragma once
+
+#include "core/backward_loop.h"
+
+namespace lstmfast {
+
+template <class T>
+class Terms {
+ public:
+  Terms(Index most, bool makes_gates, bool projection)
+      : x(most),
+        h(most),
+        dz(most),
+        dx(most),
+        gates(makes_gates ? most : 0),
+        dh(projection ? most : 0),
+        m(projection ? most : 0) {}
+
+  // Lists the chunk's terms. gates: where to make them anew; data null for nowhere. zeros: [H].
+  void list(const NetworkShape& shape, const RowPlan& plan, Index rows, const BackwardPass<T>& pass,
+            const BackwardChunk<T>& chunk, const Sequence<T>& gates_anew, const T* zeros) {
+    count = 0;
+    for (Index s = chunk.steps.end; s-- > chunk.steps.begin;) {
+      const Index t = pass.order.t(s), k = s - chunk.steps.begin;
+      for (Index b = 0; b < rows; ++b) {
+        Start start = s == 0 ? Start::initial : Start::continues;
+        if (!plan.plain()) {
+          if (t >= plan.length(b)) continue;
+          start = plan.start(t, b, pass.order.reverse);
+        }
+        x.data()[count] = pass.x.at(t, b);
+        h.data()[count] = pass.h_before(t, b, start, shape.state_size(), zeros);
+        dz.data()[count] = chunk.dz.at(k, b);
+        dx.data()[count] = pass.dx.at(t, b);
+        if (gates_anew.data) gates.data()[count] = gates_anew.at(k, b);
+        if (shape.projection_size) {
+          dh.data()[count] = chunk.dh.at(k, b);
+          m.data()[count] = chunk.m.at(k, b);
+        }
+        ++count;
+      }
+    }
+  }
+
+  Index count = 0;
+  Buffer<const T*> x, h;  // each [layer_input] and [S], what the gates saw
+  Buffer<const T*> dz;    // each [G*H]
+  Buffer<T*> dx;          // each [layer_input]
+  Buffer<T*> gates;       // each [G*H]
+  Buffer<const T*> dh;    // each [P], gradient of what the projection gave
+  Buffer<const T*> m;     // each [H], what it saw
+};
+
+}  // namespace lstmfast
