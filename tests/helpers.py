@@ -38,7 +38,8 @@ def random_x(model: Any, T: int, B: int, seed: int = 1) -> Array:
 def random_state(model: Any, B: int, seed: int = 2) -> Any:
     """An initial state for `model`: a pair for an LSTM, an array for an RNN."""
     depth = model.num_layers * (2 if model.bidirectional else 1)
-    h, c = (random((depth, B, model.hidden_size), model.dtype, seed + 1000 * n) for n in range(2))
+    widths = (model.proj_size or model.hidden_size, model.hidden_size)
+    h, c = (random((depth, B, width), model.dtype, seed + 1000 * n) for n, width in enumerate(widths))
     return (h, c) if isinstance(model, lstmfast.LSTM) else h
 
 
@@ -47,10 +48,12 @@ def parts(state: Any) -> list[Array]:
     return list(state) if isinstance(state, tuple) else [state]
 
 
-def everything(model: Any, x: Any, state: Any = None, dy: Any = None, dstate: Any = None) -> dict[str, Array]:
+def everything(
+    model: Any, x: Any, state: Any = None, dy: Any = None, dstate: Any = None, *, seed: Any = None
+) -> dict[str, Array]:
     """All arrays that inference, forward and backward give, by name. Without dy and dstate, dy is made up."""
     called, called_state = model(x, state)
-    y, end, tape = model.forward(x, state)
+    y, end, tape = model.forward(x, state, seed=seed)
     if dy is None and dstate is None:
         dy = random(y.shape, y.dtype, seed=3)
     grads = model.backward(tape, dy, dstate)

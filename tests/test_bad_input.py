@@ -111,10 +111,9 @@ def test_flags(cls: Any, name: str, value: Any, got: str) -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (0.5, NotImplementedError, "planned, but not there yet; expected 0.0, got 0.5"),
-        (1, NotImplementedError, "planned, but not there yet; expected 0.0, got 1"),
         (2, ValueError, "expected a number from 0 to 1, got 2 (int)"),
         (-0.1, ValueError, "expected a number from 0 to 1, got -0.1 (float)"),
+        (1.0000001, ValueError, "expected a number from 0 to 1, got 1.0000001 (float)"),
         (float("nan"), ValueError, "expected a number from 0 to 1, got nan (float)"),
         pytest.param(
             HUGE, ValueError, "expected a number from 0 to 1, got an integer of 16610 bits", id="HUGE"
@@ -134,8 +133,10 @@ def test_dropout(cls: Any, value: Any, error: type[Exception], message: str) -> 
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (2, NotImplementedError, "planned, but not there yet; expected 0, got 2"),
         (3, ValueError, "expected less than hidden_size (3), got 3 (int)"),
+        pytest.param(
+            HUGE, ValueError, f"expected an integer <= {sys.maxsize}, got an integer of 16610 bits", id="HUGE"
+        ),
         (-1, ValueError, "expected an integer >= 0, got -1 (int)"),
         (False, TypeError, "expected an integer >= 0, got the bool False"),
         (0.0, TypeError, "expected an integer >= 0, got 0.0 (float)"),
@@ -144,6 +145,11 @@ def test_dropout(cls: Any, value: Any, error: type[Exception], message: str) -> 
 def test_proj_size(value: Any, error: type[Exception], message: str) -> None:
     with raises(error, f"proj_size: {message}"):
         LSTM(2, 3, proj_size=value)
+
+
+def test_an_rnn_has_no_projection() -> None:
+    with pytest.raises(TypeError, match="proj_size"):
+        RNN(2, 3, proj_size=0)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +240,9 @@ class Case:
         self.kind = kind
         self.model: Any = make(kind, 3, 5, num_layers=2, **options)
         self.x, self.state = random_x(self.model, 4, 2), random_state(self.model, 2)
-        self.dy, self.dstate = random((*self.x.shape[:2], 5), seed=5), random_state(self.model, 2, seed=6)
+        features = self.model.proj_size or 5
+        self.dy = random((*self.x.shape[:2], features), seed=5)
+        self.dstate = random_state(self.model, 2, seed=6)
         if not batched:
             axis = 0 if self.model.batch_first else 1
             self.x, self.dy = self.x.squeeze(axis)[..., :], self.dy.squeeze(axis)
@@ -437,38 +445,230 @@ def test_state_of_another_batch_or_layout(case: Case) -> None:
             call(case.x[:, 0], case.state)
 
 
+def test_states_of_a_projected_lstm() -> None:
+    """h is P wide, c is H wide, and a message says which."""
+    case = Case("lstm", proj_size=3)
+    h, c = case.state
+    wrong = [
+        ((c, c), "h", "expected shape (2, 2, 3) [L*D, B, P], got (2, 2, 5)"),
+        ((h, h), "c", "expected shape (2, 2, 5) [L*D, B, H], got (2, 2, 3)"),
+    ]
+    for state, half, message in wrong:
+        for call in case.calls():
+            with raises(ValueError, f"state: {half}_0: {message}"):
+                call(case.x, state)
+        with raises(ValueError, f"dstate: d{half}_n: {message}"):
+            case.model.backward(case.tape, case.dy, state)
+    with raises(ValueError, "state: h_0: expected shape (2, 3) [L*D, P], got (2, 5)"):
+        case.model(case.x[:, 0], (c[:, 0], c[:, 0]))
+    case.check()
+
+
+def test_out_of_a_projected_lstm() -> None:
+    case = Case("lstm", proj_size=3)
+    y, (h, c) = case.model(case.x)
+    wide = np.full((4, 2, 5), np.nan, "float32")
+    with raises(ValueError, "out: y: expected shape (4, 2, 3) [T, B, D*P], got (4, 2, 5)"):
+        case.model(case.x, out=(wide, (h, c)))
+    with raises(ValueError, "out: h_n: expected shape (2, 2, 3) [L*D, B, P], got (2, 2, 5)"):
+        case.model(case.x, out=(y, (c.copy(), c)))
+    with raises(ValueError, "out: c_n: expected shape (2, 2, 5) [L*D, B, H], got (2, 2, 3)"):
+        case.model(case.x, out=(y, (h, h.copy())))
+    assert np.isnan(wide).all()
+    case.check()
+
+
+# Lengths and resets.
+
+INTEGERS = "expected an array of integers [B], got "
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "error", "message"),
+    ("value", "error", "message"),
     [
+        ([4, 5], ValueError, "expected integers from 0 to 4 (x's time steps), got 5 at [1]"),
+        ([9, 7], ValueError, "expected integers from 0 to 4 (x's time steps), got 9 at [0]"),
+        ([4, -1], ValueError, "expected integers from 0 to 4 (x's time steps), got -1 at [1]"),
         (
-            "lengths",
-            [4, 3],
-            NotImplementedError,
-            "planned, but not there yet; expected None, got a list of length 2",
+            np.array([2**64 - 1, 0], "uint64"),
+            ValueError,
+            f"expected integers from 0 to 4 (x's time steps), got {2**64 - 1} at [0]",
         ),
-        ("lengths", np.array([4, 3]), NotImplementedError, "planned, but not there yet"),
-        ("lengths", "x", TypeError, "expected an array of real numbers"),
-        ("lengths", [4.0, 3.0], TypeError, "expected an array of integers [B], got a list of length 2"),
-        ("lengths", [True, False], TypeError, "expected an array of integers [B]"),
-        (
-            "reset",
-            np.zeros((4, 2), bool),
-            NotImplementedError,
-            "planned, but not there yet; expected None, got an array",
-        ),
-        (
-            "reset",
-            np.zeros((4, 2)),
-            TypeError,
-            "expected an array of bools [T, B], got an array of shape (4, 2)",
-        ),
-        ("reset", object(), TypeError, "expected an array of real numbers"),
+        (np.array([4, -128], "int8"), ValueError, "expected integers from 0 to 4 (x's time steps), got -128"),
+        ([4], ValueError, "expected shape (2,) [B], got (1,)"),
+        ([4, 4, 4], ValueError, "expected shape (2,) [B], got (3,)"),
+        ([], ValueError, "expected shape (2,) [B], got (0,)"),
+        ([[4, 4]], ValueError, "expected shape (2,) [B], got (1, 2)"),
+        (4, ValueError, "expected shape (2,) [B], got ()"),
+        (np.broadcast_to(np.int64(4), (2**40,)), ValueError, f"expected shape (2,) [B], got ({2**40},)"),
+        ([[4, 4], [4]], ValueError, INTEGERS + "a list of length 2: "),
+        ([4.0, 3.0], TypeError, INTEGERS + "a list of length 2, as an array of dtype float64"),
+        (np.array([4.0, 3.0]), TypeError, INTEGERS + "one of dtype float64"),
+        ([True, False], TypeError, INTEGERS + "a list of length 2, as an array of dtype bool"),
+        (np.ones(2, bool), TypeError, INTEGERS + "one of dtype bool"),
+        ([4, None], TypeError, INTEGERS + "a list of length 2, as an array of dtype object"),
+        ([4, 10**30], TypeError, INTEGERS + "a list of length 2, as an array of dtype object"),
+        ("44", TypeError, INTEGERS + "'44' (str), as an array of dtype <U2"),
+        ({4, 3}, TypeError, INTEGERS + "a set of length 2, as an array of dtype object"),
+        (np.zeros(2, "m8[s]"), TypeError, INTEGERS + "one of dtype timedelta64[s]"),
+        (np.ma.masked_array([4, 3]), TypeError, INTEGERS + "a masked array; fill its gaps first"),
+        (Refuses(), TypeError, INTEGERS + "an object of type Refuses: on another device"),
     ],
 )
-def test_lengths_and_reset(case: Case, name: str, value: Any, error: type[Exception], message: str) -> None:
+def test_lengths(case: Case, value: Any, error: type[Exception], message: str) -> None:
     for call in case.calls():
-        with raises(error, f"{name}: {message}"):
-            call(case.x, case.state, **{name: value})
+        with raises(error, f"lengths: {message}"):
+            call(case.x, case.state, lengths=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (5, ValueError, "expected an integer <= 4, got 5 (int)"),
+        pytest.param(HUGE, ValueError, "expected an integer <= 4, got an integer of 16610 bits", id="HUGE"),
+        (-1, ValueError, "expected an integer >= 0, got -1 (int)"),
+        (np.uint64(2**64 - 1), ValueError, f"expected an integer <= 4, got {2**64 - 1} (int)"),
+        (True, TypeError, "expected an integer >= 0, got the bool True"),
+        (np.array(True), TypeError, "expected an integer >= 0, got an array of shape () and dtype bool"),
+        (4.0, TypeError, "expected an integer >= 0, got 4.0 (float)"),
+        (np.array(4.0), TypeError, "expected an integer >= 0, got an array of shape () and dtype float64"),
+        ([4], TypeError, "expected an integer >= 0, got a list of length 1"),
+        (np.array([4]), TypeError, "expected an integer >= 0, got an array of shape (1,) and dtype int64"),
+        ("4", TypeError, "expected an integer >= 0, got '4' (str)"),
+    ],
+)
+def test_length_of_one_sequence(case: Case, value: Any, error: type[Exception], message: str) -> None:
+    """x without a batch has one length, no list of one."""
+    for call in case.calls():
+        with raises(error, f"lengths: {message}"):
+            call(case.x[:, 0], lengths=value)
+
+
+def test_lengths_are_counted_in_rows_and_bounded_by_steps_with_batch_first() -> None:
+    case = Case("lstm", batch_first=True)
+    for call in case.calls():
+        with raises(ValueError, "lengths: expected shape (2,) [B], got (4,)"):
+            call(case.x, lengths=[2] * 4)
+        with raises(ValueError, "lengths: expected integers from 0 to 4 (x's time steps), got 5 at [0]"):
+            call(case.x, lengths=[5, 2])
+    case.check()
+
+
+BOOLS = "expected an array of bools [T, B], got "
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (np.ones((2, 4), bool), ValueError, "expected shape (4, 2) [T, B], got (2, 4)"),
+        (np.ones((4, 1), bool), ValueError, "expected shape (4, 2) [T, B], got (4, 1)"),
+        (np.ones((4, 2, 1), bool), ValueError, "expected shape (4, 2) [T, B], got (4, 2, 1)"),
+        (np.ones((4, 2, 3), bool), ValueError, "expected shape (4, 2) [T, B], got (4, 2, 3)"),
+        (np.ones(4, bool), ValueError, "expected shape (4, 2) [T, B], got (4,)"),
+        (np.ones(8, bool), ValueError, "expected shape (4, 2) [T, B], got (8,)"),
+        (True, ValueError, "expected shape (4, 2) [T, B], got ()"),
+        ([[True, False], [True]], ValueError, BOOLS + "a list of length 2: "),
+        (np.ones((4, 2)), TypeError, BOOLS + "one of dtype float64"),
+        (np.ones((4, 2), "uint8"), TypeError, BOOLS + "one of dtype uint8"),
+        ([[0, 1]] * 4, TypeError, BOOLS + "a list of length 4, as an array of dtype int64"),
+        ([[True, None]] * 4, TypeError, BOOLS + "a list of length 4, as an array of dtype object"),
+        (0, TypeError, BOOLS + "0 (int), as an array of dtype int64"),
+        (object(), TypeError, BOOLS + "an object of type object, as an array of dtype object"),
+        (np.ma.masked_array(np.ones((4, 2), bool)), TypeError, BOOLS + "a masked array; fill its gaps first"),
+        (Refuses(), TypeError, BOOLS + "an object of type Refuses: on another device"),
+    ],
+)
+def test_reset(case: Case, value: Any, error: type[Exception], message: str) -> None:
+    for call in case.calls():
+        with raises(error, f"reset: {message}"):
+            call(case.x, case.state, reset=value)
+
+
+def test_reset_in_other_layouts(kind: str) -> None:
+    case = Case(kind, batch_first=True)
+    for call in case.calls():
+        with raises(ValueError, "reset: expected shape (2, 4) [B, T], got (4, 2)"):
+            call(case.x, reset=np.ones((4, 2), bool))
+        with raises(TypeError, "reset: expected an array of bools [B, T], got one of dtype int64"):
+            call(case.x, reset=np.ones((2, 4), "int64"))
+        for wrong in ((4, 1), (1, 4), (3,), (), (5,)):
+            with raises(ValueError, f"reset: expected shape (4,) [T], got {wrong}"):
+                call(case.x[0], reset=np.ones(wrong, bool))
+    case.check()
+
+
+def test_a_call_that_is_refused_writes_nothing_to_out(case: Case) -> None:
+    y, state = case.model(case.x)
+    before = y.copy()
+    for wrong in ({"lengths": [4, 5]}, {"lengths": [1.5, 2]}, {"reset": np.ones((2, 4), bool)}):
+        with pytest.raises((TypeError, ValueError)):
+            case.model(case.x, case.state, out=(y, state), **wrong)
+        assert_same_bits(y, before)
+
+
+# What forward alone takes.
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [(0, "0 (int)"), (1, "1 (int)"), ("gates", "'gates' (str)"), (None, "None")]
+)
+def test_recompute(case: Case, value: Any, got: str) -> None:
+    with raises(TypeError, f"recompute: expected True or False, got {got}"):
+        case.model.forward(case.x, recompute=value)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("value", "error", "got"),
+    [
+        (-1, ValueError, "-1 (int)"),
+        (True, TypeError, "the bool True"),
+        (1.5, TypeError, "1.5 (float)"),
+        ("x", TypeError, "'x' (str)"),
+        ([1, 2], TypeError, "a list of length 2"),
+        (np.random.RandomState(0), TypeError, "an object of type RandomState"),
+        (np.random.PCG64(0), TypeError, "an object of type PCG64"),
+    ],
+)
+def test_seed_of_dropout(kind: str, dropout: float, value: Any, error: type[Exception], got: str) -> None:
+    """Also where nothing would be drawn of it: what is wrong is not to show later."""
+    model = make(kind, 3, 5, num_layers=2, dropout=dropout)
+    expected = f"seed: expected None, an integer >= 0 or a numpy.random.Generator, got {got}"
+    with raises(error, expected):
+        model.forward(np.zeros((4, 2, 3)), seed=value)
+
+
+def test_a_call_that_is_refused_draws_nothing(kind: str) -> None:
+    model = make(kind, 3, 5, num_layers=2, dropout=0.5)
+    generator = np.random.default_rng(1)
+    before = generator.bit_generator.state
+    x = np.zeros((4, 2, 3))
+    wrong: list[dict[str, Any]] = [
+        {"x": x[..., :2]},
+        {"x": x, "state": 3},
+        {"x": x, "lengths": [4, 5]},
+        {"x": x, "reset": np.ones((2, 4), bool)},
+        {"x": x, "recompute": 1},
+    ]
+    for arguments in wrong:
+        with pytest.raises((TypeError, ValueError)):
+            model.forward(**arguments, seed=generator)
+    assert generator.bit_generator.state == before
+    model.forward(x, seed=generator)
+    assert generator.bit_generator.state != before
+
+
+def test_masks_larger_than_this_machines_memory(kind: str) -> None:
+    for num_layers, shape in ((2, (2**30, 2**20, 3)), (33, (2**56, 1, 1))):
+        model = make(kind, shape[2], 5, num_layers=num_layers, dropout=0.5)
+        with pytest.raises(MemoryError):
+            model.forward(np.broadcast_to(np.float32(0), shape), seed=1)
+
+
+@pytest.mark.parametrize("name", ["recompute", "seed"])
+def test_a_call_takes_nothing_that_is_forwards(case: Case, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        case.model(case.x, **{name: None})
 
 
 # backward.
@@ -495,6 +695,33 @@ def test_tape_of_another_model(case: Case) -> None:
             case.model.backward(tape, case.dy)
 
 
+TRAINING: list[dict[str, Any]] = [
+    {"lengths": [4, 1]},
+    {"reset": np.eye(4, 2, -1, bool)},
+    {"recompute": True},
+    {"lengths": [3, 0], "reset": np.eye(4, 2, -1, bool), "recompute": True, "seed": 3},
+]
+
+
+@pytest.mark.parametrize("options", TRAINING)
+def test_tape_of_another_model_or_of_earlier_weights_with_more_to_it(
+    kind: str, options: dict[str, Any]
+) -> None:
+    case, other = Case(kind, dropout=0.5), make(kind, 3, 5, num_layers=2)
+    tape = case.model.forward(case.x, case.state, **options)[2]
+    expected = case.model.backward(tape, case.dy, case.dstate).x
+    with raises(
+        ValueError, f"tape: expected one of this model, {other!r}, got one of another, {case.model!r}"
+    ):
+        other.backward(tape, case.dy)
+    with raises(ValueError, "dy: expected shape (4, 2, 5) [T, B, D*H], got (3, 2, 5)"):
+        case.model.backward(tape, case.dy[:3])
+    assert_same_bits(case.model.backward(tape, case.dy, case.dstate).x, expected)
+    case.model.update({"weight_ih_l0": case.weights["weight_ih_l0"]})
+    with raises(ValueError, "tape: the weights have changed since forward made it"):
+        case.model.backward(tape, case.dy)
+
+
 @pytest.mark.parametrize("way", ["update", "load_state_dict"])
 def test_tape_of_earlier_weights(kind: str, way: str) -> None:
     case = Case(kind)
@@ -516,6 +743,20 @@ def test_shape_of_dy_in_other_layouts(kind: str) -> None:
     tape = case.model.forward(np.zeros((4, 3)))[2]
     with raises(ValueError, "dy: expected shape (4, 5) [T, D*H], got (1, 4, 5)"):
         case.model.backward(tape, np.zeros((1, 4, 5)))
+    case.check()
+
+
+def test_shape_of_dy_of_a_projected_lstm() -> None:
+    case = Case("lstm", proj_size=3)
+    with raises(ValueError, "dy: expected shape (4, 2, 3) [T, B, D*P], got (4, 2, 5)"):
+        case.model.backward(case.tape, np.zeros((4, 2, 5)))
+    tape = case.model.forward(case.x[:, 0])[2]
+    with raises(ValueError, "dy: expected shape (4, 3) [T, D*P], got (4, 5)"):
+        case.model.backward(tape, np.zeros((4, 5)))
+    case.check()
+    case = Case("lstm", proj_size=3, batch_first=True)
+    with raises(ValueError, "dy: expected shape (2, 4, 3) [B, T, D*P], got (4, 2, 3)"):
+        case.model.backward(case.tape, np.zeros((4, 2, 3)))
     case.check()
 
 
@@ -610,3 +851,22 @@ def test_weights_for_two_directions_say_so() -> None:
         "parameters['weight_ih_l1_reverse']: expected shape (20, 10) [4*hidden_size, 2*hidden_size]",
     ):
         lstm.update({"weight_ih_l1_reverse": np.zeros((20, 5))})
+
+
+def test_weights_of_a_projection_say_so() -> None:
+    lstm = LSTM(3, 5, 2, bidirectional=True, proj_size=2)
+    for name, shape, symbols in (
+        ("weight_hr_l0", (2, 5), "[proj_size, hidden_size]"),
+        ("weight_hh_l1_reverse", (20, 2), "[4*hidden_size, proj_size]"),
+        ("weight_ih_l1", (20, 4), "[4*hidden_size, 2*proj_size]"),
+    ):
+        with raises(ValueError, f"parameters['{name}']: expected shape {shape} {symbols}, got (20, 5)"):
+            lstm.update({name: np.zeros((20, 5))})
+    with raises(ValueError, "parameters['weight_ih_l1']: expected shape (20, 2) [4*hidden_size, proj_size]"):
+        LSTM(3, 5, 2, proj_size=2).update({"weight_ih_l1": np.zeros((20, 5))})
+    with pytest.raises(ValueError, match="got unexpected weight_hr_l0"):
+        LSTM(3, 5).update({"weight_hr_l0": np.zeros((2, 5))})
+    weights = lstm.state_dict()
+    del weights["weight_hr_l1_reverse"]
+    with pytest.raises(ValueError, match=r"got missing weight_hr_l1_reverse$"):
+        lstm.load_state_dict(weights)

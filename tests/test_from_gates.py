@@ -151,7 +151,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"W_f": np.zeros((2, 5), complex)},
         TypeError,
-        "W_f: expected an array of real numbers, got of dtype complex128",
+        "W_f: expected an array of real numbers, got one of dtype complex128",
     ),
     ({"b_f": np.zeros(3)}, ValueError, "b_f: expected shape (2,) [H], got (3,)"),
     ({"b_c": np.zeros((2, 1))}, ValueError, "b_c: expected shape (2,) [H], got (2, 1)"),

@@ -108,40 +108,22 @@ def seed_generator(seed: object) -> np.random.Generator:
     return np.random.default_rng(n)
 
 
-def no_dropout(value: object) -> float:
-    """Check dropout, a number from 0 to 1; anything but 0 is not there yet."""
-    expected = "dropout: expected a number from 0 to 1"
+def probability(value: object, name: str) -> float:
+    """Check a number from 0 to 1; a bool is none."""
+    expected = f"{name}: expected a number from 0 to 1"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating, np.integer)):
         raise TypeError(f"{expected}, got {shown(value)}")
     if not 0 <= value <= 1:  # not so for NaN, too
         raise ValueError(f"{expected}, got {shown(value)}")
-    if value != 0:
-        raise NotImplementedError(f"dropout: planned, but not there yet; expected 0.0, got {value}")
-    return 0.0
+    return float(value)
 
 
-def no_projection(value: object, hidden_size: int) -> int:
-    """Check proj_size, an integer from 0 to hidden_size - 1; anything but 0 is not there yet."""
+def projection(value: object, hidden_size: int) -> int:
+    """Check proj_size, an integer from 0 (no projection) to hidden_size - 1."""
     n = integer(value, "proj_size", 0)
     if n >= hidden_size:
         raise ValueError(f"proj_size: expected less than hidden_size ({hidden_size}), got {shown(n)}")
-    if n != 0:
-        raise NotImplementedError(f"proj_size: planned, but not there yet; expected 0, got {n}")
-    return 0
-
-
-def no_lengths_no_reset(lengths: object, reset: object) -> None:
-    """Refuse `lengths` and `reset`, which are not there yet, and first of all what they never will be."""
-    for value, name, kinds, what in (
-        (lengths, "lengths", "iu", "integers [B]"),
-        (reset, "reset", "b", "bools [T, B]"),
-    ):
-        if value is None:
-            continue
-        kind = real_array(value, name).dtype.kind
-        if kind not in kinds:
-            raise TypeError(f"{name}: expected an array of {what}, got {shown(value)}")
-        raise NotImplementedError(f"{name}: planned, but not there yet; expected None, got {shown(value)}")
+    return n
 
 
 def is_masked(value: object) -> bool:
@@ -150,25 +132,38 @@ def is_masked(value: object) -> bool:
     return type(value) is not ndarray and isinstance(value, ndarray) and isinstance(value, np.ma.MaskedArray)
 
 
-def real_array(value: object, name: str) -> NDArray[Any]:
-    """Check an array of real numbers of any dtype; arrays are not copied but lose their subclass."""
+def array_of(value: object, name: str, kinds: str, what: str) -> NDArray[Any]:
+    """Check an array whose dtype is of one of `kinds`; arrays are not copied but lose their subclass.
+
+    Parameters
+    ----------
+    kinds
+        Letters of `numpy.dtype.kind`: b for bools, i and u for integers, f for floating point.
+    what
+        What messages say was expected, such as "an array of real numbers".
+    """
+    expected = f"{name}: expected {what}"
     if is_masked(value):
         raise TypeError(
-            f"{name}: expected an array of real numbers, got a masked array;"
-            " fill its gaps first, for example by its method filled(0)"
+            f"{expected}, got a masked array; fill its gaps first, for example by its method filled(0)"
         )
     try:
         array = np.asarray(value)
     except MemoryError:
         raise
     except ValueError as error:  # e.g. rows of different lengths
-        raise ValueError(f"{name}: expected an array of real numbers, got {shown(value)}: {error}") from error
+        raise ValueError(f"{expected}, got {shown(value)}: {error}") from error
     except Exception as error:  # whatever an object's __array__ raises; e.g. a tensor of another device
-        raise TypeError(f"{name}: expected an array of real numbers, got {shown(value)}: {error}") from error
-    if array.dtype.kind not in "biuf":
-        got = "" if value is array else f"{shown(value)}, as an array "
-        raise TypeError(f"{name}: expected an array of real numbers, got {got}of dtype {array.dtype}")
+        raise TypeError(f"{expected}, got {shown(value)}: {error}") from error
+    if array.dtype.kind not in kinds:
+        got = "one" if value is array else f"{shown(value)}, as an array"
+        raise TypeError(f"{expected}, got {got} of dtype {array.dtype}")
     return array
+
+
+def real_array(value: object, name: str) -> NDArray[Any]:
+    """Check an array of real numbers of any dtype."""
+    return array_of(value, name, "biuf", "an array of real numbers")
 
 
 def quiet() -> np.errstate:

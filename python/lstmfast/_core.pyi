@@ -1,6 +1,7 @@
 """The compiled core, as the Python layers see it.
 
-Sizes in shapes: T time steps, B batch rows, I input size, H hidden size, L layers, D directions.
+Sizes in shapes: T time steps, B batch rows, I input size, H hidden size, L layers, D directions, and P,
+the width of h: proj_size, or H where that is 0.
 
 The core takes arrays of its own dtype only and never converts: the Python layers check and convert
 first, so their messages name the user's argument. What the core still checks is what could crash it.
@@ -66,24 +67,28 @@ class Network32:
         num_layers: int,
         bidirectional: bool,
         bias: bool,
-        # Layer by layer, forward direction before reverse: weight_ih, weight_hh[, bias_ih, bias_hh].
+        # Layer by layer, forward direction before reverse:
+        # weight_ih, weight_hh[, bias_ih, bias_hh][, weight_hr].
         parameters: Sequence[NDArray[np.float32]],
         isa: str,
+        proj_size: int = 0,  # of an LSTM; 0 is no projection, and no weight_hr
     ) -> None: ...
     @property
     def isa(self) -> str: ...
     def infer(
         self,
         x: NDArray[np.float32],  # [T, B, I], or [B, T, I] with batch_first; any strides, last axis dense
-        h0: NDArray[np.float32] | None,  # [L*D, B, H], C order; None is zero
-        c0: NDArray[np.float32] | None,  # likewise; None for an RNN
+        h0: NDArray[np.float32] | None,  # [L*D, B, P], C order; None is zero
+        c0: NDArray[np.float32] | None,  # [L*D, B, H], likewise; None for an RNN
         batch_first: bool,
         y: NDArray[np.float32]
         | None = None,  # C order, for the results; None: new ones. Overlaps are not checked
         h_n: NDArray[np.float32] | None = None,
         c_n: NDArray[np.float32] | None = None,
+        lengths: NDArray[np.int64] | None = None,  # [B], 0 to T; None is T for all
+        reset: NDArray[np.bool_] | None = None,  # [T, B] whatever batch_first, C order; None is nowhere
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
-        """y [T, B, D*H] (or [B, T, D*H]), h_n [L*D, B, H], c_n [L*D, B, H] (None for an RNN)."""
+        """y [T, B, D*P] (or [B, T, D*P]), h_n [L*D, B, P], c_n [L*D, B, H] (None for an RNN)."""
 
     def forward(
         self,
@@ -91,18 +96,25 @@ class Network32:
         h0: NDArray[np.float32] | None,
         c0: NDArray[np.float32] | None,
         batch_first: bool,
+        lengths: NDArray[np.int64] | None = None,
+        reset: NDArray[np.bool_] | None = None,
+        recompute: bool = False,  # the tape has no gates: backward makes them again
+        # [L-1, T, B, D*P] whatever batch_first, C order: outputs of all layers but the last are multiplied
+        # by mask_scale where True, and are 0 where False.
+        masks: NDArray[np.bool_] | None = None,
+        mask_scale: float = 0.0,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Tape32]:
-        """As infer, with the tape, which refers to x and y themselves: neither may change before backward."""
+        """As infer, with the tape, which refers to the arrays themselves: none may change before backward."""
 
     def backward(
         self,
         tape: Tape32,  # from this very object's forward, else ValueError; may be used more than once
         dy: NDArray[np.float32] | None,  # y's shape, C order; None is zero
-        dh_n: NDArray[np.float32] | None,  # [L*D, B, H], C order; None is zero
-        dc_n: NDArray[np.float32] | None,
+        dh_n: NDArray[np.float32] | None,  # [L*D, B, P], C order; None is zero
+        dc_n: NDArray[np.float32] | None,  # [L*D, B, H], likewise; None for an RNN
     ) -> tuple[
         NDArray[np.float32],  # dx, x's shape, C order
-        NDArray[np.float32],  # dh0 [L*D, B, H]
+        NDArray[np.float32],  # dh0 [L*D, B, P]
         NDArray[np.float32] | None,  # dc0 [L*D, B, H]; None for an RNN
         list[NDArray[np.float32]],  # in the order of `parameters`
     ]: ...
@@ -128,6 +140,7 @@ class Network64:
         bias: bool,
         parameters: Sequence[NDArray[np.float64]],
         isa: str,
+        proj_size: int = 0,
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -140,6 +153,8 @@ class Network64:
         y: NDArray[np.float64] | None = None,
         h_n: NDArray[np.float64] | None = None,
         c_n: NDArray[np.float64] | None = None,
+        lengths: NDArray[np.int64] | None = None,
+        reset: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]: ...
     def forward(
         self,
@@ -147,6 +162,11 @@ class Network64:
         h0: NDArray[np.float64] | None,
         c0: NDArray[np.float64] | None,
         batch_first: bool,
+        lengths: NDArray[np.int64] | None = None,
+        reset: NDArray[np.bool_] | None = None,
+        recompute: bool = False,
+        masks: NDArray[np.bool_] | None = None,
+        mask_scale: float = 0.0,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, Tape64]: ...
     def backward(
         self,

@@ -76,7 +76,7 @@ def load(path: str | os.PathLike[str]) -> LSTM | RNN:
             return _read(file)
     except module.SafetensorError as error:
         raise ValueError(f"{text}: expected a whole safetensors file: {error}") from error
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{text}: {error}") from error
 
 

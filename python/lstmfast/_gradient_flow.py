@@ -63,9 +63,10 @@ def gradient_flow(
     x : array [T, B, I], [B, T, I] with ``batch_first``, or [T, I]
         The input, with at least one time step, row and input.
     loss : callable
-        ``loss(y_last) -> (value, dy_last)``: from the output after the last step, [B, H] (or [H] for [T, I]),
-        to the loss and its gradient, of the same shape. Only the gradient is used. The losses of
-        `lstmfast.training` have this form: ``lambda y: mean_squared_error(y, target)``.
+        ``loss(y_last) -> (value, dy_last)``: from the output after the last step, [B, H] (or [H] for [T, I];
+        with P for H where there is a projection), to the loss and its gradient, of the same shape. Only the
+        gradient is used. The losses of `lstmfast.training` have this form:
+        ``lambda y: mean_squared_error(y, target)``.
 
     Returns
     -------
@@ -81,8 +82,9 @@ def gradient_flow(
 
     Notes
     -----
-    Runs in the model's own dtype. A float32 gradient below about 1e-45 is 0; use float64 to follow a
-    vanishing one further. Memory is that of a training step: one small tape per time step.
+    Runs in the model's own dtype, and without dropout, as a call does. A float32 gradient below about 1e-45
+    is 0; use float64 to follow a vanishing one further. Memory is that of a training step: one small tape
+    per time step.
 
     References
     ----------
@@ -91,15 +93,17 @@ def gradient_flow(
     training recurrent neural networks", ICML 2013.
     """
     sequence, batched = _checked(model, x, loss)
+    model = model._without_dropout()
     # One step at a time: the state after each is then something that `backward` gives a gradient for.
-    state, tapes = None, []
+    state: Any = None
+    tapes = []
     for step in _steps(sequence, model.batch_first):
         y, state, tape = model.forward(step, state)
         tapes.append(tape)
 
     y_last = y[:, 0] if model.batch_first else y[0]
     dy_last = _gradient_of(loss, y_last if batched else y_last[0]).reshape(y_last.shape)
-    dstate = _entering(dy_last, model.num_layers, has_c=isinstance(state, tuple))
+    dstate = _entering(dy_last, state)
     norms = [_norms(dstate)]
     for tape in reversed(tapes[1:]):
         dstate = model.backward(tape, None, dstate).state
@@ -122,7 +126,7 @@ def _checked(model: object, x: ArrayLike, loss: object) -> tuple[Array, bool]:
         )
     if not callable(loss):
         raise TypeError(f"loss: expected a function y_last -> (value, dy_last), got {_checks.shown(loss)}")
-    row_bytes = model.hidden_size * model.dtype.itemsize
+    row_bytes = model._layout.output_size * model.dtype.itemsize
     sequence, batched = _checks.sequence(x, model.input_size, model.batch_first, model.dtype, row_bytes)
     if 0 in sequence.shape:
         raise ValueError(f"x: expected at least one time step and one row, got shape {np.shape(x)}")
@@ -147,11 +151,12 @@ def _gradient_of(loss: Callable[[Array], object], y_last: Array) -> Array:
     return _checks.exact(result[1], "dy_last", y_last.shape, axes, y_last.dtype)
 
 
-def _entering(dy_last: Array, num_layers: int, *, has_c: bool) -> Array | tuple[Array, Array]:
-    """Return dloss/d(state after the last step): y is the last layer's h, and the loss reads nothing else."""
-    dh = np.zeros((num_layers, *dy_last.shape), dy_last.dtype)
+def _entering(dy_last: Array, state: Array | tuple[Array, Array]) -> Array | tuple[Array, Array]:
+    """Return dloss/d(this last state): y is the last layer's h, and the loss reads nothing else."""
+    h, c = state if isinstance(state, tuple) else (state, None)
+    dh = np.zeros_like(h)
     dh[-1] = dy_last
-    return (dh, np.zeros_like(dh)) if has_c else dh
+    return dh if c is None else (dh, np.zeros_like(c))
 
 
 def _norms(dstate: Array | tuple[Array, Array]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -32,6 +32,9 @@ class LSTM(Recurrent[Pair, PairLike]):
     Sizes: T time steps, B batch rows, I `input_size`, H `hidden_size`, L `num_layers`, D directions (1, or 2
     with `bidirectional`). Layer l > 0 takes the D*H outputs of the layer before it.
 
+    With a projection, P `proj_size`, ``h' = W_hr (o * tanh(c'))``: h, and so y and what the next layer takes,
+    has P numbers where shapes below say H. c keeps H.
+
     Parameters
     ----------
     input_size, hidden_size, num_layers
@@ -40,10 +43,15 @@ class LSTM(Recurrent[Pair, PairLike]):
         False leaves out both bias vectors.
     batch_first
         x and y are [B, T, ...] rather than [T, B, ...]. States are not affected.
-    dropout, proj_size
-        Planned; only 0 for now.
+    dropout
+        p, a number from 0 to 1: in `forward`, and only there, each output of every layer but the last is
+        dropped (it becomes 0) with probability p before the next layer reads it, and else multiplied by
+        1 / (1 - p). Every number of every step and row is drawn by itself. With one layer there is nothing
+        to drop: PyTorch warns of that, here nothing happens.
     bidirectional
         Every layer also runs from the last step to the first.
+    proj_size
+        P, an integer from 1 to H - 1; 0 for no projection.
     dtype
         "float32" or "float64", of weights, states and results.
     seed
@@ -57,8 +65,6 @@ class LSTM(Recurrent[Pair, PairLike]):
     ------
     TypeError, ValueError
         If an argument is of the wrong kind or value; the message names it, what was expected and what came.
-    NotImplementedError
-        If a feature is asked for that is planned and not there yet.
     MemoryError
         If the weights do not fit in memory.
 
@@ -70,15 +76,34 @@ class LSTM(Recurrent[Pair, PairLike]):
     [L*D, B, H], or [L*D, H] unbatched, layer by layer, forward direction before reverse; without an initial
     state (or with None for a half of it) it is zero. Arrays of any real dtype and layout are taken, and
     copied only if they are not of the model's dtype, aligned, with the last axis dense; nothing is written
-    to them, `out` excepted. NaN and infinities are data like any other. `lengths` and `reset` are planned;
-    only None for now.
+    to them, `out` excepted. NaN and infinities are data like any other.
+
+    Rows may be sequences of different lengths, or of several sequences one after the other. Results and
+    gradients are those of the sequences alone: no gradient crosses a cut or comes from past an end. Both
+    arguments are copied.
+
+    `lengths`, integers [B] from 0 to T in any order (one integer if x is unbatched): row b is a sequence of
+    its first `lengths[b]` steps, and what x has after them, NaN too, is no matter. There y is 0, and so is
+    dx. h_n and c_n are the state after each row's own last step, and the reverse direction starts there. A
+    row of length 0 keeps its initial state.
+
+    `reset`, bools in x's first axes ([T, B], [B, T] with `batch_first`, or [T] unbatched): where it is True a
+    new sequence begins, from the zero state, in every layer. It is the same as cutting the row before that
+    step and running the pieces one by one. Forward direction: the initial state is that of the row's first
+    piece (of none, if the row's first step is marked), h_n and c_n are those of its last. Reverse direction,
+    in which a row's last piece is the first to run: the initial state is that of the last piece, h_n and c_n
+    are those of the first; a mark at the row's first step cuts nothing. Marks past a row's length are
+    ignored.
 
     Any number of threads may use one object at once. The GIL is released while the core works,
     but for calls of a few microseconds.
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997)
     1735-1780; the forget gate f: F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget",
-    Neural Computation 12 (2000) 2451-2471.
+    Neural Computation 12 (2000) 2451-2471; the projection: H. Sak, A. Senior and F. Beaufays, "Long
+    short-term memory recurrent neural network architectures for large scale acoustic modeling", Interspeech
+    2014; dropout between layers: W. Zaremba, I. Sutskever and O. Vinyals, "Recurrent neural network
+    regularization", arXiv:1409.2329 (2014).
 
     Examples
     --------
@@ -210,10 +235,6 @@ class LSTM(Recurrent[Pair, PairLike]):
             parameters["bias_hh_l0"] = np.zeros(4 * hidden_size)
         lstm.load_state_dict(parameters)
         return lstm
-
-    def _configure(self, config: Mapping[str, Any], isa: object) -> None:
-        super()._configure(config, isa)
-        _checks.no_projection(config["proj_size"], self.hidden_size)
 
     def _cell(self) -> str:
         return "lstm"

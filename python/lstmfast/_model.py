@@ -24,6 +24,7 @@ _OWN = frozenset(
     {
         "_batch_first",
         "_depth",
+        "_dropout",
         "_dtype",
         "_isa",
         "_layout",
@@ -59,10 +60,22 @@ class _Network(Protocol):
         y: AnyArray | None = None,
         h_n: AnyArray | None = None,
         c_n: AnyArray | None = None,
+        lengths: AnyArray | None = None,
+        reset: AnyArray | None = None,
         /,
     ) -> tuple[AnyArray, AnyArray, Any]: ...
     def forward(
-        self, x: AnyArray, h0: AnyArray | None, c0: AnyArray | None, batch_first: bool, /
+        self,
+        x: AnyArray,
+        h0: AnyArray | None,
+        c0: AnyArray | None,
+        batch_first: bool,
+        lengths: AnyArray | None = None,
+        reset: AnyArray | None = None,
+        recompute: bool = False,
+        masks: AnyArray | None = None,
+        mask_scale: float = 0.0,
+        /,
     ) -> tuple[AnyArray, AnyArray, Any, Any]: ...
     def backward(
         self,
@@ -86,6 +99,7 @@ class Model(ABC):
     _layout: _parameters.Layout
     _batch_first: bool
     _depth: int  # L*D
+    _dropout: float
     _isa: str
     _network: _Network
     _parameters: Mapping[str, Array]
@@ -98,16 +112,18 @@ class Model(ABC):
 
     def _configure(self, config: Mapping[str, Any], isa: object) -> None:
         """Check and set everything but the weights."""
+        hidden_size = _checks.integer(config["hidden_size"], "hidden_size", 1)
         layout = _parameters.Layout(
             gates=self._GATES,
             input_size=_checks.integer(config["input_size"], "input_size", 1),
-            hidden_size=_checks.integer(config["hidden_size"], "hidden_size", 1),
+            hidden_size=hidden_size,
             num_layers=_checks.integer(config["num_layers"], "num_layers", 1),
             bidirectional=_checks.flag(config["bidirectional"], "bidirectional"),
             bias=_checks.flag(config["bias"], "bias"),
+            proj_size=_checks.projection(config.get("proj_size", 0), hidden_size),  # an RNN has none
         )
         self._batch_first = _checks.flag(config["batch_first"], "batch_first")
-        _checks.no_dropout(config["dropout"])
+        self._dropout = _checks.probability(config["dropout"], "dropout")
         self._dtype = _checks.float_dtype(config["dtype"])
         layout.check_size(self._dtype)
         self._layout = layout
@@ -135,6 +151,7 @@ class Model(ABC):
             layout.bias,
             list(arrays.values()),  # type: ignore[arg-type]
             self._isa,
+            layout.proj_size,
         )
         self._network = network
         self._parameters = MappingProxyType(arrays)
@@ -172,8 +189,8 @@ class Model(ABC):
 
     @property
     def dropout(self) -> float:
-        """Always 0.0; other values are planned."""
-        return 0.0
+        """Probability that `forward` drops an output of a layer before the next layer reads it."""
+        return self._dropout
 
     @property
     def bidirectional(self) -> bool:
@@ -182,8 +199,8 @@ class Model(ABC):
 
     @property
     def proj_size(self) -> int:
-        """Always 0; other values are planned."""
-        return 0
+        """P, to which an LSTM projects h; 0 without a projection, as in every RNN."""
+        return self._layout.proj_size
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -287,6 +304,14 @@ class Model(ABC):
         for name, value in self.__dict__.items():
             if name not in _OWN:
                 other.__dict__[name] = copy.deepcopy(value, memo)
+        return other
+
+    def _without_dropout(self) -> Self:
+        """Return this model if it drops nothing, else a copy that does not; tapes of one are the other's."""
+        if self._dropout == 0:
+            return self
+        other = self.__copy__()
+        other._dropout = 0.0
         return other
 
     def __repr__(self) -> str:

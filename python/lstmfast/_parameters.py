@@ -19,7 +19,10 @@ _NAMED = 10_000  # parameters of a layout that are named in any case, however fe
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes that say which parameters there are. G gates: 4 of an LSTM, 1 of an RNN."""
+    """Sizes that say which parameters there are. G gates: 4 of an LSTM, 1 of an RNN.
+
+    proj_size is 0 without a projection of h.
+    """
 
     gates: int
     input_size: int
@@ -27,6 +30,7 @@ class Layout:
     num_layers: int
     bidirectional: bool
     bias: bool
+    proj_size: int
 
     @property
     def directions(self) -> int:
@@ -34,17 +38,33 @@ class Layout:
         return 2 if self.bidirectional else 1
 
     @property
+    def output_size(self) -> int:
+        """Width of h: proj_size, or hidden_size without a projection."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def output_symbol(self) -> str:
+        """What messages call that width in shapes."""
+        return "P" if self.proj_size else "H"
+
+    @property
+    def features(self) -> int:
+        """Width of y: h of every direction."""
+        return self.directions * self.output_size
+
+    @property
     def count(self) -> int:
         """How many parameters there are."""
-        return self.num_layers * self.directions * (4 if self.bias else 2)
+        return self.num_layers * self.directions * ((4 if self.bias else 2) + (1 if self.proj_size else 0))
 
     @property
     def total(self) -> int:
         """How many numbers they hold together; exact, however large."""
         rows = self.gates * self.hidden_size
-        per_row = self.hidden_size + (2 if self.bias else 0)
-        first = rows * (self.input_size + per_row)
-        other = rows * (self.directions * self.hidden_size + per_row)
+        per_row = self.output_size + (2 if self.bias else 0)
+        projection = self.proj_size * self.hidden_size
+        first = rows * (self.input_size + per_row) + projection
+        other = rows * (self.features + per_row) + projection
         return self.directions * (first + (self.num_layers - 1) * other)
 
     def nbytes(self, dtype: np.dtype[Any]) -> int:
@@ -55,18 +75,21 @@ class Layout:
         """Name, shape and the shape in words, in PyTorch's order: by layer, then direction."""
         rows = self.gates * self.hidden_size
         rows_symbol = "hidden_size" if self.gates == 1 else f"{self.gates}*hidden_size"
+        h_symbol = "proj_size" if self.proj_size else "hidden_size"
         for layer in range(self.num_layers):
-            columns = self.input_size if layer == 0 else self.directions * self.hidden_size
+            columns = self.input_size if layer == 0 else self.features
             columns_symbol = (
-                "input_size" if layer == 0 else "2*hidden_size" if self.bidirectional else "hidden_size"
+                "input_size" if layer == 0 else f"2*{h_symbol}" if self.bidirectional else h_symbol
             )
             for suffix in ("", "_reverse")[: self.directions]:
                 end = f"_l{layer}{suffix}"
                 yield f"weight_ih{end}", (rows, columns), f"[{rows_symbol}, {columns_symbol}]"
-                yield f"weight_hh{end}", (rows, self.hidden_size), f"[{rows_symbol}, hidden_size]"
+                yield f"weight_hh{end}", (rows, self.output_size), f"[{rows_symbol}, {h_symbol}]"
                 if self.bias:
                     yield f"bias_ih{end}", (rows,), f"[{rows_symbol}]"
                     yield f"bias_hh{end}", (rows,), f"[{rows_symbol}]"
+                if self.proj_size:
+                    yield f"weight_hr{end}", (self.proj_size, self.hidden_size), "[proj_size, hidden_size]"
 
     def check_size(self, dtype: np.dtype[Any]) -> None:
         """ValueError if no machine could address the parameters."""

@@ -7,9 +7,9 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _core
+from . import _checks, _core, _dropout, _sequences
 from ._checks import READY, Array
 from ._model import Model
 from ._tape import Gradients, StateT, Tape
@@ -47,6 +47,8 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
 
         Parameters
         ----------
+        x, state, lengths, reset
+            See the class. Dropout plays no part here.
         out
             What a call returned, or C-ordered arrays of its shapes and dtype: the results are written there,
             and `out` itself is returned. No array may share memory with another, but the new state may
@@ -60,15 +62,16 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         state
             The state after the last step, shaped like the initial one.
         """
-        x, h, c, rows, batched = self._take(x, state, lengths, reset)
+        x, h, c, rows, batched = self._take(x, state)
+        lengths, reset = self._cut(lengths, reset, x.shape, batched)
         if out is not None:
             y, h_n, c_n = self._take_out(out, x.shape, rows, batched)
             _checks.apart(
                 {"out: y": y, "out: h_n": h_n, "out: c_n": c_n}, {"x": x, "state: h_0": h, "state: c_0": c}
             )
-            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n)
+            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset)
             return out
-        y, h, c = self._network.infer(x, h, c, self._batch_first)
+        y, h, c = self._network.infer(x, h, c, self._batch_first, None, None, None, lengths, reset)
         if batched:
             return y, self._join(h, c, True)
         return (y[0] if self._batch_first else y[:, 0]), self._join(h, c, False)
@@ -80,19 +83,42 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        recompute: bool = False,
+        seed: int | np.random.Generator | None = None,
     ) -> tuple[Array, StateT, Tape]:
         """Run all steps and keep what `backward` needs. See the class for shapes and errors.
+
+        Parameters
+        ----------
+        x, state, lengths, reset
+            See the class.
+        recompute
+            Keep h and c of every step but not the gates, which `backward` then computes once more: the same
+            bits for less memory and more time.
+        seed
+            Of what dropout drops: None (different every time), an integer >= 0 (the same every time) or a
+            `numpy.random.Generator`. Outputs are kept where its `random((L-1, T, B, D*H), dtype=float32)`, in
+            this order whatever `batch_first`, is at least `dropout`. Without dropout, or with one layer,
+            nothing is drawn.
 
         Returns
         -------
         y, state
-            The same bits as from a call. y is read-only, because the tape refers to it: copy it to change it.
+            The same bits as from a call, unless there is dropout. y is read-only, because the tape refers to
+            it: copy it to change it.
         tape
             For `backward`. It refers to x, too, which must not be changed before.
         """
-        x, h, c, rows, batched = self._take(x, state, lengths, reset)
+        x, h, c, rows, batched = self._take(x, state)
+        lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        recompute = _checks.flag(recompute, "recompute")
+        layout = self._layout
+        outputs = (layout.num_layers - 1, self._steps(x.shape), rows, layout.features)
+        masks, scale = _dropout.drawn(self._dropout, outputs, seed)
         network = self._network
-        y, h, c, core_tape = network.forward(x, h, c, self._batch_first)
+        y, h, c, core_tape = network.forward(
+            x, h, c, self._batch_first, lengths, reset, recompute, masks, scale
+        )
         y.flags.writeable = False
         core_shape = y.shape
         if not batched:
@@ -108,7 +134,8 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         Parameters
         ----------
         tape
-            From this model's `forward`, with the weights unchanged since; may be used again.
+            From this model's `forward`, with the weights unchanged since; may be used again. It knows
+            `lengths` and `reset` of that call, and what was dropped.
         dy
             dloss/dy, the shape of y; None is zero.
         dstate
@@ -146,7 +173,7 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
             )
         batched = tape._batched
         if dy is not None:
-            axes = ("[B, T, D*H]" if self._batch_first else "[T, B, D*H]") if batched else "[T, D*H]"
+            axes = self._y_axes(batched)
             dy = _checks.exact(dy, "dy", tape._y_shape, axes, self._dtype).reshape(tape._core_shape)
         dh = dc = None
         if dstate is not None:
@@ -159,11 +186,9 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         )
 
     def _take(
-        self, x: ArrayLike, state: StateLikeT | None, lengths: object, reset: object
+        self, x: ArrayLike, state: StateLikeT | None
     ) -> tuple[Array, Array | None, Array | None, int, bool]:
-        """Check and convert a call's arguments: x, h_0 and c_0 for the core, B, whether x came batched."""
-        if lengths is not None or reset is not None:
-            _checks.no_lengths_no_reset(lengths, reset)
+        """Check and convert a call's x and state: x, h_0 and c_0 for the core, B, whether x came batched."""
         # Most calls bring exactly what the core takes; a few comparisons tell.
         if (
             type(x) is ndarray
@@ -175,7 +200,7 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         ):
             batched = True
         else:
-            row_bytes = self._layout.directions * self._layout.hidden_size * self._dtype.itemsize
+            row_bytes = self._layout.features * self._dtype.itemsize
             x, batched = _checks.sequence(
                 x, self._layout.input_size, self._batch_first, self._dtype, row_bytes
             )
@@ -185,27 +210,34 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         h, c = self._split(state, _STATE, rows, batched)
         return x, h, c, rows, batched
 
+    def _cut(
+        self, lengths: object, reset: object, x_shape: tuple[int, ...], batched: bool
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
+        """Check and convert a call's lengths and reset. x_shape is that of the core's x."""
+        if lengths is None and reset is None:
+            return None, None
+        steps, rows = self._steps(x_shape), x_shape[0 if self._batch_first else 1]
+        return (
+            None if lengths is None else _sequences.ends(lengths, steps, rows, batched),
+            None if reset is None else _sequences.starts(reset, steps, rows, batched, self._batch_first),
+        )
+
+    def _steps(self, x_shape: tuple[int, ...]) -> int:
+        """T, from the shape of the core's x."""
+        return x_shape[1 if self._batch_first else 0]
+
     def _take_out(
         self, out: object, x_shape: tuple[int, ...], rows: int, batched: bool
     ) -> tuple[Array, Array, Array | None]:
         """Check a call's `out`; return y, h_n and c_n as the core takes them."""
         y, state = _checks.pair(out, "out", ("y", "state"))
-        features, hidden_size = self._layout.directions * self._layout.hidden_size, self._layout.hidden_size
-        y_shape: tuple[int, ...]
-        state_shape: tuple[int, ...]
-        if batched:
-            y_shape = (*x_shape[:2], features)
-            y_axes = "[B, T, D*H]" if self._batch_first else "[T, B, D*H]"
-            state_shape, state_axes = (self._depth, rows, hidden_size), "[L*D, B, H]"
-        else:
-            y_shape, y_axes = (x_shape[1 if self._batch_first else 0], features), "[T, D*H]"
-            state_shape, state_axes = (self._depth, hidden_size), "[L*D, H]"
-        y = _checks.output(y, "out: y", y_shape, y_axes, self._dtype)
+        steps = x_shape[:2] if batched else (self._steps(x_shape),)
+        y = _checks.output(y, "out: y", (*steps, self._layout.features), self._y_axes(batched), self._dtype)
         h_part, c_part = self._halves(state, "out: state", ("h_n", "c_n"))
-        h = _checks.output(h_part, "out: h_n", state_shape, state_axes, self._dtype)
+        h = _checks.output(h_part, "out: h_n", *self._h_shape(rows, batched), self._dtype)
         c = None
         if self._HAS_MEMORY:
-            c = _checks.output(c_part, "out: c_n", state_shape, state_axes, self._dtype)
+            c = _checks.output(c_part, "out: c_n", *self._c_shape(rows, batched), self._dtype)
         if not batched:
             y = y[np.newaxis] if self._batch_first else y[:, np.newaxis]
             h, c = h[:, np.newaxis], None if c is None else c[:, np.newaxis]
@@ -216,13 +248,29 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
     ) -> tuple[Array | None, Array | None]:
         """Check a state, or its gradient, and turn it into the core's h and c."""
         h, c = self._halves(state, names[0], names[1])
-        return self._half(h, names[2], rows, batched), self._half(c, names[3], rows, batched)
+        if h is not None:
+            h = _checks.exact(h, names[2], *self._h_shape(rows, batched), self._dtype)
+            h = h if batched else h[:, np.newaxis]
+        if c is not None:
+            c = _checks.exact(c, names[3], *self._c_shape(rows, batched), self._dtype)
+            c = c if batched else c[:, np.newaxis]
+        return h, c
 
-    def _half(self, value: object, name: str, rows: int, batched: bool) -> Array | None:
-        """Check h or c of a state; return it as the core takes it, [L*D, B, H]."""
-        if value is None:
-            return None
-        hidden_size = self._layout.hidden_size
+    # Shapes, with what messages call them.
+
+    def _h_shape(self, rows: int, batched: bool) -> tuple[tuple[int, ...], str]:
+        width, symbol = self._layout.output_size, self._layout.output_symbol
         if batched:
-            return _checks.exact(value, name, (self._depth, rows, hidden_size), "[L*D, B, H]", self._dtype)
-        return _checks.exact(value, name, (self._depth, hidden_size), "[L*D, H]", self._dtype)[:, np.newaxis]
+            return (self._depth, rows, width), f"[L*D, B, {symbol}]"
+        return (self._depth, width), f"[L*D, {symbol}]"
+
+    def _c_shape(self, rows: int, batched: bool) -> tuple[tuple[int, ...], str]:
+        if batched:
+            return (self._depth, rows, self._layout.hidden_size), "[L*D, B, H]"
+        return (self._depth, self._layout.hidden_size), "[L*D, H]"
+
+    def _y_axes(self, batched: bool) -> str:
+        features = f"D*{self._layout.output_symbol}"
+        if not batched:
+            return f"[T, {features}]"
+        return f"[B, T, {features}]" if self._batch_first else f"[T, B, {features}]"

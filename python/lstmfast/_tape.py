@@ -16,6 +16,9 @@ StateT = TypeVar("StateT")
 class Tape:
     """What `forward` keeps for `backward`: gates, cell and hidden states of every step.
 
+    With `recompute` the gates are left out. With dropout it has which outputs were kept, so that `backward`
+    goes through the very network that `forward` ran.
+
     It belongs to the model that made it, with the weights that it had then, and it may be used more
     than once. It refers to x and y rather than copying them: neither may be changed before the last
     `backward`.
