@@ -42,22 +42,22 @@ def test_exports() -> None:
 
 
 def test_attributes() -> None:
-    lstm = lstmfast.LSTM(3, 4, 2, False, True, 0.0, True, 0, dtype="float64", seed=1)
+    lstm = lstmfast.LSTM(3, 4, 2, False, True, 0.25, True, 3, dtype="float64", seed=1)
     expected = {
         "input_size": 3,
         "hidden_size": 4,
         "num_layers": 2,
         "bias": False,
         "batch_first": True,
-        "dropout": 0.0,
+        "dropout": 0.25,
         "bidirectional": True,
-        "proj_size": 0,
+        "proj_size": 3,
         "dtype": np.dtype("float64"),
         "isa": lstmfast.isa(),
     }
     assert {name: getattr(lstm, name) for name in expected} == expected
-    rnn = lstmfast.RNN(3, 4, 2, "relu", False, True, 0.0, True, dtype="float64", seed=1)
-    expected["nonlinearity"] = "relu"
+    rnn = lstmfast.RNN(3, 4, 2, "relu", False, True, 0.25, True, dtype="float64", seed=1)
+    expected |= {"nonlinearity": "relu", "proj_size": 0}
     assert {name: getattr(rnn, name) for name in expected} == expected
 
 
@@ -94,6 +94,13 @@ def test_sizes_of_any_integer_type() -> None:
     assert (lstm.input_size, lstm.hidden_size, lstm.num_layers) == (3, 4, 2)
 
 
+@pytest.mark.parametrize("spelled", [0, 1, 0.25, np.float32(0.25), np.float64(1), np.int8(0)])
+def test_dropout_of_any_real_type(kind: str, spelled: Any) -> None:
+    model = make(kind, 3, 4, dropout=spelled)
+    assert type(model.dropout) is float
+    assert model.dropout == spelled
+
+
 @pytest.mark.parametrize("spelled", ["float64", "f8", "double", float, np.float64, np.dtype("f8")])
 def test_dtype_as_numpy_reads_it(spelled: Any) -> None:
     assert lstmfast.LSTM(1, 1, dtype=spelled).dtype is np.dtype("float64")
@@ -114,7 +121,13 @@ def test_dtype_is_numpys_own_object() -> None:
             lstmfast.LSTM(3, 4, 2, False, True, bidirectional=True, dtype="float64"),
             "LSTM(3, 4, num_layers=2, bias=False, batch_first=True, bidirectional=True, dtype='float64')",
         ),
+        (
+            lstmfast.LSTM(3, 4, 2, dropout=0.5, proj_size=2),
+            "LSTM(3, 4, num_layers=2, dropout=0.5, proj_size=2)",
+        ),
+        (lstmfast.LSTM(3, 4, dropout=1), "LSTM(3, 4, dropout=1.0)"),
         (lstmfast.RNN(3, 4), "RNN(3, 4)"),
+        (lstmfast.RNN(3, 4, 3, dropout=0.1), "RNN(3, 4, num_layers=3, dropout=0.1)"),
         (lstmfast.RNN(3, 4, 2, "relu"), "RNN(3, 4, num_layers=2, nonlinearity='relu')"),
     ],
 )
@@ -145,6 +158,27 @@ def test_names_shapes_and_order(kind: str, dtype: str, layout: dict[str, Any]) -
     assert {name: array.shape for name, array in model.parameters.items()} == expected
     assert list(model.parameters) == list(expected) == list(model.state_dict())
     assert {array.dtype for array in model.parameters.values()} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("layout", layouts())
+def test_names_shapes_and_order_with_a_projection(dtype: str, layout: dict[str, Any]) -> None:
+    """weight_hr [P, H] follows the biases of its layer and direction; W_hh and later layers' W_ih read P."""
+    model = make("lstm", 3, 5, proj_size=2, dtype=dtype, **layout)
+    directions = 2 if layout["bidirectional"] else 1
+    expected: dict[str, tuple[int, ...]] = {}
+    for layer in range(layout["num_layers"]):
+        for direction in ("", "_reverse")[:directions]:
+            end = f"_l{layer}{direction}"
+            expected[f"weight_ih{end}"] = (20, 3 if layer == 0 else 2 * directions)
+            expected[f"weight_hh{end}"] = (20, 2)
+            if layout["bias"]:
+                expected[f"bias_ih{end}"] = expected[f"bias_hh{end}"] = (20,)
+            expected[f"weight_hr{end}"] = (2, 5)
+    assert {name: array.shape for name, array in model.parameters.items()} == expected
+    assert list(model.parameters) == list(expected)
+    generator = np.random.default_rng(0)
+    for array in model.parameters.values():
+        assert_same_bits(array, generator.uniform(-(5**-0.5), 5**-0.5, array.shape).astype(dtype))
 
 
 def test_initial_weights_are_those_of_the_seed(kind: str, dtype: str) -> None:
@@ -274,30 +308,61 @@ def test_weights_from_torch(kind: str) -> None:
     theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_weights_of_a_projection_from_torch(bias: bool) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.LSTM(3, 5, 2, bidirectional=True, proj_size=2, bias=bias)
+    ours = make("lstm", 3, 5, num_layers=2, bidirectional=True, proj_size=2, bias=bias)
+    assert list(ours.parameters) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    assert_same_bits(ours.state_dict(), {name: w.numpy() for name, w in theirs.state_dict().items()})
+    theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
+
+
 # Calls.
 
 
-@pytest.mark.parametrize("layout", layouts())
-def test_shapes(kind: str, dtype: str, layout: dict[str, Any]) -> None:
+def shapes(batch_first: bool, layout: dict[str, Any]) -> list[tuple[tuple[int, ...], ...]]:
+    """Shapes of x, y, h, c, lengths and reset, batched and not; 6 steps, 4 rows, 3 inputs, 5 units."""
     T, B, H = 6, 4, 5
+    P = layout.get("proj_size", H)
     D = 2 if layout["bidirectional"] else 1
     depth = layout["num_layers"] * D
+    batch = (B, T) if batch_first else (T, B)
+    return [
+        ((*batch, 3), (*batch, D * P), (depth, B, P), (depth, B, H), (B,), batch),
+        ((T, 3), (T, D * P), (depth, P), (depth, H), (), (T,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout"),
+    [
+        *((kind, layout) for kind in KINDS for layout in layouts()),
+        *(("lstm", {"proj_size": 2, **layout}) for layout in layouts()),
+    ],
+)
+@pytest.mark.parametrize("cut", [False, True])
+def test_shapes(kind: str, dtype: str, layout: dict[str, Any], cut: bool) -> None:
     for batch_first in (False, True):
-        model = make(kind, 3, H, dtype=dtype, batch_first=batch_first, **layout)
-        batch = (B, T) if batch_first else (T, B)
-        for x_shape, y_shape, state_shape in (
-            ((*batch, 3), (*batch, D * H), (depth, B, H)),
-            ((T, 3), (T, D * H), (depth, H)),
-        ):
+        model = make(kind, 3, 5, dtype=dtype, batch_first=batch_first, dropout=0.5, **layout)
+        for x_shape, y_shape, h_shape, c_shape, l_shape, r_shape in shapes(batch_first, layout):
             x = random(x_shape, dtype)
-            y, state = model(x)
-            y2, state2, tape = model.forward(x, state)
+            options: dict[str, Any] = {}
+            if cut:
+                options = {"lengths": np.full(l_shape, 5), "reset": np.ones(r_shape, bool)}
+            y, state = model(x, **options)
+            y2, state2, tape = model.forward(x, state, recompute=cut, **options)
             grads = model.backward(tape, y2, state)
             assert y.shape == y2.shape == y_shape
             assert grads.x.shape == x_shape
             assert isinstance(state, tuple) == isinstance(grads.state, tuple) == (kind == "lstm")
+            for result in (state, state2, grads.state):
+                assert [a.shape for a in parts(result)] == [h_shape, c_shape][: len(parts(result))]
             arrays = [*parts(state), *parts(state2), *parts(grads.state)]
-            assert [array.shape for array in arrays] == [state_shape] * len(arrays)
+            out = (np.empty_like(y), copy.deepcopy(state))
+            assert model(x, **options, out=out) is out
+            assert_same_bits(out, (y, state))
             arrays += [y, y2, grads.x, *grads.parameters.values()]
             assert {array.dtype for array in arrays} == {np.dtype(dtype)}
             assert {type(array) for array in arrays} == {np.ndarray}
@@ -425,6 +490,199 @@ def test_results_are_the_callers(kind: str) -> None:
         array[...] = 7
     y, state = model(x)
     assert_same_bits((y, parts(state)), kept)
+
+
+# Lengths and resets: how they are given. What comes of them is compared elsewhere.
+
+
+class Recorder:
+    """A network that keeps what it is called with."""
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+        self.seen: tuple[Any, ...] = ()
+
+    def infer(self, *arguments: Any) -> Any:
+        self.seen = arguments[7:9]
+        return self.network.infer(*arguments)
+
+    def forward(self, *arguments: Any) -> Any:
+        self.seen = arguments[4:]
+        return self.network.forward(*arguments)
+
+    def backward(self, *arguments: Any) -> Any:
+        return self.network.backward(*arguments)
+
+
+def recorded(model: Any) -> Recorder:
+    """Put a recorder before the model's network."""
+    model._network = recorder = Recorder(model._network)
+    return recorder
+
+
+def test_lengths_of_any_integer_type(kind: str) -> None:
+    model = make(kind, 3, 5, bidirectional=True)
+    x = random_x(model, 6, 3)
+    expected = model(x, lengths=[6, 0, 4])
+    given: list[Any] = [np.array([6, 0, 4], dtype) for dtype in ("i1", "u1", ">i2", "u4", "i8", "u8")]
+    given += [(6, 0, 4), [np.int8(6), 0, np.uint8(4)], np.array([6, 9, 0, 9, 4])[::2]]
+    for lengths in given:
+        assert_same_bits(model(x, lengths=lengths), expected)
+        assert_same_bits(model.forward(x, lengths=lengths)[:2], expected)
+    for length in (4, np.uint8(4), np.array(4), np.int64(4)):
+        assert_same_bits(model(x[:, 2], lengths=length)[0], expected[0][:, 2])
+
+
+def test_lengths_and_resets_from_torch(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    model = make(kind, 3, 5)
+    x, reset = random_x(model, 6, 3), np.eye(6, 3, -2, bool)
+    expected = model(x, lengths=[6, 0, 4], reset=reset)
+    assert_same_bits(model(x, lengths=torch.tensor([6, 0, 4]), reset=torch.from_numpy(reset)), expected)
+
+
+def test_no_rows_have_no_lengths(kind: str) -> None:
+    model = make(kind, 3, 5)
+    x = random_x(model, 6, 0)
+    given: list[Any] = [[], (), np.zeros(0, "uint8")]
+    for lengths in given:
+        assert_same_bits(model(x, lengths=lengths), model(x))
+
+
+def test_what_cuts_nothing_is_not_handed_on(kind: str) -> None:
+    """The core is faster without, and its results are the same."""
+    for batch_first in (False, True):
+        model = make(kind, 3, 5, batch_first=batch_first)
+        recorder = recorded(model)
+        x = random_x(model, 6, 4)
+        nothing = np.zeros(x.shape[:2], bool)
+        for call in (model, model.forward):
+            call(x, lengths=[6] * 4, reset=nothing)
+            assert recorder.seen[:2] == (None, None)
+            call(x[:, 0] if not batch_first else x[0], lengths=6, reset=[False] * 6)
+            assert recorder.seen[:2] == (None, None)
+            call(x, lengths=[6, 6, 6, 5], reset=nothing)
+            assert recorder.seen[1] is None
+            call(x, lengths=[6] * 4, reset=~nothing)
+            assert recorder.seen[0] is None
+
+
+def test_the_core_is_given_resets_in_time_order(kind: str) -> None:
+    reset = np.random.default_rng(0).random((6, 4)) < 0.3
+    odd = (reset * np.uint8(2)).view(bool)  # a bool that is no 0 or 1 in memory
+    for batch_first in (False, True):
+        model = make(kind, 3, 5, batch_first=batch_first)
+        recorder = recorded(model)
+        x = random_x(model, 6, 4)
+        for given in (reset, odd, np.asfortranarray(reset), reset.tolist(), np.repeat(reset, 2, 1)[:, ::2]):
+            model(x, reset=np.swapaxes(given, 0, 1) if batch_first else given)
+            assert_same_bits(recorder.seen[1].view("uint8"), reset.view("uint8"))
+            assert recorder.seen[1].flags.c_contiguous
+        model(random((6, 3)), reset=reset[:, 0])
+        assert_same_bits(recorder.seen[1].view("uint8"), reset[:, :1].view("uint8"))
+
+
+def test_lengths_and_resets_may_change_after_the_call(kind: str) -> None:
+    for batch_first in (False, True):
+        model = make(kind, 3, 5, num_layers=2, bidirectional=True, batch_first=batch_first)
+        x = random_x(model, 6, 4)
+        dy = random((*x.shape[:2], 10), seed=5)
+        lengths = np.array([6, 0, 2, 5])
+        reset = np.zeros(x.shape[:2], bool)
+        reset[2, 3] = True
+        expected = model.backward(model.forward(x, lengths=lengths, reset=reset)[2], dy)
+        tape = model.forward(x, lengths=lengths, reset=reset)[2]
+        lengths[:] = 10**9
+        reset[:] = True
+        actual = model.backward(tape, dy)
+        assert_same_bits(actual.x, expected.x)
+        assert_same_bits(actual.parameters, expected.parameters)
+
+
+# Dropout and recomputing: how they are asked for.
+
+
+def test_a_call_drops_nothing(kind: str) -> None:
+    x = random((6, 4, 3))
+    with_dropout = make(kind, 3, 5, num_layers=3, dropout=0.5)
+    assert_same_bits(with_dropout(x), make(kind, 3, 5, num_layers=3)(x))
+    assert (with_dropout.forward(x)[0] != with_dropout(x)[0]).any()
+
+
+def test_nothing_is_drawn_where_nothing_is_dropped(kind: str) -> None:
+    x = random((6, 4, 3))
+    for options in ({"num_layers": 1, "dropout": 0.5}, {"num_layers": 3}):
+        model = make(kind, 3, 5, **options)
+        generator = np.random.default_rng(3)
+        before = generator.bit_generator.state
+        assert_same_bits(model.forward(x, seed=generator)[:2], model(x))
+        assert generator.bit_generator.state == before
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.Philox])
+def test_masks_are_those_of_one_draw(kind: str, p: float, bits: Any) -> None:
+    for batch_first in (False, True):
+        options: dict[str, Any] = {"num_layers": 3, "bidirectional": True, "batch_first": batch_first}
+        model = make(kind, 3, 5, dropout=p, **options)
+        recorder = recorded(model)
+        x = random_x(model, 7, 3)
+        ours, theirs = (np.random.Generator(bits(8)) for _ in range(2))
+        for _ in range(2):  # the second call goes on where the first one ended
+            model.forward(x, seed=ours)
+            _, _, _, masks, scale = recorder.seen
+            expected = theirs.random((2, 7, 3, 10), dtype=np.float32).astype("float64") >= p
+            assert masks.flags.c_contiguous
+            np.testing.assert_array_equal(masks, expected)
+            assert scale == (0.0 if p == 1 else 1 / (1 - p))
+    lstm = make("lstm", 3, 5, num_layers=2, proj_size=2, dropout=p)
+    recorder = recorded(lstm)
+    lstm.forward(random((7, 3)), seed=np.random.Generator(bits(8)))
+    expected = np.random.Generator(bits(8)).random((1, 7, 1, 2), dtype=np.float32).astype("float64") >= p
+    np.testing.assert_array_equal(recorder.seen[3], expected)
+
+
+def test_seeds_of_dropout(kind: str) -> None:
+    model = make(kind, 3, 5, num_layers=2, dropout=0.5)
+    x = random((6, 4, 3))
+
+    def run(seed: Any) -> Any:
+        return model.forward(x, seed=seed)[0]
+
+    assert_same_bits(run(7), run(np.int32(7)))
+    assert_same_bits(run(7), run(np.random.default_rng(7)))
+    assert (run(7) != run(8)).any()
+    assert (run(None) != run(None)).any()
+    generator = np.random.default_rng(7)
+    assert (run(generator) != run(generator)).any()
+
+
+def test_backward_goes_through_what_was_dropped(kind: str) -> None:
+    """A tape knows its masks: others that are drawn between are no matter."""
+    model = make(kind, 3, 5, num_layers=2, dropout=0.5)
+    x = random((6, 4, 3))
+    tapes = [model.forward(x, seed=seed)[2] for seed in (1, 2)]
+    gradients = [model.backward(tape, np.ones((6, 4, 5))) for tape in tapes]
+    assert (gradients[0].x != gradients[1].x).any()
+    assert_same_bits(model.backward(tapes[0], np.ones((6, 4, 5))).x, gradients[0].x)
+
+
+def test_recompute_gives_the_same_bits_and_a_smaller_tape(kind: str, dtype: str, isa: str) -> None:
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "dropout": 0.5}
+    model = make(kind, 3, 40, dtype=dtype, isa=isa, **options)
+    x, state = random_x(model, 30, 4), random_state(model, 4)
+    dy, dstate = random((30, 4, 80), dtype, seed=5), random_state(model, 4, seed=6)
+    results = []
+    for recompute in (False, True, np.True_):
+        y, end, tape = model.forward(x, state, recompute=recompute, seed=1)
+        for _ in range(2):  # a tape may be used again
+            grads = model.backward(tape, dy, dstate)
+            results.append([tape.nbytes, y, *parts(end), grads.x, *parts(grads.state), grads.parameters])
+    for other in results[1:]:
+        assert_same_bits(other[1:], results[0][1:])
+    if kind == "lstm":  # an RNN keeps no gates at all
+        assert results[2][0] < 0.6 * results[0][0]
+    assert results[2][0] <= results[0][0]
 
 
 # Tapes and gradients.

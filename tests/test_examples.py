@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lstmfast import datasets
@@ -26,13 +28,32 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_is_no_example_that_is_not_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"run_trained.py", "step_by_step.py", "train.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "run_trained.py",
+        "step_by_step.py",
+        "train.py",
+        "truncated.py",
+    }
 
 
 def test_train() -> None:
     done = run("train.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("right about 100% of 64 new sequences\n")
+
+
+def test_truncated() -> None:
+    done = run("truncated.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    losses = [float(line.rsplit(maxsplit=1)[1]) for line in lines[:-1]]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == 4
+    ours, naive = map(float, re.findall(r"\d+\.\d", lines[-1]))
+    assert lines[-1].startswith("error in 1949 to 2008: ")
+    _, numbers = datasets.sunspots()
+    assert naive == pytest.approx(np.sqrt(np.mean(np.diff(numbers)[-60:] ** 2)), abs=0.06)
+    assert ours < 0.7 * naive
 
 
 def test_step_by_step() -> None:

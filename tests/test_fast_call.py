@@ -118,6 +118,10 @@ def test_keywords(kind: str) -> None:
         {"lengths": None},
         {"reset": None},
         {"lengths": [5, 5]},
+        {"lengths": [5, 3]},
+        {"lengths": [5, 6]},
+        {"lengths": [5, 0], "reset": np.eye(5, 2, -1, bool)},
+        {"reset": np.eye(2, 5, dtype=bool)},
         {"hidden": 1},
         {"x": x},
     ):

@@ -27,8 +27,7 @@ def random_input(*shape: int, seed: int = 0) -> Array:
 
 def by_finite_differences(model: Any, x: Array) -> list[Array]:
     """|dloss/dh_t| and |dloss/dc_t|: change each number of the state after step t, run what is left."""
-    T, B = x.shape[0], x.shape[1]
-    depth, H, step = model.num_layers, model.hidden_size, 1e-6
+    T, step = x.shape[0], 1e-6
     is_lstm = isinstance(model, LSTM)
 
     def loss_from(t: int, state: list[Array]) -> float:
@@ -44,7 +43,7 @@ def by_finite_differences(model: Any, x: Array) -> list[Array]:
         parts = [part.copy() for part in (after if is_lstm else (after,))]
         row = []
         for part in parts:
-            gradient = np.empty((depth, B, H))
+            gradient = np.empty(part.shape)
             for index in np.ndindex(gradient.shape):
                 old = part[index]
                 part[index] = old + step
@@ -59,8 +58,9 @@ def by_finite_differences(model: Any, x: Array) -> list[Array]:
 
 @pytest.mark.parametrize("num_layers", [1, 3])
 @pytest.mark.parametrize("bias", [True, False])
-def test_lstm_against_finite_differences(num_layers: int, bias: bool) -> None:
-    model = LSTM(3, 4, num_layers, bias=bias, dtype="float64", seed=1)
+@pytest.mark.parametrize("proj_size", [0, 2])
+def test_lstm_against_finite_differences(num_layers: int, bias: bool, proj_size: int) -> None:
+    model = LSTM(3, 4, num_layers, bias=bias, proj_size=proj_size, dtype="float64", seed=1)
     x = random_input(6, 2, 3)
     flow = gradient_flow(model, x, halved_square)
     h, c = by_finite_differences(model, x)
@@ -96,6 +96,16 @@ def test_rnn_is_the_product_of_its_jacobians() -> None:
     flow = gradient_flow(model, x, lambda y_last: (0.0, np.arange(1.0, H + 1)))
     np.testing.assert_allclose(flow.norm, expected, rtol=1e-10)
     assert flow.norm[0] < 1e-10 * flow.norm[-1]  # so it has vanished, and not for want of digits
+
+
+@pytest.mark.parametrize("model_class", [LSTM, RNN])
+def test_nothing_is_dropped(model_class: type[LSTM | RNN]) -> None:
+    """It is of the network that a call runs, not of one that dropout has thinned out."""
+    x = random_input(6, 2, 3)
+    plain = gradient_flow(model_class(3, 4, 3, dtype="float64", seed=1), x, halved_square)
+    model = model_class(3, 4, 3, dropout=0.5, dtype="float64", seed=1)
+    np.testing.assert_array_equal(gradient_flow(model, x, halved_square).norm, plain.norm)
+    assert model.dropout == 0.5
 
 
 def test_layouts_agree() -> None:
