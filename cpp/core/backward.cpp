@@ -36,12 +36,13 @@ class BackwardRun {
         rows_(tape.rows),
         steps_(tape.rows ? tape.steps : 0),
         gate_rows_(shape_.gates() * shape_.hidden_size),
+        dz_stride_(odd_lines<T>(gate_rows_)),
         chunk_steps_(steps_of_chunk()),
-        dz_(chunk_of(gate_rows_)),
+        dz_(chunk_of(dz_stride_)),
         terms_(chunk_steps_ * rows_, tape.options.recompute, shape_.projection_size > 0) {
     if (tape.options.recompute) gates_ = chunk_of(gate_rows_);
     if (shape_.projection_size) {
-      dh_ = chunk_of(shape_.projection_size);
+      dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
       m_ = chunk_of(shape_.hidden_size);
       dm_ = Buffer<T>(checked_product({rows_, shape_.hidden_size}));
     }
@@ -125,11 +126,11 @@ class BackwardRun {
   BackwardChunk<T> chunk_at(const BackwardPass<T>& pass, const Range& steps) const {
     BackwardChunk<T> chunk = {};
     chunk.steps = steps;
-    chunk.dz = time_major(dz_.data(), rows_, gate_rows_);
+    chunk.dz = time_major(dz_.data(), rows_, dz_stride_);
     chunk.gates = tape_.options.recompute ? as_const(time_major(gates_.data(), rows_, gate_rows_))
                                           : steps_from(pass.gates, pass.order, steps.begin, 0);
     if (shape_.projection_size) {
-      chunk.dh = time_major(dh_.data(), rows_, shape_.projection_size);
+      chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
       chunk.dm = dm_.data();
     }
@@ -228,8 +229,9 @@ class BackwardRun {
   const Index rows_;
   const Index steps_;  // none when there are no rows, however long the call was
   const Index gate_rows_;
+  const Index dz_stride_;  // between rows, of G*H
   const Index chunk_steps_;
-  Buffer<T> dz_;      // [chunk_steps, B, G*H]
+  Buffer<T> dz_;      // [chunk_steps, B, dz_stride]
   Buffer<T> gates_;   // [chunk_steps, B, G*H]; empty when the tape has them
   Buffer<T> dh_, m_;  // [chunk_steps, B, P] and [chunk_steps, B, H], of a projection
   Buffer<T> dm_;      // [B, H]

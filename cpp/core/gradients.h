@@ -8,14 +8,14 @@
 
 namespace lstmfast {
 
-// One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [1, x, h]. S: numbers of h;
-// 0 for a matrix whose inputs are x alone.
+// One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [x, h], and the bias. S:
+// numbers of h; 0 for a matrix whose inputs are x alone.
 // Terms are counted on from call to call of add(), so its chunks do not show in the sums.
 template <class T>
 class GradientShare {
  public:
   // Takes all its memory here. Throws std::bad_alloc.
-  GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index hidden_size, Index part,
+  GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index state_size, Index part,
                 Index parts);
 
   // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S].
@@ -25,19 +25,24 @@ class GradientShare {
 
  private:
   void flush();
-  void pack_term(const T* dz, const T* x, const T* h);
+  void pack(const T* from, Index first_column, Index count);
+  void carry_over();
 
   const KernelTable<T>& kernels_;
   const Index gate_rows_, input_size_, state_size_;
-  const Index columns_;  // 1 + I + S
+  const Index columns_;  // I + S
   const Index width_;    // of a panel
   const Index panels_;
   const Range tiles_;
-  Index terms_ = 0;          // packed and not yet added
-  Buffer<T> packed_dz_;      // [tile][term][row_tile]
-  Buffer<T> packed_inputs_;  // [panel][term][vector][lane]
-  Buffer<T> row_;            // one row of [1, x, h], padded to whole panels
-  Buffer<T> dw_;             // [panel][tile][row_tile][vector][lane]
+  const Range rows_;             // of those tiles
+  const Index carried_stride_;
+  Index terms_ = 0;              // listed and not yet added
+  Index carried_ = 0;            // of them, whose dz were copied
+  Buffer<const T*> dz_;          // [term], from this share's first row on
+  Buffer<T> carried_dz_;         // [term][carried_stride_]
+  Buffer<T> packed_inputs_;      // [panel][term][vector][lane]
+  Buffer<T> dw_;                 // [panel][tile][row_tile][vector][lane]
+  Buffer<T> db_;                 // [rows_]
 };
 
 }  // namespace lstmfast

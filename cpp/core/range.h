@@ -17,4 +17,12 @@ inline Range part_of(Index count, Index part, Index parts) {
   return {count * part / parts, count * (part + 1) / parts};
 }
 
+// At least `count` numbers, in an odd number of cache lines: rows that far apart are spread over all sets of L1.
+template <class T>
+constexpr Index odd_lines(Index count) {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  const Index lines = (count + line - 1) / line;
+  return (lines % 2 ? lines : lines + 1) * line;
+}
+
 }  // namespace lstmfast

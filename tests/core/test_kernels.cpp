@@ -141,27 +141,32 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
 }
 
 template <class T>
-void test_gradient_product(const KernelTable<T>& k, Index terms, Index tiles, Index columns) {
+void test_gradient_product(const KernelTable<T>& k, Index terms, Index rows, Index columns) {
   Random random(static_cast<std::uint64_t>(terms * 1000 + columns));
   const Layout layout = {1, k.lanes};
-  const Index panels = layout.panels(columns), width = layout.width(), rows = tiles * k.row_tile;
+  const Index panels = layout.panels(columns), width = layout.width(), tiles = (rows + k.row_tile - 1) / k.row_tile;
   const Index room = terms + 3;
-  const auto dz = random.vector<T>(tiles * room * k.row_tile);
+  const auto dz = random.vector<T>(terms * rows);
   const auto inputs = random.vector<T>(panels * room * width);
-  Guarded<T> dw(random.vector<T>(panels * rows * width));
-  const std::vector<T> before = dw.memory;
-  k.gradient_product({terms, room, tiles, columns, dz.data(), inputs.data(), dw.data()});
-  for (Index r = 0; r < rows; ++r)
+  Guarded<T> dw(random.vector<T>(panels * tiles * k.row_tile * width)), db(random.vector<T>(rows));
+  const std::vector<T> before = dw.memory, db_before = db.memory;
+  std::vector<const T*> dz_rows;
+  for (Index n = 0; n < terms; ++n) dz_rows.push_back(dz.data() + n * rows);
+  k.gradient_product({terms, room, rows, columns, dz_rows.data(), inputs.data(), dw.data(), db.data()});
+  const std::string what = describe("gradient_product", k.isa, sizeof(T), terms, rows, columns);
+  for (Index r = 0; r < rows; ++r) {
     for (Index c = 0; c < columns; ++c) {
       const Index to = ((c / width * tiles + r / k.row_tile) * k.row_tile + r % k.row_tile) * width + c % width;
       T chain = 0;
       for (Index n = 0; n < terms; ++n)
-        chain = std::fma(at(dz, (r / k.row_tile * room + n) * k.row_tile + r % k.row_tile),
-                         at(inputs, (c / width * room + n) * width + c % width), chain);
-      CHECK(agree(dw[to], at(before, to) + chain),
-            describe("gradient_product", k.isa, sizeof(T), terms, tiles, columns));
+        chain = std::fma(at(dz, n * rows + r), at(inputs, (c / width * room + n) * width + c % width), chain);
+      CHECK(agree(dw[to], at(before, to) + chain), what);
     }
-  CHECK(dw.intact(), describe("gradient_product guard", k.isa, sizeof(T), terms, tiles, columns));
+    T sum = 0;
+    for (Index n = 0; n < terms; ++n) sum += at(dz, n * rows + r);
+    CHECK(agree(db[r], at(db_before, r) + sum), what + " bias");
+  }
+  CHECK(dw.intact() && db.intact(), what + " guard");
 }
 
 // One step forward with the input product inside the step and made before it, then the step backward.
@@ -360,7 +365,8 @@ void test_table(const KernelTable<T>& k) {
     test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), Index(2), false, false);
   }
   for (const Index n : sizes)
-    for (const Index terms : {0, 1, 2, 17}) test_gradient_product(k, terms, Index(3), n);
+    for (const Index terms : {0, 1, 2, 17})
+      for (const Index r : {k.row_tile - 1, 3 * k.row_tile, 3 * k.row_tile + 1}) test_gradient_product(k, terms, r, n);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 //   backward   four blocks of `lanes` columns of W_hh (for dh) or W_ih (for dx);
 //              [panel][gate][k][vector][lane] with k over the H units of each gate. With one "gate", W_hr^T with
 //              k over the H units (for h), and W_hr with k over the S numbers of h (for what was projected).
-//   gradients  four blocks of columns of [1, x, h], k over (time step, row).
+//   gradients  four blocks of columns of [x, h], k over (time step, row).
 // Every panel is stored kPanelVectors wide; vectors that lie wholly past the end are never computed.
 //
 // Order of summation (the promise of equal bits). Every output is one chain of fused multiply-adds:
@@ -127,16 +127,17 @@ struct GateProduct {
   bool accumulate;     // out += instead of out =
 };
 
-// dW[r, :] += sum over k of dz[k, r] * inputs[k, :], k ascending from zero, for tiles of row_tile rows r.
+// dW[r, :] += sum over k of dz[k][r] * inputs[k, :] and db[r] += sum over k of dz[k][r], k ascending from zero.
 template <class T>
 struct GradientProduct {
   Index terms;         // of each chain: pairs of time step and batch row
-  Index packed_terms;  // that dz and inputs have room for: the distance between their tiles and panels
-  Index tiles;         // of row_tile rows each
+  Index packed_terms;  // that inputs have room for: the distance between their panels
+  Index rows;          // of dW
   Index columns;       // of the inputs
-  const T* dz;         // [tile][k][row_tile]
-  const T* inputs;     // gradients packing of [1, x, h]
-  T* dw;               // [panel][tile][row_tile][vector][lane], added to
+  const T* const* dz;  // [terms], each [rows]
+  const T* inputs;     // gradients packing of [x, h]
+  T* dw;               // [panel][tile of row_tile rows][row][vector][lane], added to
+  T* db;               // [rows], added to
 };
 
 template <class T>

@@ -144,36 +144,65 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
 }
 
-// Tiles over (gate row, column): a chain from zero, then added to dw, which is asked for meanwhile.
-template <class V, int R>
-void gradient_product(const GradientProduct<typename V::Scalar>& s) {
+// R rows of dW times N vectors of columns: a chain from zero, then added to dw, which is asked for meanwhile.
+template <class V, int R, int N>
+LSTMFAST_TILE void gradient_tile(const GradientProduct<typename V::Scalar>& s, Index row,
+                                 const typename V::Scalar* inputs, typename V::Scalar* dw) {
   using T = typename V::Scalar;
   constexpr Index width = kPanelVectors * V::lanes;
-  const Index panels = (s.columns + width - 1) / width;
-  const T* dz_rows[R];
-  T* dw_rows[R];
-  for (Index panel = 0; panel < panels; ++panel) {
-    const Index vectors = vectors_in_panel<V>(s.columns, panel);
-    for (Index t = 0; t < s.tiles; ++t) {
-      T* const dw = s.dw + (panel * s.tiles + t) * R * width;
-      for (int r = 0; r < R; ++r) dz_rows[r] = s.dz + t * s.packed_terms * R + r;
-      list_scratch(dw, width, R, dw_rows);
-      const TileArgs<T> args = {{{dz_rows, 0, s.terms}, {dz_rows, 0, 0}},
-                                s.inputs + panel * s.packed_terms * width,
-                                0,
-                                Zeros<V>::row,
-                                0,
-                                0,
-                                dw_rows,
-                                0,
-                                reinterpret_cast<const char*>(dw)};
-      switch (vectors) {
-        case 1: tile<V, R, 1, 1, R, true, true>(args); break;
-        case 2: tile<V, R, 1, 2, R, true, true>(args); break;
-        case 3: tile<V, R, 1, 3, R, true, true>(args); break;
-        default: tile<V, R, 1, 4, R, true, true>(args);
-      }
+  V acc[R][N];
+  for (int r = 0; r < R; ++r)
+    for (int n = 0; n < N; ++n) acc[r][n] = V::set1(0);
+  const T* const* dz = s.dz;
+  const char* next = reinterpret_cast<const char*>(dw);
+  for (Index k = 0; k < s.terms; ++k) {
+    __builtin_prefetch(next, 0, 2);
+    next += kPrefetched;
+    const T* const a = dz[k] + row;
+    V factor[R];
+    for (int r = 0; r < R; ++r) factor[r] = V::set1(a[r]);
+    for (int n = 0; n < N; ++n) {
+      const V column = V::load(inputs + n * V::lanes);
+      for (int r = 0; r < R; ++r) acc[r][n] = fma(factor[r], column, acc[r][n]);
     }
+    inputs += width;
+  }
+  for (int r = 0; r < R; ++r)
+    for (int n = 0; n < N; ++n) {
+      T* const to = dw + r * width + n * V::lanes;
+      (V::load(to) + acc[r][n]).store(to);
+    }
+}
+
+// gradient_tile<V, rows, vectors> for sizes known only at run time.
+template <class V, int R>
+void gradient_tile_of(const GradientProduct<typename V::Scalar>& s, Index row, Index rows, Index vectors,
+                      const typename V::Scalar* inputs, typename V::Scalar* dw) {
+  if constexpr (R > 1) {
+    if (rows < R) return gradient_tile_of<V, R - 1>(s, row, rows, vectors, inputs, dw);
+  }
+  switch (vectors) {
+    case 1: return gradient_tile<V, R, 1>(s, row, inputs, dw);
+    case 2: return gradient_tile<V, R, 2>(s, row, inputs, dw);
+    case 3: return gradient_tile<V, R, 3>(s, row, inputs, dw);
+    default: return gradient_tile<V, R, 4>(s, row, inputs, dw);
+  }
+}
+
+template <class V, int R>
+void gradient_product(const GradientProduct<typename V::Scalar>& s) {
+  constexpr Index width = kPanelVectors * V::lanes;
+  const Index panels = (s.columns + width - 1) / width, tiles = (s.rows + R - 1) / R;
+  for (Index panel = 0; panel < panels; ++panel)
+    for (Index t = 0; t < tiles; ++t) {
+      const Index left = s.rows - t * R;
+      gradient_tile_of<V, R>(s, t * R, left < R ? left : R, vectors_in_panel<V>(s.columns, panel),
+                             s.inputs + panel * s.packed_terms * width, s.dw + (panel * tiles + t) * R * width);
+    }
+  for (Index row = 0; row < s.rows; row += V::lanes) {
+    V sum = V::set1(0);
+    for (Index k = 0; k < s.terms; ++k) sum = sum + load_lanes<V>(s.dz[k] + row, s.rows - row);
+    store_lanes(load_lanes<V>(s.db + row, s.rows - row) + sum, s.db + row, s.rows - row);
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 // belong to different time steps.
 template <class T>
 struct Stretch {
-  const T* const* rows;  // [R], each [terms], or `step` elements apart
+  const T* const* rows;  // [R], each [terms]
   Index offset;          // of the first term in every row
   Index terms;
 };
@@ -34,8 +34,8 @@ struct TileArgs {
 
 inline constexpr Index kPrefetched = 64;  // a cache line
 
-// step: between a row's terms. prefetch: whether to ask for args.next meanwhile. add: to what is in z already.
-template <class V, int R, int P, int N, int step = 1, bool prefetch = false, bool add = false>
+// prefetch: whether to ask for args.next meanwhile. add: to what is in z already.
+template <class V, int R, int P, int N, bool prefetch = false, bool add = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   using T = typename V::Scalar;
   V acc[R][P][N];
@@ -50,8 +50,7 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   for (const Stretch<T>& stretch : args.stretches) {
     const T* a[R];
     for (int r = 0; r < R; ++r) a[r] = stretch.rows[r] + stretch.offset;
-    const Index end = stretch.terms * step;
-    for (Index k = 0; k < end; k += step) {
+    for (Index k = 0; k < stretch.terms; ++k) {
       if constexpr (prefetch) {
         __builtin_prefetch(next, 0, 2);  // to read, into L2
         next += kPrefetched;
@@ -84,14 +83,14 @@ void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar>& args
     if (rows < R) return tile_of<V, R - 1, add>(rows, vectors, args);
   }
   switch (vectors) {
-    case 1: return tile<V, R, 1, 1, 1, false, add>(args);
-    case 2: return tile<V, R, 1, 2, 1, false, add>(args);
-    case 3: return tile<V, R, 1, 3, 1, false, add>(args);
+    case 1: return tile<V, R, 1, 1, false, add>(args);
+    case 2: return tile<V, R, 1, 2, false, add>(args);
+    case 3: return tile<V, R, 1, 3, false, add>(args);
     default:
       // With fewer rows the loads are what takes the time, and the hardware's own prefetching keeps up.
       if constexpr (R >= 3)
-        if (args.next) return tile<V, R, 1, 4, 1, true, add>(args);
-      return tile<V, R, 1, 4, 1, false, add>(args);
+        if (args.next) return tile<V, R, 1, 4, true, add>(args);
+      return tile<V, R, 1, 4, false, add>(args);
   }
 }
 
