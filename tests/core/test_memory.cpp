@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "check.h"
+#include "core/spare.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/network.h"
 #include "lstmfast/threads.h"
@@ -93,6 +94,8 @@ class Inference {
  private:
   template <class Work>
   static Taken measure(Work&& work) {
+    Index capacity = 0;
+    CHECK(!take_spare(Index(1) << 50, capacity), "nothing of that size was kept, and now nothing is");
     allocations = 0;
     bytes = 0;
     counting = true;
@@ -106,6 +109,30 @@ class Inference {
   std::unique_ptr<Network<T>> network_;
   Taken packed_;
 };
+
+// What is kept for the next call is given out again, once, if it fits, and dropped when something else is asked for.
+void test_spare() {
+  constexpr Index size = 4 * kLeastSpareBytes;
+  Index capacity = 0;
+  take_spare(Index(1) << 50, capacity);
+  void* const memory = std::malloc(static_cast<std::size_t>(size));
+  keep_spare(memory, size);
+  CHECK(take_spare(size - size / 16, capacity) == memory, "a little less is asked for");
+  CHECK(capacity == size, "all of it is given");
+  CHECK(!take_spare(size, capacity), "it is given once");
+  keep_spare(memory, size);
+  CHECK(!take_spare(size + 1, capacity), "it is too small");
+  CHECK(!take_spare(size, capacity), "so it was dropped");
+  keep_spare(std::malloc(static_cast<std::size_t>(size)), size);
+  CHECK(!take_spare(size / 2, capacity), "it is much too large");
+  // More than may be kept is freed at once (which the sanitizers check).
+  std::vector<void*> taken;
+  for (Index all = 0; all < kMostSpareBytes + size; all += kMostSpareBytes / 8)
+    keep_spare(std::malloc(static_cast<std::size_t>(kMostSpareBytes / 8)), kMostSpareBytes / 8);
+  while (void* const kept = take_spare(kMostSpareBytes / 8, capacity)) taken.push_back(kept);
+  CHECK(taken.size() == 8, "as much as may be kept");
+  for (void* const kept : taken) std::free(kept);
+}
 
 template <class T>
 void test_memory(const KernelTable<T>& kernels) {
@@ -151,6 +178,7 @@ void test_memory(const KernelTable<T>& kernels) {
 
 int main() {
   set_num_threads(1);
+  test_spare();
   for (const Isa& isa : available_isas()) {
     test_memory(*isa.f32);
     test_memory(*isa.f64);
