@@ -76,8 +76,8 @@ void GradientShare<T>::carry_over() {
 
 template <class T>
 void GradientShare<T>::flush() {
-  const GradientProduct<T> product = {
-      terms_, kRoom, rows_.size(), columns_, dz_.data(), packed_inputs_.data(), dw_.data(), db_.data()};
+  const GradientProduct<T> product = {terms_,     kRoom,     rows_.size(), columns_, dz_.data(), packed_inputs_.data(),
+                                      dw_.data(), db_.data()};
   kernels_.gradient_product(product);
   terms_ = carried_ = 0;
 }

@@ -34,15 +34,15 @@ class GradientShare {
   const Index width_;    // of a panel
   const Index panels_;
   const Range tiles_;
-  const Range rows_;             // of those tiles
+  const Range rows_;  // of those tiles
   const Index carried_stride_;
-  Index terms_ = 0;              // listed and not yet added
-  Index carried_ = 0;            // of them, whose dz were copied
-  Buffer<const T*> dz_;          // [term], from this share's first row on
-  Buffer<T> carried_dz_;         // [term][carried_stride_]
-  Buffer<T> packed_inputs_;      // [panel][term][vector][lane]
-  Buffer<T> dw_;                 // [panel][tile][row_tile][vector][lane]
-  Buffer<T> db_;                 // [rows_]
+  Index terms_ = 0;          // listed and not yet added
+  Index carried_ = 0;        // of them, whose dz were copied
+  Buffer<const T*> dz_;      // [term], from this share's first row on
+  Buffer<T> carried_dz_;     // [term][carried_stride_]
+  Buffer<T> packed_inputs_;  // [panel][term][vector][lane]
+  Buffer<T> dw_;             // [panel][tile][row_tile][vector][lane]
+  Buffer<T> db_;             // [rows_]
 };
 
 }  // namespace lstmfast

@@ -31,9 +31,7 @@ void drop(Block* block) {
   free(block);
 }
 
-bool suits(const Block& block, Index bytes) {
-  return block.capacity >= bytes && block.capacity <= bytes + bytes / 8;
-}
+bool suits(const Block& block, Index bytes) { return block.capacity >= bytes && block.capacity <= bytes + bytes / 8; }
 
 }  // namespace
 

@@ -8,7 +8,7 @@
 
 namespace lstmfast {
 
-inline constexpr Index kLeastSpareBytes = 64 * 1024;      // less is malloc's business
+inline constexpr Index kLeastSpareBytes = 64 * 1024;        // less is malloc's business
 inline constexpr Index kMostSpareBytes = Index(256) << 20;  // of all that is kept
 
 // Memory of `bytes` or little more, which `capacity` becomes; null for none, and then nothing is kept any longer: with

@@ -125,8 +125,7 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
                         s.z_offset + p * width,
                         nullptr};
     if (count > 1) {
-      count == 2 ? tile<V, 1, 2, kPanelVectors, false, add>(args)
-                 : tile<V, 1, 3, kPanelVectors, false, add>(args);
+      count == 2 ? tile<V, 1, 2, kPanelVectors, false, add>(args) : tile<V, 1, 3, kPanelVectors, false, add>(args);
       continue;
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
