@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import training_helpers
 from core_helpers import Model, run_python, state_like
 from helpers import (
     DTYPES,
@@ -347,3 +348,76 @@ def test_backward_again_and_again(kind: str, dtype: str, isa: str) -> None:
         assert_same_bits(gradients(), first)
     assert_same_bits(first, copies)  # results are nobody's scratch
     assert_same_bits((x, y), kept)
+
+
+# Rows that end or begin anew, and projections.
+
+
+def assert_rows_alone_with_times(model: Model, T: int, B: int, times: str, picks: list[Array]) -> None:
+    """As `assert_rows_alone`, each row with its own length and marks."""
+    given, cut = training_helpers.arguments(model, T, B), training_helpers.times_of(times, T, B)
+    whole = training_helpers.run(model, **given, **cut)
+    names = [name for name in whole if not name.startswith("d ")]
+    for rows in picks:
+        few = {name: np.ascontiguousarray(array[..., rows]) for name, array in cut.items()}
+        x, dy = given["x"][:, rows], given["dy"][:, rows]
+        state, dstate = rows_of(given["state"], rows), rows_of(given["dstate"], rows)
+        part = training_helpers.run(model, x, state, dy, dstate, **few)
+        expected = {name: whole[name][:, rows] for name in names}
+        assert_same_bits({name: part[name] for name in names}, expected, f"{len(rows)} of {B} rows: ")
+
+
+@pytest.mark.parametrize("cell", training_helpers.CELLS)
+@pytest.mark.parametrize("times", training_helpers.TIMES)
+def test_rows_alone_with_times(cell: str, dtype: str, isa: str, times: str) -> None:
+    """What a row gives depends on no other row: not on their lengths, nor on where it stands among them."""
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True}
+    model = training_helpers.make_cell(cell, 5, 18, dtype=dtype, isa=isa, **options)
+    picks = [np.array([row]) for row in range(29)]
+    picks += [np.arange(29 - size, 29)[::-1] for size in (2, 3, 6, 13, 24)]
+    assert_rows_alone_with_times(model, 7, 29, times, picks)
+
+
+@pytest.mark.parametrize("cell", training_helpers.CELLS)
+@pytest.mark.parametrize("times", training_helpers.TIMES)
+def test_rows_alone_with_times_in_long_calls(cell: str, isa: str, times: str) -> None:
+    """Longer than a chunk of the backward pass with all rows, and than merged input products with one."""
+    model = training_helpers.make_cell(cell, 3, 40, isa=isa)
+    assert_rows_alone_with_times(model, 420, 4, times, [np.array([0]), np.array([3, 1])])
+
+
+@pytest.mark.parametrize("cell", training_helpers.CELLS)
+@pytest.mark.parametrize("times", training_helpers.TIMES)
+def test_isas_with_times(cell: str, dtype: str, times: str) -> None:
+    for T, B, I, H in ((1, 1, 1, 2), (7, 1, 5, 33), (9, 7, 3, 17), (5, 53, 70, 65)):
+        results = []
+        for isa in ISAS:
+            options: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "dtype": dtype, "isa": isa}
+            model = training_helpers.make_cell(cell, I, H, **options)
+            given, cut = training_helpers.arguments(model, T, B), training_helpers.times_of(times, T, B)
+            results.append(training_helpers.run(model, **given, **cut))
+        for isa, result in zip(ISAS[1:], results[1:], strict=True):
+            assert_same_bits(result, results[0], f"{isa} and {ISAS[0]}, {B} rows: ")
+
+
+TIMED_SPLITS = {name: split for name, split in SPLITS.items() if split.T > 1}
+
+
+@pytest.mark.parametrize("times", ["plain", "lengths", "reset", "lengths and reset"])
+@pytest.mark.parametrize("projected", [False, True])
+@pytest.mark.parametrize("split", TIMED_SPLITS.values(), ids=TIMED_SPLITS.keys())
+def test_threads_with_times(dtype: str, split: Split, projected: bool, times: str) -> None:
+    """Weight gradients, too: whichever thread adds up which part, each sum is in one order."""
+    if projected and split.kind != "lstm":
+        pytest.skip("an RNN has no projection")
+    options: dict[str, Any] = {"num_layers": split.layers, "bidirectional": split.directions == 2}
+    if projected:
+        options["proj_size"] = split.H // 3
+    model = make(split.kind, split.I, split.H, dtype=dtype, **options)
+    given = training_helpers.arguments(model, split.T, split.B)
+    cut = training_helpers.times_of(times, split.T, split.B)
+    one = training_helpers.run(model, **given, **cut)
+    for threads in (2, 3, 5):
+        lstmfast.set_num_threads(threads)
+        for _ in range(2):
+            assert_same_bits(training_helpers.run(model, **given, **cut), one, f"{threads} threads: ")
