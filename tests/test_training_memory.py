@@ -46,18 +46,13 @@ def test_numbers_on_a_tape(cell: str, times: str, dtype: str, recompute: bool) -
         assert tape.nbytes <= most + masks + plan, options
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("layers", "dropout", "share"), [(1, 0.0, 1 / 5), (2, 0.0, 3 / 11), (4, 0.0, 7 / 23), (2, 0.5, 1 / 3)]
-)
-def test_an_lstm_without_gates_keeps_a_third_or_less(
-    dtype: str, layers: int, dropout: float, share: float
-) -> None:
+@pytest.mark.parametrize(("layers", "share"), [(1, 1 / 5), (2, 3 / 11), (4, 7 / 23)])
+def test_an_lstm_without_gates_keeps_a_third_or_less(dtype: str, layers: int, share: float) -> None:
     """Per row and step c for 5H numbers in one layer; of two layers h between them, too: 3H for 11H."""
-    model = lstmfast.LSTM(3, 40, layers, dropout=dropout, dtype=dtype, seed=0)
+    model = lstmfast.LSTM(3, 40, layers, dtype=dtype, seed=0)
     x = np.ones((500, 4, 3))
     full, short = (model.forward(x, recompute=recompute)[2].nbytes for recompute in (False, True))
-    assert short <= 1.01 * share * full
+    assert short <= 1.01 * share * full  # the initial state is a thousandth
 
 
 # What the system says. Peaks of a process only rise, so each measurement has a process of its own.
