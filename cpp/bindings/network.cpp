@@ -236,7 +236,9 @@ py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>
 template <class T>
 void register_for(py::module_& m, const char* network_name, const char* tape_name) {
   py::class_<BoundTape<T>, std::shared_ptr<BoundTape<T>>>(m, tape_name, py::is_final())
-      .def_property_readonly("nbytes", [](const Shared<BoundTape<T>>& bound) { return existing(bound).tape->bytes(); });
+      .def_property_readonly("nbytes", [](const Shared<BoundTape<T>>& bound) {
+        return existing(bound).tape->bytes() + (bound->masks ? bound->masks->nbytes() : 0);
+      });
   py::class_<Network<T>, std::shared_ptr<Network<T>>>(m, network_name, py::is_final())
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),

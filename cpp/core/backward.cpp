@@ -127,8 +127,8 @@ class BackwardRun {
     BackwardChunk<T> chunk = {};
     chunk.steps = steps;
     chunk.dz = time_major(dz_.data(), rows_, dz_stride_);
-    chunk.gates = tape_.options.recompute ? as_const(time_major(gates_.data(), rows_, gate_rows_))
-                                          : steps_from(pass.gates, pass.order, steps.begin, 0);
+    if (tape_.options.recompute) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
+    if (tape_.keeps_gates) chunk.gates = steps_from(pass.gates, pass.order, steps.begin, 0);
     if (shape_.projection_size) {
       chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
@@ -156,7 +156,7 @@ class BackwardRun {
     pass.x = layer ? as_const(time_major(tape_.input_of(layer).data(), rows_, D * S)) : tape_.x;
     pass.h = features_from(output, direction * S);
     pass.h0 = tape_.h0.data() + p * rows_ * S;
-    if (!tape_.options.recompute) pass.gates = as_const(time_major(tape_.gates[at].data(), rows_, gate_rows_));
+    if (tape_.keeps_gates) pass.gates = as_const(time_major(tape_.gates[at].data(), rows_, gate_rows_));
     if (has_memory(shape_.cell)) {
       const Index memory = p * rows_ * H;
       pass.c = as_const(time_major(tape_.c[at].data(), rows_, H));

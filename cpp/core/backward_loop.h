@@ -18,7 +18,7 @@ struct BackwardPass {
   Sequence<const T> x;      // [T, B, layer_input]
   Sequence<const T> h;      // [T, B, S], the layer's output
   const T* h0;              // [B, S]
-  Sequence<const T> gates;  // [T, B, G*H]; data null when they are made anew
+  Sequence<const T> gates;  // [T, B, G*H]; data null when the tape has none
   Sequence<const T> c;      // [T, B, H]
   const T* c0;              // [B, H]; null for cells without memory, as is c
   Sequence<const T> dy;     // [T, B, S]; data null is zero
@@ -53,7 +53,7 @@ struct BackwardPass {
 template <class T>
 struct BackwardChunk {
   Range steps;
-  Sequence<const T> gates;  // [chunk, B, G*H], activated
+  Sequence<const T> gates;  // [chunk, B, G*H], activated; data null for cells that do without
   Sequence<T> dz;           // [chunk, B, G*H]
   // With projection alone:
   Sequence<T> dh;  // [chunk, B, P] gradient of h
@@ -217,7 +217,7 @@ class BackwardLoop {
     else
       step.dz_next = rows_of(as_const(chunk.dz), k + 1, rows, lists_.dz_next.data());
     if (pass_.dy.data && !projected) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
-    step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
+    if (chunk.gates.data) step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
     if (pass_.dc) {
       step.c_out = rows_of(pass_.c, t(s), rows, lists_.c_out.data());
       step.c = c_before(s, rows);

@@ -34,15 +34,15 @@ class Buffer {
     if (count == 0) return;
     const Index bytes = checked_product({count, static_cast<Index>(sizeof(T))});
     if (bytes > std::numeric_limits<Index>::max() - kLargePage) throw std::bad_alloc();
-    capacity_ = (bytes + kLine - 1) / kLine * kLine;
-    void* memory = capacity_ < kLeastSpareBytes ? nullptr : take_spare(capacity_, capacity_);
-    if (!memory) memory = fresh(capacity_);
-    memory_.reset(static_cast<T*>(memory));
-    memory_.get_deleter().capacity = capacity_;
+    Index capacity = (bytes + kLine - 1) / kLine * kLine;
+    void* memory = capacity < kLeastSpareBytes ? nullptr : take_spare(capacity, capacity);
+    if (!memory) memory = fresh(capacity);
+    memory_ = std::unique_ptr<T, Free>(static_cast<T*>(memory), Free{capacity});
   }
 
   T* data() const { return memory_.get(); }
-  Index bytes() const { return capacity_; }
+  // Of what was asked for; memory that was kept from another buffer may be an eighth larger.
+  Index bytes() const { return count_ * static_cast<Index>(sizeof(T)); }
   void fill_zero() {
     for (Index k = 0; k < count_; ++k) memory_.get()[k] = T(0);
   }
@@ -66,7 +66,7 @@ class Buffer {
   }
 
   struct Free {
-    Index capacity = 0;
+    Index capacity = 0;  // bytes
     void operator()(T* p) const {
       if (capacity < kLeastSpareBytes)
         free(p);
@@ -76,7 +76,6 @@ class Buffer {
   };
   std::unique_ptr<T, Free> memory_;
   Index count_ = 0;
-  Index capacity_ = 0;  // bytes
 };
 
 }  // namespace lstmfast

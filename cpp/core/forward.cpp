@@ -177,7 +177,7 @@ class ForwardRun {
       if (tape_->options.masks) tape_->dropped.emplace_back(checked_product({steps, rows, shape_.directions, S}));
     }
     for (Index p = 0; p < shape_.passes(); ++p) {
-      if (!tape_->options.recompute) tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
+      if (tape_->keeps_gates) tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
       if (memory) tape_->c.emplace_back(checked_product({steps, rows, H}));
     }
   }
@@ -252,7 +252,7 @@ class ForwardRun {
     if (shape_.projection_size) pass.m = m_.data() + direction * m_rows_ * H;
     if (tape_) {
       const auto at = static_cast<std::size_t>(p);
-      if (!tape_->options.recompute) pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
+      if (tape_->keeps_gates) pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
       if (has_memory(shape_.cell)) pass.c = time_major(tape_->c[at].data(), rows, H);
     }
     return pass;
@@ -281,8 +281,11 @@ void Network<T>::infer(const ForwardCall<T>& call) const {
 template <class T>
 std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const TrainingOptions<T>& options) const {
   auto kept = std::make_unique<typename Tape<T>::Kept>();
+  const NetworkShape& shape = packed_->shape;
   kept->options = options;
-  if (packed_->shape.num_layers == 1) kept->options.masks = nullptr;  // there is nothing between layers
+  kept->options.recompute = options.recompute && reads_gates(shape.cell);
+  kept->keeps_gates = !options.recompute && reads_gates(shape.cell);
+  if (shape.num_layers == 1) kept->options.masks = nullptr;  // there is nothing between layers
   kept->steps = call.steps;
   kept->rows = call.rows;
   kept->x = call.x;

@@ -104,7 +104,7 @@ struct BackwardStep {
   Rows<const T> dz_next;  // [rows][G][H] of the following step; not there when dh is given instead
   Rows<const T> dh;       // [rows, H] gradient arriving at the state after this step, without dy
   Rows<const T> dy;       // [rows, H] gradient of this step's output; not there is zero
-  Rows<const T> gates;    // [rows][G][H] activated gates of this step
+  Rows<const T> gates;    // [rows][G][H] activated gates of this step; not there where the cell does not read them
   Rows<const T> h_out;    // [rows, H] state after this step; not there for an LSTM
   Rows<const T> c_out;    // [rows, H] memory after this step; not there for cells without one
   Rows<const T> c;        // [rows, H] memory before this step; likewise

@@ -71,8 +71,8 @@ struct TrainingOptions {
   T scale = 0;
 };
 
-// What a forward pass keeps: activated gates (but for `recompute`) and c of every step, the initial state, the outputs
-// of all layers but the last, before and after dropout; and where x, y and the masks are.
+// What a forward pass keeps: an LSTM's activated gates (but for `recompute`) and c of every step, the initial state,
+// the outputs of all layers but the last, before and after dropout; and where x, y and the masks are.
 template <class T>
 class Tape {
  public:

@@ -20,6 +20,9 @@ constexpr Index gates_of(Cell cell) { return cell == Cell::lstm ? 4 : 1; }
 // Whether the cell carries a second state c beside h.
 constexpr bool has_memory(Cell cell) { return cell == Cell::lstm; }
 
+// Whether the backward pass reads the activated gates. The only one of an RNN is h.
+constexpr bool reads_gates(Cell cell) { return cell == Cell::lstm; }
+
 // [T, B, features] with dense features, in any order of T and B. Strides are in elements.
 template <class T>
 struct Sequence {

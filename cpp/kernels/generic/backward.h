@@ -55,7 +55,7 @@ void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index r
     const Index at = row + r;
     const T* const dh_row = arriving ? nullptr : s.dh[at];
     const T* const dy_row = s.dy.there() ? s.dy[at] : nullptr;
-    const T* const gates_row = s.gates[at];
+    const T* const gates_row = Cell::reads_gates ? s.gates[at] : nullptr;
     const T* const h_out_row = Cell::memory ? nullptr : s.h_out[at];
     const T* const c_out_row = Cell::memory ? s.c_out[at] : nullptr;
     const T* const c_row = Cell::memory ? s.c[at] : nullptr;
@@ -69,7 +69,8 @@ void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index r
           arriving ? V::load(arriving + r * arriving_stride + b * V::lanes) : load_lanes<V>(dh_row + unit, lanes);
       const V dy = dy_row ? load_lanes<V>(dy_row + unit, lanes) : V::set1(0);
       V a[gates], dz[gates];
-      for (Index g = 0; g < gates; ++g) a[g] = load_lanes<V>(gates_row + g * H + unit, lanes);
+      for (Index g = 0; g < gates; ++g)
+        a[g] = Cell::reads_gates ? load_lanes<V>(gates_row + g * H + unit, lanes) : V::set1(0);
       V h_out = V::set1(0), c_out = h_out, c = h_out, dc = h_out, m = h_out;
       if constexpr (Cell::memory) {
         c_out = load_lanes<V>(c_out_row + unit, lanes);

@@ -3,6 +3,7 @@
 //
 //   gates     vectors of z per block of units
 //   memory    whether there is a c beside h
+//   reads_gates  whether backward reads the activated gates
 //   activate  z to activated gates, in place
 //   update    gates and c to the new c and h
 //   backward  gradients of h and c to gradients of z and of the former c, derivatives from outputs; and m, the h that
@@ -17,6 +18,7 @@ namespace {
 struct LstmCell {
   static constexpr int gates = 4;
   static constexpr bool memory = true;
+  static constexpr bool reads_gates = true;
   enum { i, f, g, o };
 
   template <class V>
@@ -51,6 +53,7 @@ struct LstmCell {
 struct RnnTanhCell {
   static constexpr int gates = 1;
   static constexpr bool memory = false;
+  static constexpr bool reads_gates = false;
 
   template <class V>
   static LSTMFAST_INLINE void activate(V (&z)[gates]) {
@@ -69,6 +72,7 @@ struct RnnTanhCell {
 struct RnnReluCell {
   static constexpr int gates = 1;
   static constexpr bool memory = false;
+  static constexpr bool reads_gates = false;
 
   template <class V>
   static LSTMFAST_INLINE void activate(V (&z)[gates]) {

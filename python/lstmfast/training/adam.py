@@ -144,7 +144,7 @@ class Adam:
             new_mv: dict[str, tuple[Array, Array]] = {}
             for name, g in model_gradients.items():
                 m, v = model_moments[name]
-                m = beta1 * m + (1 - beta1) * g
+                m = m + (1 - beta1) * (g - m)  # so rounded that a constant g is reached
                 with _checks.quiet():
                     v = beta2 * v + (1 - beta2) * (g * g)
                 if not np.isfinite(v).all():  # this weight would never move again
