@@ -28,7 +28,15 @@ def reference_of(model: Model, dtype: Any = "float64") -> reference.Reference:
 
 
 def from_reference(
-    model: Model, x: Array, state: Any, dy: Array | None, dstate: Any, dtype: str = "float64"
+    model: Model,
+    x: Array,
+    state: Any,
+    dy: Array | None,
+    dstate: Any,
+    dtype: str = "float64",
+    *,
+    lengths: Any = None,
+    reset: Array | None = None,
 ) -> dict[str, Array]:
     """What `helpers.everything` gives (without what a call gives), computed by the reference in `dtype`."""
     batched = x.ndim == 3
@@ -54,7 +62,12 @@ def from_reference(
         return {f"{name} {n}": a if batched else a[:, 0] for n, a in enumerate(kept)}
 
     truth = reference_of(model, dtype)
-    y, end, cache = truth.forward(in_time_order(x), *state_in(state))  # type: ignore[arg-type]
+    y, end, cache = truth.forward(
+        in_time_order(x),  # type: ignore[arg-type]
+        *state_in(state),
+        lengths=None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64)),
+        reset=in_time_order(reset),
+    )
     dx, dh0, dc0, dparameters = truth.backward(cache, in_time_order(dy), *state_in(dstate))
     results = {"y": back(y), **state_out("state", end), "dx": back(dx), **state_out("dstate", (dh0, dc0))}
     return results | {f"d {name}": array for name, array in dparameters.items()}

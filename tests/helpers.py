@@ -14,11 +14,17 @@ Array: TypeAlias = NDArray[Any]
 ISAS = lstmfast.available_isas()
 DTYPES = ("float32", "float64")
 KINDS = ("lstm", "rnn_tanh", "rnn_relu")
+CELLS = (("lstm", 0), ("lstm", 4), ("rnn_tanh", 0), ("rnn_relu", 0))  # every kind, and a projection
 
 
 def make(kind: str, input_size: int, hidden_size: int, **options: Any) -> Any:
-    """An LSTM or RNN of one of `KINDS`; options are the constructor's, with seed 0 unless they say else."""
+    """An LSTM or RNN of one of `KINDS`; options are the constructor's, with seed 0 unless they say else.
+
+    A proj_size of 0 may be given to any kind.
+    """
     options.setdefault("seed", 0)
+    if options.get("proj_size") == 0:
+        del options["proj_size"]
     if kind == "lstm":
         return lstmfast.LSTM(input_size, hidden_size, **options)
     return lstmfast.RNN(input_size, hidden_size, nonlinearity=kind.removeprefix("rnn_"), **options)
@@ -43,17 +49,46 @@ def random_state(model: Any, B: int, seed: int = 2) -> Any:
     return (h, c) if isinstance(model, lstmfast.LSTM) else h
 
 
+def random_call(model: Any, T: int, B: int | None, *, with_state: bool = True, seed: int = 1) -> Any:
+    """x, state, dy and dstate for `model` in its layout and dtype; unbatched if B is None.
+
+    Without a state the gradient of the last one is left out, too.
+    """
+    D = 2 if model.bidirectional else 1
+    H, P = model.hidden_size, model.proj_size or model.hidden_size
+    axes = (T,) if B is None else (B, T) if model.batch_first else (T, B)
+    depth = (model.num_layers * D,) if B is None else (model.num_layers * D, B)
+    x = random((*axes, model.input_size), model.dtype, seed)
+    dy = random((*axes, D * P), model.dtype, seed + 100)
+    if not with_state:
+        return x, None, dy, None
+    h, c, dh, dc = (
+        random((*depth, size), model.dtype, seed + 200 + n) for n, size in enumerate((P, H, P, H))
+    )
+    lstm = isinstance(model, lstmfast.LSTM)
+    return x, (h, c) if lstm else h, dy, (dh, dc) if lstm else dh
+
+
 def parts(state: Any) -> list[Array]:
     """The arrays of a state (or of its gradient): two of an LSTM, one of an RNN."""
     return list(state) if isinstance(state, tuple) else [state]
 
 
 def everything(
-    model: Any, x: Any, state: Any = None, dy: Any = None, dstate: Any = None, *, seed: Any = None
+    model: Any,
+    x: Any,
+    state: Any = None,
+    dy: Any = None,
+    dstate: Any = None,
+    *,
+    lengths: Any = None,
+    reset: Any = None,
+    recompute: bool = False,
+    seed: Any = None,
 ) -> dict[str, Array]:
     """All arrays that inference, forward and backward give, by name. Without dy and dstate, dy is made up."""
-    called, called_state = model(x, state)
-    y, end, tape = model.forward(x, state, seed=seed)
+    called, called_state = model(x, state, lengths=lengths, reset=reset)
+    y, end, tape = model.forward(x, state, lengths=lengths, reset=reset, recompute=recompute, seed=seed)
     if dy is None and dstate is None:
         dy = random(y.shape, y.dtype, seed=3)
     grads = model.backward(tape, dy, dstate)

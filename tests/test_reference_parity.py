@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_helpers import Model, assert_close, from_reference, is_forward, ours, relative_square, state_like
-from helpers import ISAS, KINDS, Array, everything, make, random
+from core_helpers import Model, assert_close, from_reference, is_forward, ours, relative_square
+from helpers import ISAS, KINDS, Array, everything, make, random_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_helpers import from_torch
@@ -36,17 +36,9 @@ def _one_thread(threads: None) -> None:
     lstmfast.set_num_threads(1)
 
 
-def case(model: Model, T: int, B: int, layout: str, with_state: bool, seed: int = 1) -> tuple[Any, ...]:
-    """x, state, dy and dstate in `layout`; without a state the last state's gradient is zero."""
-    I, H, dtype = model.input_size, model.hidden_size, model.dtype
-    D = 2 if model.bidirectional else 1
-    axes = (T,) if "unbatched" in layout else (B, T) if model.batch_first else (T, B)
-    depth = (model.num_layers * D,) if "unbatched" in layout else (model.num_layers * D, B)
-    x, dy = random((*axes, I), dtype, seed), random((*axes, D * H), dtype, seed + 100)
-    if not with_state:
-        return x, None, dy, None
-    h, c, dh, dc = (random((*depth, H), dtype, seed + 200 + n) for n in range(4))
-    return x, state_like(model, h, c), dy, state_like(model, dh, dc)
+def arguments_in(model: Model, layout: str, with_state: bool, seed: int = 1) -> Any:
+    """Arguments for `everything` in one of LAYOUTS."""
+    return random_call(model, 7, None if "unbatched" in layout else 4, with_state=with_state, seed=seed)
 
 
 def pooled(errors: list[float]) -> float:
@@ -90,7 +82,7 @@ def test_float64(isa: str, kind: str, num_layers: int, bidirectional: bool, bias
             dtype="float64",
             isa=isa,
         )
-        arguments = case(model, 7, 4, layout, with_state)
+        arguments = arguments_in(model, layout, with_state)
         assert_close(ours(everything(model, *arguments)), from_reference(model, *arguments), layout)
 
 
@@ -111,7 +103,7 @@ def test_float32_is_as_exact_as_the_reference_in_float32(
             isa=isa,
             seed=n,
         )
-        x, state, dy, dstate = case(model, 7, 4, layout, with_state, seed=10 * n)
+        x, state, dy, dstate = arguments_in(model, layout, with_state, seed=10 * n)
         truth, float32 = (from_reference(model, x, state, dy, dstate, t) for t in ("float64", "float32"))
         errors.add(ours(everything(model, x, state, dy, dstate)), float32, truth)
     errors.check("NumPy", OF_NUMPY)
@@ -138,7 +130,7 @@ def test_float32_is_as_exact_as_pytorch(
     errors = Errors()
     for seed in range(4):
         model = make(kind, I, H, num_layers=layers, bidirectional=directions == 2, seed=seed)
-        arguments = case(model, T, B, "time first", True, seed=1000 * seed)
+        arguments = random_call(model, T, B, seed=1000 * seed)
         truth = from_reference(model, *arguments)
         errors.add(ours(everything(model, *arguments)), from_torch(model, *arguments), truth)
     errors.check("PyTorch", OF_PYTORCH)
@@ -150,41 +142,55 @@ def test_float32_sums_over_time_and_batch_stay_exact(kind: str, T: int, B: int) 
     errors = Errors()
     for seed in range(2):
         model = make(kind, 8, 16, seed=seed)
-        x, state, dy, dstate = case(model, T, B, "time first", True, seed=1000 * seed)
+        x, state, dy, dstate = random_call(model, T, B, seed=1000 * seed)
         truth, float32 = (from_reference(model, x, state, dy, dstate, t) for t in ("float64", "float32"))
         errors.add(ours(everything(model, x, state, dy, dstate)), float32, truth)
     errors.check("NumPy", OF_NUMPY)
 
 
 @st.composite
-def models(draw: st.DrawFn) -> tuple[Model, tuple[Any, ...]]:
+def cuts(draw: st.DrawFn, model: Model, T: int, B: int | None) -> dict[str, Any]:
+    """Any lengths and any reset for x of these sizes, in the model's layout, or none."""
+    length = st.integers(0, T)
+    lengths = draw(st.none() | (length if B is None else st.lists(length, min_size=B, max_size=B)))
+    rate = draw(st.sampled_from([None, 0.1, 0.5, 1.0]))
+    if rate is None:
+        return {"lengths": lengths, "reset": None}
+    axes = (T,) if B is None else (B, T) if model.batch_first else (T, B)
+    marks = np.random.default_rng(draw(st.integers(0, 2**31))).random(axes) < rate
+    return {"lengths": lengths, "reset": marks}
+
+
+@st.composite
+def models(draw: st.DrawFn) -> tuple[Model, tuple[Any, ...], dict[str, Any]]:
     """Any small network in float64 with any input, weights from almost nothing to saturation."""
-    batch_first, unbatched = draw(st.booleans()), draw(st.booleans())
-    size = st.integers(1, 40)
+    kind, hidden_size = draw(st.sampled_from(KINDS)), draw(st.integers(1, 40))
     model = make(
-        draw(st.sampled_from(KINDS)),
-        draw(size),
-        draw(size),
+        kind,
+        draw(st.integers(1, 40)),
+        hidden_size,
         num_layers=draw(st.integers(1, 3)),
         bidirectional=draw(st.booleans()),
         bias=draw(st.booleans()),
-        batch_first=batch_first,
+        batch_first=draw(st.booleans()),
+        proj_size=draw(st.just(0) | st.integers(0, hidden_size - 1)) if kind == "lstm" else 0,
         dtype="float64",
         isa=draw(st.sampled_from(ISAS)),
         seed=draw(st.integers(0, 2**31)),
     )
     scale = draw(st.sampled_from([1e-3, 0.3, 1.0, 2.0]))
     model.load_state_dict({name: scale * array for name, array in model.state_dict().items()})
-    layout = "unbatched" if unbatched else "batched"
-    T, B = draw(st.integers(0, 12)), draw(st.integers(0, 30))
-    return model, case(model, T, B, layout, draw(st.booleans()), draw(st.integers(0, 2**31)))
+    T, B = draw(st.integers(0, 12)), draw(st.none() | st.integers(0, 30))
+    arguments = random_call(model, T, B, with_state=draw(st.booleans()), seed=draw(st.integers(0, 2**31)))
+    return model, arguments, draw(cuts(model, T, B))
 
 
-@settings(max_examples=150)
-@given(models())
-def test_any_configuration(drawn: tuple[Model, tuple[Any, ...]]) -> None:
-    model, arguments = drawn
-    truth = from_reference(model, *arguments)
+@settings(max_examples=300)
+@given(models(), st.booleans())
+def test_any_configuration(drawn: tuple[Model, tuple[Any, ...], dict[str, Any]], recompute: bool) -> None:
+    model, arguments, cut = drawn
+    truth = from_reference(model, *arguments, **cut)
+    results = ours(everything(model, *arguments, **cut, recompute=recompute))
     # Where a cell is saturated, 1 - h*h is off by an ULP of 1 however small it is: of gradients that are all
     # tiny, 1e-15 can be promised, which is still nothing beside an element that is lost or doubled.
-    assert_close(ours(everything(model, *arguments)), truth, f"{model} on {model.isa}", least=1e-5)
+    assert_close(results, truth, f"{model} on {model.isa}", least=1e-5)

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
-from core_helpers import Model, assert_close, ours, state_like
-from helpers import DTYPES, KINDS, assert_same_bits, everything, make, random
+from core_helpers import assert_close, ours
+from helpers import DTYPES, KINDS, assert_same_bits, everything, make, random, random_call
 
 torch = pytest.importorskip("torch")
 
-from torch_helpers import from_torch, torch_model  # noqa: E402
+from torch_helpers import BOUNDS, from_torch, torch_model  # noqa: E402
 
 CONFIGURATIONS = list(itertools.product((1, 2, 3), (False, True), (False, True), (False, True)))
-
-# Forward, gradients, and what gradients are relative to at least. Both round, so float32's are wide;
-# how exact each is for itself is compared in test_reference_parity.py.
-BOUNDS = {"float64": (1e-12, 1e-10, 0.0), "float32": (3e-6, 2e-5, 1.0)}
-
-
-def case(model: Model, T: int, B: int | None, with_state: bool, seed: int = 1) -> tuple[Any, ...]:
-    """x, state, dy and dstate; unbatched if B is None."""
-    D = 2 if model.bidirectional else 1
-    axes = (T,) if B is None else (B, T) if model.batch_first else (T, B)
-    depth = (model.num_layers * D,) if B is None else (model.num_layers * D, B)
-    x = random((*axes, model.input_size), model.dtype, seed)
-    dy = random((*axes, D * model.hidden_size), model.dtype, seed + 1)
-    if not with_state:
-        return x, None, dy, None
-    h, c, dh, dc = (random((*depth, model.hidden_size), model.dtype, seed + 2 + n) for n in range(4))
-    return x, state_like(model, h, c), dy, state_like(model, dh, dc)
 
 
 @pytest.mark.parametrize(("num_layers", "bidirectional", "bias", "batch_first"), CONFIGURATIONS)
@@ -46,7 +28,7 @@ def test_every_result(
     }
     model = make(kind, 6, 11, dtype=dtype, **options)
     for B, with_state in ((3, True), (3, False), (None, True), (None, False)):
-        arguments = case(model, 8, B, with_state)
+        arguments = random_call(model, 8, B, with_state=with_state)
         results = everything(model, *arguments)
         expected = from_torch(model, *arguments)
         what = f"{model}, B={B}, {'a' if with_state else 'no'} state"
@@ -59,7 +41,7 @@ def test_every_result(
 )
 def test_other_sizes(kind: str, dtype: str, isa: str, T: int, B: int, I: int, H: int) -> None:
     model = make(kind, I, H, dtype=dtype, isa=isa)
-    arguments = case(model, T, B, True)
+    arguments = random_call(model, T, B)
     expected = from_torch(model, *arguments)
     assert_close(ours(everything(model, *arguments)), expected, str(model), *BOUNDS[dtype])
 
@@ -84,7 +66,7 @@ def test_state_dict_goes_both_ways(
     other = make(kind, 6, 11, dtype=dtype, seed=2, **options)
     other.load_state_dict(weights)  # as it comes, a mapping of tensors
     assert_same_bits(other.state_dict(), model.state_dict())
-    x = case(model, 4, 2, False)[0]
+    x = random_call(model, 4, 2)[0]
     assert_same_bits(other(x), model(x))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from core_helpers import Model
 from helpers import Array, parts
 
 import lstmfast
+
+# Of `assert_close`, for ours and PyTorch's: forward, gradients, and what gradients are relative to at least.
+# Both round, so float32's are wide; how exact each is for itself is compared in test_reference_parity.py.
+BOUNDS = {"float64": (1e-12, 1e-10, 0.0), "float32": (3e-6, 2e-5, 1.0)}
 
 
 def torch_model(model: Model) -> Any:
@@ -24,17 +29,25 @@ def torch_model(model: Model) -> Any:
     if isinstance(model, lstmfast.RNN):
         theirs = torch.nn.RNN(model.input_size, model.hidden_size, nonlinearity=model.nonlinearity, **options)
     else:
+        options["proj_size"] = model.proj_size
         theirs = torch.nn.LSTM(model.input_size, model.hidden_size, **options)
     theirs.load_state_dict({name: torch.from_numpy(array) for name, array in model.state_dict().items()})
     return theirs
 
 
 def from_torch(
-    model: Model, x: Array, state: Any = None, dy: Array | None = None, dstate: Any = None
+    model: Model,
+    x: Array,
+    state: Any = None,
+    dy: Array | None = None,
+    dstate: Any = None,
+    *,
+    lengths: Any = None,
 ) -> dict[str, Array]:
     """What `core_helpers.from_reference` gives, computed by PyTorch in the model's own dtype.
 
-    Without a state the initial state's gradients are those of zeros.
+    Without a state the initial state's gradients are those of zeros. Lengths, [B] integers >= 1 (PyTorch
+    packs no row of length 0), make it run on a PackedSequence.
     """
     import torch
 
@@ -45,11 +58,24 @@ def from_torch(
         depth = model.num_layers * (2 if model.bidirectional else 1)
         batch = 0 if model.batch_first else 1
         rows = (x.shape[batch],) if x.ndim == 3 else ()
-        zeros = torch.zeros((depth, *rows, model.hidden_size), dtype=tx.dtype)
-        states = [zeros.clone().requires_grad_() for _ in range(2 if isinstance(model, lstmfast.LSTM) else 1)]
+        sizes = [model.proj_size or model.hidden_size, model.hidden_size]
+        zeros = [torch.zeros((depth, *rows, size), dtype=tx.dtype, requires_grad=True) for size in sizes]
+        states = zeros if isinstance(model, lstmfast.LSTM) else zeros[:1]
     else:
         states = [torch.from_numpy(array.copy()).requires_grad_() for array in parts(state)]
-    y, end = theirs(tx, tuple(states) if len(states) == 2 else states[0])
+    initial = tuple(states) if len(states) == 2 else states[0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
+        if lengths is None:
+            y, end = theirs(tx, initial)
+        else:
+            layout = {"batch_first": model.batch_first}
+            packed = torch.nn.utils.rnn.pack_padded_sequence(
+                tx, torch.as_tensor(lengths), enforce_sorted=False, **layout
+            )
+            packed_y, end = theirs(packed, initial)
+            steps = x.shape[1 if model.batch_first else 0]
+            y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed_y, total_length=steps, **layout)
     ends = list(end) if isinstance(end, tuple) else [end]
     outputs, gradients = [], []
     for output, gradient in zip([y, *ends], [dy, *(parts(dstate) if dstate is not None else [])]):  # noqa: B905
