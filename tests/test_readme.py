@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lstmfast
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.S | re.M)
@@ -42,12 +44,26 @@ def test_the_example() -> None:
 
 
 def test_the_example_step_by_step() -> None:
-    (example,) = (text for text in EXAMPLES if "out=" in text)
+    (example,) = (text for text in EXAMPLES if "out=(" in text)
     names = run(example)
     whole, end = names["lstm"](names["frames"][:, 0])
     assert np.array_equal(names["y"], whole[-1:])
     for part, expected in zip(names["state"], end, strict=True):
         assert np.array_equal(part, expected)
+
+
+def test_the_example_with_lengths_and_reset() -> None:
+    (example,) = (text for text in EXAMPLES if "lengths=" in text)
+    names = run(example)
+    lstm, x, y = names["lstm"], names["x"], names["y"]
+    # The last call is that with reset: sequence 1 is three, and the others are whole.
+    lstm_alone = lstmfast.LSTM(3, 32, num_layers=2, bidirectional=True, proj_size=16)
+    lstm_alone.load_state_dict(lstm.state_dict())
+    pieces = [lstm_alone(x[begin:end, 1:2])[0] for begin, end in ((0, 20), (20, 60), (60, 100))]
+    assert np.array_equal(lstm(x, reset=names["starts"])[0][:, 1:2], np.concatenate(pieces))
+    assert not np.array_equal(y[:, 1:2], np.concatenate(pieces))  # forward drops some outputs
+    assert names["grads"].x.shape == x.shape
+    assert not names["grads"].x[7:, 0].any()
 
 
 def test_the_example_with_pytorch() -> None:
@@ -60,7 +76,7 @@ def test_the_example_with_pytorch() -> None:
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 def test_the_test_line_is_there() -> None:
