@@ -229,7 +229,8 @@ class ForwardRun {
     return as_const(output_of(layer - 1, steps));
   }
 
-  Pass<T> pass_at(Index layer, Index direction, const Range& steps) const {
+  // Inline: for a step of a small network it takes as long as a fifth of the arithmetic.
+  [[gnu::always_inline]] inline Pass<T> pass_at(Index layer, Index direction, const Range& steps) const {
     const Index H = shape_.hidden_size, S = shape_.state_size(), rows = call_.rows;
     const Index p = layer * shape_.directions + direction;
     const bool first = steps.begin == 0;

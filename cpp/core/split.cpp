@@ -44,7 +44,9 @@ Split choose_split(const LoopSize& size, int threads) {
   return split;
 }
 
-Share::Share(const Split& split, int rank, Index row_count, Index direction_count, Index panel_count) {
+Share::Share(const Split& split, int rank, Index row_count, Index direction_count, Index panel_count)
+    : rows{0, row_count}, directions{0, direction_count}, panels{0, panel_count} {
+  if (split.threads() == 1) return;  // without the divisions, which a short call would notice
   panel_part = rank % split.panel_parts;
   panel_parts = split.panel_parts;
   row_part = rank / split.panel_parts / split.direction_parts;

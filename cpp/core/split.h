@@ -42,10 +42,10 @@ struct Share {
   Range rows;
   Range directions;
   Range panels;
-  int row_part, row_parts;
-  int direction_part;
-  int panel_part, panel_parts;
-  int sharer, sharers;  // among those that share these rows
+  int row_part = 0, row_parts = 1;
+  int direction_part = 0;
+  int panel_part = 0, panel_parts = 1;
+  int sharer = 0, sharers = 1;  // among those that share these rows
 
   bool first_of_panels() const { return panel_part == 0; }  // does what is to be done once per rows and direction
   Range part_of_panels(Index count) const { return part_of(count, panel_part, panel_parts); }
