@@ -48,6 +48,13 @@ CASES = [
     Case(9, 5, 3, 8, layers=2, directions=2, work="train", valid=65),
     Case(9, 5, 3, 8, layers=3, cell="rnn", valid=65),
     Case(9, 5, 3, 8, directions=2, work="train", cell="rnn", valid=65),
+    Case(40, 4, 64, 8, reset=5),
+    Case(9, 5, 3, 8, layers=2, work="train", reset=20),
+    Case(9, 5, 3, 8, layers=2, directions=2, reset=20),
+    Case(9, 5, 3, 8, layers=2, directions=2, work="train", reset=20),
+    Case(9, 5, 3, 8, layers=2, cell="rnn", reset=20),
+    Case(9, 5, 3, 8, work="train", cell="rnn", reset=20),
+    Case(9, 2, 3, 8, layers=2, work="train", recompute=True),
 ]
 REFERENCES: dict[Cell, str] = {"lstm": "lstm", "rnn": "rnn_tanh"}
 INFERENCE_ALONE = {name for name in ENGINES if "ONNX" in name or "int8" in name or name == "OpenVINO"}
@@ -57,18 +64,15 @@ def unsupported(name: str, case: Case) -> str:
     """Why an engine does not do a case; nothing if it does."""
     if case.work == "train" and name in INFERENCE_ALONE:
         return "inference only"
+    if name == "NumPy" and (case.valid < 100 or case.reset):
+        return "it would run each row's pieces alone, which is no batch"
+    if case.reset and name in INFERENCE_ALONE - {"PyTorch int8"}:
+        return "its operators cannot start a row anew within a sequence"
     if case.cell == "rnn" and "int8" in name:
         return "quantize_dynamic has no RNN"
-    return "only rows of one length" if case.valid < 100 and name == "NumPy" else ""
-
-
-def takes_lengths() -> bool:
-    """Whether the core that is built here does: until it does, its cells say so."""
-    try:
-        lstmfast.LSTM(1, 1)(np.zeros((1, 1, 1), np.float32), lengths=[1])
-    except NotImplementedError:
-        return False
-    return True
+    if case.reset and case.directions == 2 and "PyTorch" in name:
+        return "from run to run only the forward direction's state can be carried on"
+    return ""
 
 
 def installed(name: str) -> bool:
@@ -99,9 +103,6 @@ def test_results_are_the_references(name: str, case: Case, rows: list[dict[str, 
     if reason := unsupported(name, case):
         assert cell == {"status": "unsupported", "note": reason}
         return
-    if name == OURS and case.valid < 100 and not takes_lengths():
-        assert (cell["status"], "not there yet" in cell["note"]) == ("failed", True)
-        return
     assert cell["status"] == "ok", cell["note"]
     if "int8" in name:
         assert 1e-4 < cell["difference"] < 0.1  # not float32 in disguise
@@ -109,6 +110,15 @@ def test_results_are_the_references(name: str, case: Case, rows: list[dict[str, 
         assert cell["difference"] < 5e-6
     assert len(cell["seconds"]) >= 3
     assert min(cell["seconds"]) > 0
+    assert ("tape_bytes" in cell) == (name == OURS and case.work == "train")
+
+
+def test_a_tape_has_the_bytes_that_our_own_says(rows: list[dict[str, Any]]) -> None:
+    case = CASES[-1]
+    model = problem.model(case, seed=0)
+    x = problem.make(case).x
+    plain, small = (model.forward(x, recompute=recompute)[2].nbytes for recompute in (False, True))
+    assert rows[-1][OURS]["tape_bytes"] == small < plain
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -127,10 +137,11 @@ def test_what_it_was_told_is_known(name: str, told: list[dict[str, Any]]) -> Non
 
 
 class Recorder:
-    """A model that takes lengths: it keeps what it is told, and returns what comes from nowhere else."""
+    """A model that keeps what it is told, and returns what comes from nowhere else."""
 
     def __init__(self, case: Case) -> None:
         self.told: list[Any] = []
+        self.nbytes = 4  # of the tape, which it is, too
         self.state = (np.full(2, 8.0), np.full(2, 9.0)) if case.cell == "lstm" else np.full(2, 8.0)
 
     def load_state_dict(self, weights: object) -> None:
@@ -141,33 +152,40 @@ class Recorder:
         return np.full(2, 7.0), self.state
 
     def forward(self, x: Any, **more: Any) -> Any:
-        return *self(x, **more), "tape"
+        return *self(x, **more), self
 
     def backward(self, tape: object, dy: Any) -> Any:
-        assert tape == "tape"
+        assert tape is self
         return lstmfast.Gradients(np.full(2, 6.0), self.state, {"weight": np.full(2, 5.0)})
 
 
 @pytest.mark.parametrize("work", ["sequence", "train"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_lengths_come_to_our_own_calls(cell: Cell, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    for valid in (65, 100):
-        case = Case(4, 3, 2, 2, work=work, cell=cell, valid=valid)
-        task = problem.make(case)
-        model = Recorder(case)
-        with monkeypatch.context() as patch:
-            patch.setattr(problem, "model", lambda *_, model=model: model)
-            run = engines.load(ENGINES[OURS], 1, None).prepare(task)
-        found = {name: float(array[0]) for name, array in run.results(run.call()).items()}
-        lengths = [told.get("lengths") for told in model.told]
-        assert [None if value is None else value.tolist() for value in lengths] == [
-            None if task.lengths is None else task.lengths.tolist()
-        ]
-        assert (task.lengths is None) == (valid == 100)
-        if work == "train":
-            assert found == {"y": 7, "dx": 6, "d weight": 5}
-        else:
-            assert found == {"y": 7, "h_n": 8} | ({"c_n": 9} if cell == "lstm" else {})
+@pytest.mark.parametrize("more", [{"valid": 65}, {"reset": 10}, {"recompute": True}, {}], ids=str)
+def test_a_case_comes_to_our_own_calls(
+    more: dict[str, Any], cell: Cell, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(4, 3, 2, 2, work=work, cell=cell, **more)
+    task = problem.make(case)
+    model = Recorder(case)
+    monkeypatch.setattr(problem, "model", lambda *_: model)
+    run = engines.load(ENGINES[OURS], 1, None).prepare(task)
+    assert run.tape_bytes == (4 if work == "train" else None)
+    model.told.clear()
+    found = {name: float(array[0]) for name, array in run.results(run.call()).items()}
+    cuts = {"lengths": task.lengths, "reset": task.reset}
+    wanted: dict[str, Any] = {name: array for name, array in cuts.items() if array is not None}
+    if case.recompute and work == "train":
+        wanted["recompute"] = True
+    (told,) = model.told
+    assert set(told) == set(wanted)
+    assert all(np.array_equal(told[name], wanted[name]) for name in wanted)
+    if work == "train" or not case.recompute:
+        assert list(wanted) == ["lengths" if name == "valid" else name for name in more]
+    if work == "train":
+        assert found == {"y": 7, "dx": 6, "d weight": 5}
+    else:
+        assert found == {"y": 7, "h_n": 8} | ({"c_n": 9} if cell == "lstm" else {})
 
 
 def test_a_name_is_the_engines_own() -> None:
@@ -292,6 +310,91 @@ def test_who_ignores_lengths_is_wrong(directions: int, work: Work) -> None:
     for name, array in found.items():
         worst = problem.difference({name: array}, {name: task.truth[name]})
         assert worst > 50 * problem.TOLERANCES["float32"], name
+
+
+# Rows that start anew ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "case",
+    [
+        *(case for case in suites.SUITES["reset"] if case.reset and case.work == "sequence"),
+        Case(2, 25, 1, 1, reset=1),  # 0.5 places, which is none to Python
+        Case(2, 2, 1, 1, reset=100),
+    ],
+    ids=lambda case: case.label.replace(" ", "-"),
+)
+def test_rows_start_anew_at_so_many_places(case: Case, seed: int) -> None:
+    reset = problem._draw_reset(case, np.random.default_rng(seed))
+    assert reset.shape == (case.T, case.B)
+    assert reset.dtype == np.bool_
+    assert reset.sum() == round(case.reset * case.T * case.B / 100)
+    again = problem._draw_reset(case, np.random.default_rng(seed))
+    assert np.array_equal(reset, again)
+    if case.suite == "reset":
+        assert not np.array_equal(reset, problem._draw_reset(case, np.random.default_rng(seed + 3)))
+        assert reset.any(axis=1).sum() > case.T / 8  # spread over the steps
+        assert reset.any(axis=0).sum() > case.B / 4  # and over the rows
+
+
+def test_numbers_are_the_same_without_starts() -> None:
+    plain, restarted = problem.make(Case(9, 5, 3, 4)), problem.make(Case(9, 5, 3, 4, reset=20))
+    assert plain.reset is None
+    assert np.array_equal(plain.x, restarted.x)
+    assert np.array_equal(plain.dy, restarted.dy)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_truth_of_starts_is_a_loop_over_masked_states(cell: Cell) -> None:
+    """One step of all rows after the other, the state multiplied by what is kept of it."""
+    task = problem.make(Case(9, 5, 3, 4, 2, cell=cell, reset=20))
+    assert task.reset is not None
+    reference = Reference(REFERENCES[cell], task.weights, 2)
+    ys = []
+    h: Any = np.zeros((2, 5, 4))
+    c: Any = np.zeros((2, 5, 4)) if cell == "lstm" else None
+    for x, reset in zip(task.x, task.reset, strict=True):
+        kept = ~reset[:, None]
+        y, (h, c), _ = reference.forward(x[None], h * kept, None if c is None else c * kept)
+        ys.append(y)
+    found = {"y": np.concatenate(ys), "h_n": h} | ({"c_n": c} if cell == "lstm" else {})
+    assert problem.difference(found, task.truth) < 1e-13
+
+
+@pytest.mark.parametrize("work", ["sequence", "train"])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_truth_of_starts_is_that_of_the_reference(cell: Cell, directions: int, work: Work) -> None:
+    """Its own pieces, which other tests hold against definitions; with lengths, too."""
+    for valid in (100, 65):
+        task = problem.make(Case(9, 5, 3, 4, 2, directions, work, cell, valid, reset=20))
+        reference = Reference(REFERENCES[cell], task.weights, 2, directions == 2)
+        y, (h, c), cache = reference.forward(task.x, lengths=task.lengths, reset=task.reset)
+        found = {"y": y, "h_n": h} | ({} if c is None else {"c_n": c})
+        if work == "train":
+            dx, _, _, dparameters = reference.backward(cache, task.dy)
+            found = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+        assert problem.difference(found, task.truth) < 1e-13
+
+
+@pytest.mark.parametrize("work", ["sequence", "train"])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_who_ignores_starts_is_wrong(directions: int, work: Work) -> None:
+    task = problem.make(Case(9, 5, 3, 4, 1, directions, work, reset=20))
+    reference = Reference("lstm", task.weights, 1, directions == 2)
+    y, (h, c), cache = reference.forward(task.x)
+    assert c is not None
+    found = {"y": y, "h_n": h, "c_n": c}
+    if work == "train":
+        dx, _, _, dparameters = reference.backward(cache, task.dy)
+        found = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+    for name, array in found.items():
+        worst = problem.difference({name: array}, {name: task.truth[name]})
+        assert worst > 50 * problem.TOLERANCES["float32"], name
+
+
+# The check --------------------------------------------------------------------------------------------
 
 
 def test_differences_are_in_units_of_the_largest_value() -> None:

@@ -240,6 +240,22 @@ def test_a_row_with_lengths_says_so_and_how_to_read_it(report: Report) -> None:
     assert saved["gflops"] == pytest.approx(saved["flops"] / 2e-3 / 1e9)
 
 
+def test_a_row_with_starts_or_a_small_tape_says_so_and_how_to_read_it(report: Report) -> None:
+    assert "reset" not in printed(report, 120)
+    assert "recompute" not in printed(report, 120)
+    report.rows[1].case = Case(100, 16, 64, 64, work="train", reset=1, recompute=True, suite="classic")
+    report.rows[1].cells["lstmfast"].tape_bytes = 4096
+    text = printed(report, 120)
+    assert re.search(r"\nT=100 B=16 train .*\nI=64 H=64 .*\nreset 1 % *\nrecompute *\n", text)
+    assert "reset n %: at n % of the T*B places a row starts anew" in text
+    assert "recompute: lstmfast keeps no gates" in text
+    assert "T=100 B=16 train I=64 H=64 reset 1 % recompute" in page.render(report)
+    saved = report.to_json()["rows"][1]
+    assert (saved["reset"], saved["recompute"], saved["flops"]) == (1, True, 3 * 1600 * 2 * 4 * 64 * 128)
+    assert saved["cells"]["lstmfast"]["tape_bytes"] == 4096
+    assert report.to_json()["rows"][0]["cells"]["lstmfast"]["tape_bytes"] is None
+
+
 def test_markup_in_a_message_is_text(report: Report) -> None:
     report.rows[1].cells["PyTorch"].note = "[red]bad[/red]"
     assert "[red]bad[/red]" in printed(report, 200)

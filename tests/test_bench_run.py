@@ -126,7 +126,8 @@ def test_a_deadline_makes_rows_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_requests_survive_the_way() -> None:
-    asked = request("Good", cases=[*TINY, Case(9, 4, 2, 3, cell="rnn", valid=65)], deadline=3.5)
+    rare = [Case(9, 4, 2, 3, cell="rnn", valid=65), Case(9, 4, 2, 3, work="train", reset=9, recompute=True)]
+    asked = request("Good", cases=[*TINY, *rare], deadline=3.5)
     assert Request.from_json(asked.to_json()) == asked
 
 
@@ -295,7 +296,11 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
     [
         (
             ["clasic"],
-            ["SUITE", "expected one of classic, step, deepbench, deep, odd, train, lengths, all", "'clasic'"],
+            [
+                "SUITE",
+                "expected one of classic, step, deepbench, deep, odd, train, lengths, reset, all",
+                "'clasic'",
+            ],
         ),
         (["classic", "nope"], ["'nope'"]),
         (["--shapes", "T=1"], ["--shapes", "expected T=100,B=1,I=64,H=64[,layers=2]", "no B"]),

@@ -52,7 +52,7 @@ def test_train_trains_what_people_train() -> None:
     assert {(case.layers, case.directions) for case in cases} == {(1, 1), (2, 1), (2, 2), (3, 1)}
     assert [(case.B, case.H) for case in cases if case.cell == "rnn"] == [(1, 128), (16, 128), (64, 256)]
     assert {(case.I, case.H) for case in cases} >= {(1, 20), (3, 25), (8, 100), (13, 40), (40, 200)}
-    assert 15 <= len(cases) <= 25
+    assert 15 <= len(cases) <= 30
 
 
 def test_lengths_are_inference_and_training_of_the_same() -> None:
@@ -63,6 +63,27 @@ def test_lengths_are_inference_and_training_of_the_same() -> None:
     large = [case.valid for case in cases[:half] if case.T == 400]
     assert large == [30, 65, 100]  # the last is what the others would cost padded
     assert {case.valid for case in cases if case.T < 400} == {65}
+
+
+def test_train_has_recomputed_rows_beside_the_same_with_gates() -> None:
+    cases = suites.SUITES["train"]
+    recomputed = [case for case in cases if case.recompute]
+    assert [(case.T, case.B, case.I, case.H) for case in recomputed] == [
+        (100, 16, 64, 64),
+        (400, 16, 256, 256),
+    ]
+    assert {replace(case, recompute=False) for case in recomputed} < set(cases)
+
+
+def test_reset_is_inference_and_training_with_and_without() -> None:
+    cases = suites.SUITES["reset"]
+    half = len(cases) // 2
+    assert {case.work for case in cases[:half]} == {"sequence"}
+    assert [replace(case, work="train") for case in cases[:half]] == list(cases[half:])
+    assert [replace(case, reset=0) for case in cases[::2]] == list(cases[1::2])
+    assert {case.reset for case in cases[::2]} == {1}
+    found = [(case.T, case.B, case.I, case.H) for case in cases[:half:2]]
+    assert found == [(128, 16, 64, 64), (128, 32, 256, 256), (80, 64, 32, 128)]
 
 
 @pytest.mark.parametrize("name", suites.SUITES)
@@ -98,7 +119,7 @@ def test_quick_is_a_part_of_every_suite() -> None:
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r"^expected one of classic, .*, train, lengths, all, got 'clasic'$"):
+    with pytest.raises(ValueError, match=r"^expected one of classic, .*, lengths, reset, all, got 'clasic'$"):
         suites.select(["step", "clasic"])
 
 
@@ -133,6 +154,15 @@ def test_a_cell_and_lengths() -> None:
     assert shapes.parse("T=9,B=1,I=2,H=3,valid=100") == (Case(9, 1, 2, 3),)
     # 12 of 36 steps: one row of 9 and three of 1
     assert shapes.parse("T=9,B=4,I=2,H=3,valid=33")[0].steps == 12
+
+
+def test_starts_and_recomputing() -> None:
+    assert shapes.parse("T=9,B=4,I=2,H=3,reset=5") == (Case(9, 4, 2, 3, reset=5),)
+    assert shapes.parse("T=9,B=4,I=2,H=3,reset=0,recompute=0") == (Case(9, 4, 2, 3),)
+    assert shapes.parse("reset=100,T=2,B=1,I=2,H=3,train=1") == (Case(2, 1, 2, 3, work="train", reset=100),)
+    (case,) = shapes.parse("T=1,B=4,I=2,H=3,recompute=1,train=1")
+    assert case == Case(1, 4, 2, 3, work="train", recompute=True)
+    assert case.recompute is True
 
 
 def test_one_step_is_a_step() -> None:
@@ -172,6 +202,13 @@ def test_one_step_is_a_step() -> None:
         ("T=9,B=4,I=1,H=1,valid=99", "got 99 %: 36 of 36"),
         ("T=9,B=1,I=1,H=1,valid=65", "got 65 %: 6 of 9"),
         ("T=1,B=4,I=1,H=1,valid=65", "got 65 %: 3 of 4"),
+        ("T=9,B=4,I=1,H=1,reset=101", "from 0 to 100 for reset"),
+        ("T=9,B=4,I=1,H=1,reset=", "got ''"),
+        ("T=1,B=4,I=1,H=1,reset=50", "expected reset where T is more than 1"),
+        ("T=9,B=4,I=1,H=1,reset=1", "got 1 %: 0 of 36"),
+        ("T=9,B=4,I=1,H=1,reset=10,valid=65", "valid is 100"),
+        ("T=9,B=4,I=1,H=1,recompute=2,train=1", "from 0 to 1 for recompute"),
+        ("T=9,B=4,I=1,H=1,recompute=1", "expected train=1 with recompute=1"),
         ("T=1,B=1,I=1000000,H=1000000", "checking it takes about"),
         ("T=1000000,B=1000000,I=1,H=1", "checking it takes about"),
     ],
@@ -218,6 +255,13 @@ def test_only_valid_steps_are_work() -> None:
     assert case.weight_bytes == Case(10, 4, 5, 7).weight_bytes
 
 
+def test_starts_and_recomputing_are_the_same_work() -> None:
+    case = Case(10, 4, 5, 7, work="train")
+    for other in (replace(case, reset=10), replace(case, recompute=True)):
+        assert (other.steps, other.flops, other.weight_bytes) == (40, case.flops, case.weight_bytes)
+    assert (case.starts, replace(case, reset=10).starts) == (0, 4)
+
+
 def test_labels() -> None:
     assert Case(100, 1, 3, 64).label == "T=100 B=1 I=3 H=64"
     assert Case(1, 1, 3, 64, 1, 2).label == "T=1 B=1 I=3 H=64 L=1 D=2"
@@ -226,3 +270,7 @@ def test_labels() -> None:
     case = Case(9, 4, 3, 64, 2, 1, "train", "rnn", 65)
     assert case.label == "T=9 B=4 RNN train I=3 H=64 L=2 D=1 65 % valid"
     assert case.label_parts == ["T=9 B=4 RNN train", "I=3 H=64 L=2 D=1", "65 % valid"]
+    assert Case(9, 1, 3, 64, reset=1).label == "T=9 B=1 I=3 H=64 reset 1 %"
+    assert Case(9, 1, 3, 64, reset=1).label_parts == ["T=9 B=1", "I=3 H=64", "reset 1 %"]
+    case = Case(9, 1, 3, 64, work="train", recompute=True)
+    assert case.label_parts == ["T=9 B=1 train", "I=3 H=64", "recompute"]

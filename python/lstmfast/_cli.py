@@ -152,7 +152,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="SUITE",
         nargs="*",
         type=_suite,
-        help="measure it whole: classic, step, deepbench, deep, odd, train, lengths or all",
+        help="measure it whole: classic, step, deepbench, deep, odd, train, lengths, reset or all",
     )
     bench.add_argument("--full", action="store_true", help="the same as the suite all")
     bench.add_argument(
@@ -162,8 +162,10 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         type=_shapes,
         default=[],
         help="shapes of one's own: T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn]"
-        "[,valid=65]; more than one with ; between them, or the option repeated; T=1 is a step whose state "
-        "is carried on; valid: rows have lengths of their own, so many percent of T*B steps in all",
+        "[,valid=65][,reset=1][,recompute=1]; more than one with ; between them, or the option repeated; T=1 "
+        "is a step whose state is carried on; valid: rows have lengths of their own, so many percent of T*B "
+        "steps in all; reset: rows start anew at so many percent of them; recompute: training without gates "
+        "in the tape",
     )
     bench.add_argument(
         "--engines",

@@ -25,7 +25,8 @@ class Case:
     """Sizes: T time steps, B batch rows, I input, H hidden; layers and directions as in PyTorch.
 
     With less than 100 percent `valid` the rows have lengths of their own, the longest T, whose sum is that
-    part of T * B.
+    part of T * B. At `reset` percent of all T * B places a row starts anew, from the zero state. With
+    `recompute` training keeps no gates, where an engine can do without; others train as ever.
     """
 
     T: int
@@ -37,6 +38,8 @@ class Case:
     work: Work = "sequence"
     cell: Cell = "lstm"
     valid: int = 100
+    reset: int = 0
+    recompute: bool = False
     suite: str = "own"
 
     @property
@@ -46,12 +49,16 @@ class Case:
 
     @property
     def label_parts(self) -> list[str]:
-        """The same for narrow columns: what comes in, the network, and the lengths if there are any."""
+        """The same for narrow columns: what comes in, the network, and each thing that few rows have."""
         rnn = " RNN" if self.cell == "rnn" else ""
         train = " train" if self.work == "train" else ""
         deep = f" L={self.layers} D={self.directions}" if self.layers > 1 or self.directions > 1 else ""
         parts = [f"T={self.T} B={self.B}{rnn}{train}", f"I={self.I} H={self.H}{deep}"]
-        return parts if self.valid == 100 else [*parts, f"{self.valid} % valid"]
+        if self.valid < 100:
+            parts.append(f"{self.valid} % valid")
+        if self.reset:
+            parts.append(f"reset {self.reset} %")
+        return [*parts, "recompute"] if self.recompute else parts
 
     @property
     def gates(self) -> int:
@@ -67,6 +74,11 @@ class Case:
     def steps(self) -> int:
         """Steps of all rows together that are within their row's length."""
         return round(self.T * self.B * self.valid / 100)
+
+    @property
+    def starts(self) -> int:
+        """At how many places a row starts anew."""
+        return round(self.T * self.B * self.reset / 100)
 
     @property
     def input_sizes(self) -> list[int]:
@@ -85,7 +97,8 @@ class Case:
 
         The four gates of a step take 2 * 4H * (I + H) a row, for each layer and direction, the one sum of an
         RNN a quarter of that; steps past a row's length take none. Training takes them three times: forward,
-        gradients of inputs, gradients of weights.
+        gradients of inputs, gradients of weights. Gates that are computed once more are no work that has to
+        be done, and do not count.
         """
         one = sum(2 * self.gates * self.H * (size + self.H) for size in self.input_sizes)
         return one * self.directions * self.steps * (3 if self.work == "train" else 1)

@@ -11,6 +11,9 @@ Two things bound every step, and the larger of the two is the limit:
 Where rows have lengths of their own, steps past a row's end are no products, but the recurrent weights are
 still read T times: the longest row has T steps.
 
+Where rows start anew nothing is saved: a step from the zero state counts like any other, and so does the
+first one.
+
 With N threads the rates are those of N threads at once, and caches that each core has to itself count N
 times: the threads may share the weights out. Layers and directions follow one another. docs/benchmarking.md
 tells the same at greater length.

@@ -42,6 +42,8 @@ class Problem:
     # [B] int64, in no order; None where all rows are T long. What x and dy hold past a row's end is not zero:
     # an engine must ignore it.
     lengths: Array | None
+    # [T, B] bool: where a row starts anew, from the zero state; None where none does.
+    reset: Array | None
     truth: Results  # float64
 
 
@@ -61,14 +63,15 @@ def make(case: Case, seed: int = 0) -> Problem:
     x = generator.standard_normal((case.T, case.B, case.I), np.float32)
     dy = generator.standard_normal((case.T, case.B, case.directions * case.H), np.float32)
     lengths = None if case.valid == 100 else _draw_lengths(case, generator)
+    reset = None if case.reset == 0 else _draw_reset(case, generator)
 
     cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
     reference = Reference(cell, weights, case.layers, case.directions == 2)
-    if lengths is None:
+    if lengths is None and reset is None:
         truth = _truth(reference, case, x, dy)
     else:
-        truth = _truth_by_row(reference, case, x, dy, lengths)
-    return Problem(case, weights, x, dy, lengths, truth)
+        truth = _truth_by_piece(reference, case, x, dy, lengths, reset)
+    return Problem(case, weights, x, dy, lengths, reset, truth)
 
 
 def _draw_lengths(case: Case, generator: np.random.Generator) -> Array:
@@ -85,6 +88,13 @@ def _draw_lengths(case: Case, generator: np.random.Generator) -> Array:
     return generator.permutation(np.append(lengths, T))
 
 
+def _draw_reset(case: Case, generator: np.random.Generator) -> Array:
+    """Draw `case.starts` of the T * B places, all alike: episodes end whenever they do."""
+    reset = np.zeros(case.T * case.B, np.bool_)
+    reset[generator.choice(reset.size, case.starts, replace=False)] = True
+    return reset.reshape(case.T, case.B)
+
+
 def _truth(reference: Reference, case: Case, x: Array, dy: Array) -> dict[str, Array]:
     """Compute the results of whole sequences."""
     h_n = c_n = None
@@ -97,21 +107,30 @@ def _truth(reference: Reference, case: Case, x: Array, dy: Array) -> dict[str, A
     return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
 
 
-def _truth_by_row(reference: Reference, case: Case, x: Array, dy: Array, lengths: Array) -> dict[str, Array]:
-    """Cut each row to its length, compute it alone and put all together.
+def _truth_by_piece(
+    reference: Reference, case: Case, x: Array, dy: Array, lengths: Array | None, reset: Array | None
+) -> dict[str, Array]:
+    """Cut each row to its length and where it starts anew, compute each piece alone and put all together.
 
-    Zeros past the end in y and dx, which begin with time; states side by side; weights' gradients summed.
+    Zeros past the end in y and dx, which begin with time; weights' gradients summed. The final state is the
+    one after the row's last step: of its last piece, for the reverse direction of its first.
     """
     whole: dict[str, Array] = {}
-    for b, n in enumerate(lengths.tolist()):
+    for b in range(case.B):
+        length = case.T if lengths is None else int(lengths[b])
+        cuts = [] if reset is None else (1 + np.flatnonzero(reset[1:length, b])).tolist()
         row = slice(b, b + 1)
-        for name, part in _truth(reference, case, x[:n, row], dy[:n, row]).items():
-            if name in {"y", "dx"}:
-                whole.setdefault(name, np.zeros((case.T, case.B, part.shape[2])))[:n, row] = part
-            elif name in {"h_n", "c_n"}:
-                whole.setdefault(name, np.zeros((len(part), case.B, case.H)))[:, row] = part
-            else:
-                whole[name] = whole.get(name, 0.0) + part
+        for start, stop in zip([0, *cuts], [*cuts, length], strict=True):
+            piece = slice(start, stop)
+            ends = [stop == length, start == 0][: case.directions] * case.layers
+            for name, part in _truth(reference, case, x[piece, row], dy[piece, row]).items():
+                if name in {"y", "dx"}:
+                    whole.setdefault(name, np.zeros((case.T, case.B, part.shape[2])))[piece, row] = part
+                elif name in {"h_n", "c_n"}:
+                    state = whole.setdefault(name, np.zeros((len(part), case.B, case.H)))
+                    state[ends, row] = part[ends]
+                else:
+                    whole[name] = whole.get(name, 0.0) + part
     return whole
 
 

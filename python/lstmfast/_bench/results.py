@@ -29,6 +29,7 @@ class Cell:
     calls: int = 0  # in a round
     seconds: list[float] = field(default_factory=list)  # a call, round by round
     cpus: float = 0.0  # CPU time over time
+    tape_bytes: int | None = None  # what training keeps for its backward pass, where it is known
 
     @property
     def best(self) -> float:

@@ -8,10 +8,11 @@ from .cases import CELLS, Case, Cell, Work
 
 __all__ = ["FORM", "parse"]
 
-FORM = "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn][,valid=65]"
+FORM = "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn][,valid=65][,reset=1][,recompute=1]"
 _SIZES = ("T", "B", "I", "H")
-# The most of each; of the sizes it is a million, memory permitting.
-_MOST = {"layers": 64, "directions": 2, "train": 1, "valid": 100}
+# The most of each; of the sizes it is a million, memory permitting. Those that may be 0 as well as 1.
+_MOST = {"layers": 64, "directions": 2, "train": 1, "valid": 100, "reset": 100, "recompute": 1}
+_MAY_BE_0 = {"train", "reset", "recompute"}
 _UNKNOWN_MEMORY = 8 << 30
 
 
@@ -22,8 +23,9 @@ def parse(text: str) -> tuple[Case, ...]:
     ------
     ValueError
         If there is none, a part is not `name=value`, a name is unknown, missing or given twice, a number is
-        out of range, no lengths have that percentage of valid steps, or the float64 reference would need
-        more than half of this machine's memory.
+        out of range, no lengths have that percentage of valid steps, rows that start anew have one step or
+        lengths, or so few places that none is one of them, gates are to be recomputed without training, or
+        the float64 reference would need more than half of this machine's memory.
     """
     cases = tuple(_one(part.strip()) for part in text.split(";") if part.strip())
     if not cases:
@@ -56,12 +58,21 @@ def _one(text: str) -> Case:
         work,
         cell,
         values.get("valid", 100),
+        values.get("reset", 0),
+        bool(values.get("recompute", 0)),
     )
     if case.valid < 100 and not case.T + case.B - 1 <= case.steps < case.T * case.B:
         raise ValueError(
             f"{text!r}: expected valid to leave T steps of one row, some of each other and less than T*B in"
             f" all, got {case.valid} %: {case.steps} of {case.T * case.B}"
         )
+    if case.reset and (case.T == 1 or case.valid < 100 or not case.starts):
+        raise ValueError(
+            f"{text!r}: expected reset where T is more than 1, valid is 100 and at least one of T*B places is"
+            f" chosen, got {case.reset} %: {case.starts} of {case.T * case.B}"
+        )
+    if case.recompute and not train:
+        raise ValueError(f"{text!r}: expected train=1 with recompute=1: only training keeps gates")
     memory = _memory()
     if case.reference_bytes > memory // 2:
         raise ValueError(
@@ -79,7 +90,7 @@ def _cell(name: str, text: str) -> Cell:
 
 
 def _number(name: str, digits: str, text: str) -> int:
-    low, high = int(name != "train"), _MOST.get(name, 1_000_000)
+    low, high = int(name not in _MAY_BE_0), _MOST.get(name, 1_000_000)
     # int() takes more than anybody means, such as "1_0".
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9 and low <= int(digits) <= high):
         raise ValueError(

@@ -76,6 +76,9 @@ SUITES: dict[str, tuple[Case, ...]] = {
             # Sizes that no vector divides.
             *(Case(100, B, I, H) for B, I, H in ((4, 1, 20), (1, 13, 40), (16, 13, 40), (16, 40, 200))),
             *(Case(100, B, H, H, cell="rnn") for B, H in ((1, 128), (16, 128), (64, 256))),
+            # What a smaller tape costs; 100 x 16 x 64 without stands above.
+            Case(100, 16, 64, 64, recompute=True),
+            *(Case(400, 16, 256, 256, recompute=recompute) for recompute in (False, True)),
         ],
         "train",
     ),
@@ -94,6 +97,19 @@ SUITES: dict[str, tuple[Case, ...]] = {
         "sequence",
         "train",
     ),
+    # Episodes that end within a rollout, as in reinforcement learning; each beside the same without a start,
+    # which is what they would cost if rows were whole.
+    "reset": _of(
+        "reset",
+        [
+            Case(T, B, I, H, reset=reset)
+            for (T, B, I, H), reset in product(
+                ((128, 16, 64, 64), (128, 32, 256, 256), (80, 64, 32, 128)), (1, 0)
+            )
+        ],
+        "sequence",
+        "train",
+    ),
 }  # fmt: skip
 
 # Rows that tell most for their time, every suite among them; those of large models are left out.
@@ -106,6 +122,7 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
     _of("odd", [Case(100, 1, 1, 20), Case(100, 16, 3, 25), Case(100, 1, 8, 100)]),
     _of("train", [Case(100, 1, 64, 64), Case(100, 16, 128, 128)], "train"),
     _of("lengths", [Case(100, 32, 64, 64, valid=65)], "sequence", "train"),
+    _of("reset", [Case(128, 16, 64, 64, reset=1)], "train"),
 )  # fmt: skip
 
 

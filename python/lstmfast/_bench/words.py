@@ -63,6 +63,13 @@ def notes(report: Report) -> list[str]:
         lines.append(
             "% valid: rows of different lengths; GFLOP/s and limit count that part of T*B steps, no others."
         )
+    if any(row.case.reset for row in report.rows):
+        lines.append("reset n %: at n % of the T*B places a row starts anew, from the zero state.")
+    if any(row.case.recompute for row in report.rows):
+        lines.append(
+            f"recompute: {OURS} keeps no gates and computes them once more, which counts as no work;"
+            " the others train as ever."
+        )
     if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
         lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")
     lines += [f"{engine.name}: not measured: {engine.missing}" for engine in report.engines if engine.missing]

@@ -128,6 +128,8 @@ def _row(
             if worst <= tolerance:  # not true of NaN
                 runs[name] = run
                 cells[name] = {"status": "ok", "difference": worst}
+                if run.tape_bytes is not None:
+                    cells[name]["tape_bytes"] = run.tape_bytes
             else:
                 allowed = f"at most {tolerance:.0e} allowed"
                 note = f"differs from the reference by {worst:.1e} of its largest value, {allowed}"

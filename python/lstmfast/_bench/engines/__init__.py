@@ -45,6 +45,7 @@ class Run:
     # Entered around every round, as a user would around a loop.
     context: Callable[[], AbstractContextManager[object]] = nullcontext
     keep: object = None  # what must live as long as the run does
+    tape_bytes: int | None = None  # what training keeps for its backward pass beyond x and y, if it is known
 
 
 class Engine(Protocol):

@@ -17,7 +17,7 @@ class Jax:
     """Weights are arguments, as in training; `vjp` gives the gradients, compiled with the forward pass.
 
     Past a row's end `where` keeps the state as it is, and y zero: every step is computed, whether or not it
-    counts.
+    counts. Where a row starts anew `where` makes the state zero before the step.
     """
 
     name = "JAX"
@@ -49,6 +49,7 @@ class Jax:
             "threads": f"{self._threads} (NPROC, XLA_FLAGS)",
             "platform": "cpu",
             "lengths": "masked by where",
+            "reset": "the state masked by where",
             "instruction set": held(self._isa, "XLA_FLAGS"),
         }
 
@@ -60,18 +61,20 @@ class Jax:
         x, dy = numpy.array(problem.x), numpy.array(problem.dy)
         zeros = (numpy.zeros((case.layers * case.directions, case.B, case.H), numpy.float32),) * case.halves
         lengths = None if problem.lengths is None else numpy.array(problem.lengths, numpy.int32)
+        reset = None if problem.reset is None else numpy.array(problem.reset)
+        cuts = (lengths, reset)
 
         if case.work == "train":
 
-            def both(weights: Any, x: Any, lengths: Any, dy: Any) -> Any:  # noqa: ANN401
+            def both(weights: Any, x: Any, cuts: Any, dy: Any) -> Any:  # noqa: ANN401
                 def forward(weights: Any, x: Any) -> Any:  # noqa: ANN401
-                    return self._forward(weights, x, zeros, lengths, case.layers)[0]
+                    return self._forward(weights, x, zeros, cuts, case.layers)[0]
 
                 y, back = jax.vjp(forward, weights, x)
                 return y, *back(dy)
 
             compiled = jax.jit(both)
-            return Run(lambda: jax.block_until_ready(compiled(weights, x, lengths, dy)), _gradients)
+            return Run(lambda: jax.block_until_ready(compiled(weights, x, cuts, dy)), _gradients)
 
         forward = jax.jit(self._forward, static_argnames="layers")
         if case.work == "step":
@@ -79,20 +82,29 @@ class Jax:
 
             def step() -> Any:  # noqa: ANN401
                 nonlocal state
-                y, state = jax.block_until_ready(forward(weights, x, state, None, layers=case.layers))
+                y, state = jax.block_until_ready(forward(weights, x, state, cuts, layers=case.layers))
                 return y, state
 
             return Run(step, _states)
 
         return Run(
-            lambda: jax.block_until_ready(forward(weights, x, zeros, lengths, layers=case.layers)), _states
+            lambda: jax.block_until_ready(forward(weights, x, zeros, cuts, layers=case.layers)), _states
         )
 
-    def _forward(self, weights: Any, x: Any, state: Any, lengths: Any, layers: int) -> Any:  # noqa: ANN401
-        """All layers: y, and h and for an LSTM c after the last steps. Without lengths (None) all count."""
+    def _forward(self, weights: Any, x: Any, state: Any, cuts: Any, layers: int) -> Any:  # noqa: ANN401
+        """All layers: y, and h and for an LSTM c after the last steps.
+
+        cuts are lengths and reset; without lengths (None) all steps count, without reset no row starts anew.
+        """
         numpy = self._jax.numpy
+        lengths, reset = cuts
         # [T, B, 1]: whether a step is within its row's length.
         within = None if lengths is None else numpy.arange(len(x))[:, None, None] < lengths[:, None]
+        # [T, B, 1]: whether a row starts anew before a step. In reverse the step before it in time does.
+        anew: dict[str, Any] = {"": None, "_reverse": None}
+        if reset is not None:
+            anew[""] = reset[:, :, None]
+            anew["_reverse"] = numpy.roll(reset.at[0].set(False), -1, axis=0)[:, :, None]
         y = x
         ends: list[Any] = []
         for layer in range(layers):
@@ -102,14 +114,17 @@ class Jax:
                 if f"weight_ih{suffix}" not in weights:
                     continue
                 begin = tuple(half[len(ends)] for half in state)
-                out, end = self._layer(weights, suffix, y, begin, within)
+                out, end = self._layer(weights, suffix, y, begin, (within, anew[way]))
                 outputs.append(out)
                 ends.append(end)
             y = numpy.concatenate(outputs, axis=2) if len(outputs) > 1 else outputs[0]
         return y, tuple(numpy.stack(halves) for halves in zip(*ends, strict=True))
 
-    def _layer(self, weights: Any, suffix: str, x: Any, state: Any, within: Any) -> Any:  # noqa: ANN401
-        """One layer in one direction: y [T, B, H], the state after its last step."""
+    def _layer(self, weights: Any, suffix: str, x: Any, state: Any, masks: Any) -> Any:  # noqa: ANN401
+        """One layer in one direction: y [T, B, H], the state after its last step.
+
+        masks [T, B, 1] are which steps count and at which a row starts anew; either may be None.
+        """
         jax, where = self._jax, self._jax.numpy.where
         weight_hh = weights[f"weight_hh{suffix}"].T
         bias = weights[f"bias_ih{suffix}"] + weights[f"bias_hh{suffix}"]
@@ -123,21 +138,17 @@ class Jax:
             c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jax.numpy.tanh(g)
             return jax.nn.sigmoid(o) * jax.numpy.tanh(c), c
 
-        def step(state: Any, z_x: Any) -> Any:  # noqa: ANN401
+        def step(state: Any, of_step: Any) -> Any:  # noqa: ANN401
+            z_x, (within, anew) = of_step
+            if anew is not None:
+                state = tuple(where(anew, 0, half) for half in state)
             after = cell(state, z_x)
-            return after, after[0]
-
-        def masked_step(state: Any, of_step: Any) -> Any:  # noqa: ANN401
-            z_x, within = of_step
-            after = cell(state, z_x)
+            if within is None:
+                return after, after[0]
             kept = tuple(where(within, new, old) for new, old in zip(after, state, strict=True))
             return kept, where(within, after[0], 0)
 
-        reverse = suffix.endswith("_reverse")
-        if within is None:
-            end, y = jax.lax.scan(step, state, z_x, reverse=reverse)
-        else:
-            end, y = jax.lax.scan(masked_step, state, (z_x, within), reverse=reverse)
+        end, y = jax.lax.scan(step, state, (z_x, masks), reverse=suffix.endswith("_reverse"))
         return y, end
 
 

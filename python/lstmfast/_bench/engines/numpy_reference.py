@@ -41,8 +41,8 @@ class NumPy:
     def prepare(self, problem: Problem) -> Run:
         """Convert the weights."""
         case, x, dy = problem.case, problem.x, problem.dy
-        if problem.lengths is not None:
-            raise UnsupportedError("only rows of one length")
+        if problem.lengths is not None or problem.reset is not None:
+            raise UnsupportedError("it would run each row's pieces alone, which is no batch")
         cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
         reference = Reference(cell, problem.weights, case.layers, case.directions == 2, dtype=np.float32)
 

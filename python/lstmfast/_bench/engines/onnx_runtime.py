@@ -60,6 +60,8 @@ class OnnxRuntime:
     def _model(self, problem: Problem) -> bytes:
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
+        if problem.reset is not None:
+            raise UnsupportedError("its operators cannot start a row anew within a sequence")
         model: bytes = onnx_model.build(problem).SerializeToString()
         return model
 

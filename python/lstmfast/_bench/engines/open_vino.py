@@ -57,6 +57,8 @@ class OpenVino:
         """Build and compile the model."""
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
+        if problem.reset is not None:
+            raise UnsupportedError("its operators cannot start a row anew within a sequence")
         case, halves = problem.case, problem.case.halves
         model = self._core.compile_model(self._model(problem), "CPU", self._config)
         x = np.ascontiguousarray(problem.x.swapaxes(0, 1))

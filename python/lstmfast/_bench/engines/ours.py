@@ -16,7 +16,8 @@ __all__ = ["Ours"]
 class Ours:
     """`lstm(x)`; for a step `lstm(x, state, out=(y, state))`; for training `forward` and `backward`.
 
-    Where rows have lengths, `lstm(x, lengths=lengths)` and `lstm.forward(x, lengths=lengths)`.
+    Where rows have lengths or start anew, `lengths=` or `reset=` in the call and in `forward`; a smaller tape
+    is `forward(x, recompute=True)`.
     """
 
     name = OURS
@@ -44,17 +45,22 @@ class Ours:
 
     def prepare(self, problem: Problem) -> Run:
         """Pack the weights."""
-        x, dy, lengths, work = problem.x, problem.dy, problem.lengths, problem.case.work
+        x, dy, work = problem.x, problem.dy, problem.case.work
+        cuts = {"lengths": problem.lengths, "reset": problem.reset}
+        told: dict[str, Any] = {name: array for name, array in cuts.items() if array is not None}
         model: Any = problems.model(problem.case, self._isa)  # Any: an RNN's state is of another type
         model.load_state_dict(problem.weights)
 
         if work == "train":
+            if problem.case.recompute:
+                told["recompute"] = True
 
             def train() -> Any:  # noqa: ANN401 - as lstmfast returns it
-                y, _, tape = model.forward(x, lengths=lengths)
+                y, _, tape = model.forward(x, **told)
                 return y, model.backward(tape, dy)
 
-            return Run(train, _gradients)
+            _, _, tape = model.forward(x, **told)
+            return Run(train, _gradients, tape_bytes=tape.nbytes)
 
         if work == "step":
             y, state = model(x)
@@ -67,9 +73,9 @@ class Ours:
 
             return Run(step, _states)
 
-        if lengths is None:  # as users write it, and without a keyword the call is shorter
+        if not told:  # as users write it, and without a keyword the call is shorter
             return Run(lambda: model(x), _states)
-        return Run(lambda: model(x, lengths=lengths), _states)
+        return Run(lambda: model(x, **told), _states)
 
 
 def _halves(state: Any) -> tuple[Any, ...]:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,8 @@ __all__ = ["PyTorch", "PyTorchInt8"]
 class PyTorch:
     """The module's call; for a step with its state; for training with `torch.autograd.grad`.
 
-    Rows of different lengths are packed before the module and padded after it, as part of the call.
+    Rows of different lengths are packed before the module and padded after it, as part of the call. Where
+    rows start anew, the module runs from one such step to the next, and the state in between is masked.
     """
 
     name = "PyTorch"
@@ -46,6 +48,7 @@ class PyTorch:
             "threads": str(self._torch.get_num_threads()),
             "mode": "inference_mode around the loop; autograd for training",
             "lengths": "pack_padded_sequence, pad_packed_sequence",
+            "reset": "a loop over the runs of steps in which no row starts anew",
             "instruction set": held(self._isa, *variables),
         }
 
@@ -60,7 +63,11 @@ class PyTorch:
         """Build the module."""
         module, torch = self._module(problem), self._torch
         x = torch.tensor(problem.x)
-        forward = module if problem.lengths is None else self._packing(module, problem)
+        forward = module
+        if problem.lengths is not None:
+            forward = self._packing(module, problem)
+        elif problem.reset is not None:
+            forward = self._restarting(module, problem)
 
         if problem.case.work == "train":
             module.train()
@@ -104,6 +111,36 @@ class PyTorch:
             return y, state
 
         return forward
+
+    def _restarting(self, module: Any, problem: Problem) -> Callable[[Any], Any]:  # noqa: ANN401
+        """Start rows anew as recurrent policies of reinforcement learning do.
+
+        Steps at which no row starts are joined into one call of the module: a loop over every single step,
+        which is written as well, is slower.
+        """
+        if problem.case.directions == 2:
+            raise UnsupportedError("from run to run only the forward direction's state can be carried on")
+        torch = self._torch
+        # [T, B], 0 where a row starts anew: as rollouts are stored.
+        kept = 1 - torch.tensor(problem.reset, dtype=torch.float32)
+
+        def forward(x: Any) -> Any:  # noqa: ANN401
+            starts = (kept[1:] == 0).any(dim=1).nonzero().flatten() + 1
+            bounds = [0, *starts.tolist(), len(x)]
+            runs, state = [], None
+            for begin, end in itertools.pairwise(bounds):
+                y, state = module(x[begin:end], _masked(state, kept[begin, :, None]))
+                runs.append(y)
+            return torch.cat(runs), state
+
+        return forward
+
+
+def _masked(state: Any, kept: Any) -> Any:  # noqa: ANN401
+    """Multiply a state's halves, [L, B, H], by what is kept of each row, [B, 1]; None is the zero state."""
+    if isinstance(state, tuple):
+        return tuple(half * kept for half in state)
+    return None if state is None else state * kept
 
 
 def _states(returned: Any) -> Results:  # noqa: ANN401
