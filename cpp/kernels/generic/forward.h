@@ -27,6 +27,14 @@ struct ForwardPanels {
   }
 };
 
+// Answers that are known when a loop is compiled.
+struct Yes {
+  static constexpr bool value = true;
+};
+struct No {
+  static constexpr bool value = false;
+};
+
 // Activates the gates of a group in place, then updates c and h. z: [rows][panels][vector][lane].
 template <class V, class Cell>
 void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, Index panel, Index panels,
@@ -55,28 +63,36 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
       Cell::activate(a);
       for (Index g = 0; g < gates; ++g) a[g].store(z_block + g * V::lanes);
     }
-  for (Index r = 0; r < rows; ++r) {
-    const T* const c_row = Cell::memory && s.h_out.there() ? s.c[row + r] : nullptr;
-    T* const h_out_row = s.h_out.there() ? s.h_out[row + r] : nullptr;
-    T* const c_out_row = c_row ? s.c_out[row + r] : nullptr;
-    T* const gates_row = s.gates.there() ? s.gates[row + r] : nullptr;
-    for (Index b = 0; b < blocks; ++b) {
-      const T* const z_block = z + r * z_stride + b * block_width;
-      const Index unit = first_unit + b * V::lanes;
-      const Index lanes = H - unit;
-      V a[gates];
-      for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
-      if (h_out_row) {
-        V c = V::set1(0), c_out = c, h_out = c;
-        if constexpr (Cell::memory) c = load_lanes<V>(c_row + unit, lanes);
-        Cell::update(a, c, c_out, h_out);
-        store_lanes(h_out, h_out_row + unit, lanes);
-        if constexpr (Cell::memory) store_lanes(c_out, c_out_row + unit, lanes);
+  const auto second_pass = [&](auto results, auto keeps) {
+    for (Index r = 0; r < rows; ++r) {
+      T* const gates_row = keeps.value ? s.gates[row + r] : nullptr;
+      const T* const c_row = Cell::memory && results.value ? s.c[row + r] : nullptr;
+      T* const c_out_row = Cell::memory && results.value ? s.c_out[row + r] : nullptr;
+      T* const h_out_row = results.value ? s.h_out[row + r] : nullptr;
+      for (Index b = 0; b < blocks; ++b) {
+        const T* const z_block = z + r * z_stride + b * block_width;
+        const Index unit = first_unit + b * V::lanes;
+        const Index lanes = H - unit;
+        V a[gates];
+        for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
+        if constexpr (results.value) {
+          V c = V::set1(0), c_out = c, h_out = c;
+          if constexpr (Cell::memory) c = load_lanes<V>(c_row + unit, lanes);
+          Cell::update(a, c, c_out, h_out);
+          store_lanes(h_out, h_out_row + unit, lanes);
+          if constexpr (Cell::memory) store_lanes(c_out, c_out_row + unit, lanes);
+        }
+        if constexpr (keeps.value)
+          for (Index g = 0; g < gates; ++g) store_lanes(a[g], gates_row + g * H + unit, lanes);
       }
-      if (gates_row)
-        for (Index g = 0; g < gates; ++g) store_lanes(a[g], gates_row + g * H + unit, lanes);
     }
-  }
+  };
+  if (!s.gates.there())
+    second_pass(Yes{}, No{});
+  else if (s.h_out.there())
+    second_pass(Yes{}, Yes{});
+  else
+    second_pass(No{}, Yes{});
 }
 
 template <class V, int R, class Cell>
