@@ -13,54 +13,70 @@ struct Block {
 };
 
 // Whoever takes a block out of its slot owns it. No lock: a fork while another thread holds one would leave the child's
-// copy of it locked for ever.
-constexpr int kSlots = 64;
-std::atomic<Block*> slots[kSlots];
-std::atomic<Index> kept_bytes{0};
+// copy of it locked for ever. (A block on its way in or out at that moment is lost to the child, and counted there.)
+struct Slot {
+  std::atomic<Block*> block{nullptr};
+  // Hints, so that a block need not be taken out to be looked at: it may be another's by then.
+  std::atomic<Index> capacity{0};
+  std::atomic<int> passed{0};
+};
 
-bool put(Block* block) {
-  for (std::atomic<Block*>& slot : slots) {
-    Block* none = nullptr;
-    if (slot.compare_exchange_strong(none, block, std::memory_order_acq_rel)) return true;
-  }
-  return false;
-}
+constexpr int kSlots = 256;
+Slot slots[kSlots];
+std::atomic<Index> kept_bytes{0};
 
 void drop(Block* block) {
   kept_bytes.fetch_sub(block->capacity, std::memory_order_relaxed);
   free(block);
 }
 
-bool suits(const Block& block, Index bytes) { return block.capacity >= bytes && block.capacity <= bytes + bytes / 8; }
+void put(Block* block) {
+  for (Slot& slot : slots) {
+    Block* none = nullptr;
+    if (slot.block.load(std::memory_order_relaxed)) continue;
+    const Index capacity = block->capacity;
+    if (!slot.block.compare_exchange_strong(none, block, std::memory_order_acq_rel)) continue;
+    slot.capacity.store(capacity, std::memory_order_relaxed);
+    slot.passed.store(0, std::memory_order_relaxed);
+    return;
+  }
+  drop(block);
+}
+
+bool suits(Index capacity, Index bytes) { return capacity >= bytes && capacity <= bytes + bytes / 8; }
 
 }  // namespace
 
 void* take_spare(Index bytes, Index& capacity) {
   if (kept_bytes.load(std::memory_order_relaxed) == 0) return nullptr;
-  for (std::atomic<Block*>& slot : slots) {
-    Block* const block = slot.exchange(nullptr, std::memory_order_acq_rel);
+  for (Slot& slot : slots) {
+    if (!slot.block.load(std::memory_order_relaxed)) continue;
+    const bool wanted = suits(slot.capacity.load(std::memory_order_relaxed), bytes);
+    if (!wanted && slot.passed.fetch_add(1, std::memory_order_relaxed) < kMostPassed) continue;
+    Block* const block = slot.block.exchange(nullptr, std::memory_order_acq_rel);
     if (!block) continue;
-    if (suits(*block, bytes)) {
+    if (suits(block->capacity, bytes)) {
       kept_bytes.fetch_sub(block->capacity, std::memory_order_relaxed);
       capacity = block->capacity;
       return block;
     }
-    if (!put(block)) drop(block);
+    wanted ? put(block) : drop(block);
   }
-  for (std::atomic<Block*>& slot : slots)
-    if (Block* const block = slot.exchange(nullptr, std::memory_order_acq_rel)) drop(block);
   return nullptr;
 }
 
 void keep_spare(void* memory, Index capacity) {
   Block* const block = static_cast<Block*>(memory);
-  if (kept_bytes.fetch_add(capacity, std::memory_order_relaxed) + capacity > kMostSpareBytes) {
-    kept_bytes.fetch_sub(capacity, std::memory_order_relaxed);
-    free(block);
-    return;
-  }
   block->capacity = capacity;
-  if (!put(block)) drop(block);
+  if (kept_bytes.fetch_add(capacity, std::memory_order_relaxed) + capacity > kMostSpareBytes)
+    drop(block);
+  else
+    put(block);
+}
+
+void drop_spares() {
+  for (Slot& slot : slots)
+    if (Block* const block = slot.block.exchange(nullptr, std::memory_order_acq_rel)) drop(block);
 }
 
 }  // namespace lstmfast

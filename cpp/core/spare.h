@@ -10,12 +10,16 @@ namespace lstmfast {
 
 inline constexpr Index kLeastSpareBytes = 64 * 1024;        // less is malloc's business
 inline constexpr Index kMostSpareBytes = Index(256) << 20;  // of all that is kept
+// A block is freed when so many requests have passed it over: some steps of training, whose sizes then are others.
+inline constexpr int kMostPassed = 1000;
 
-// Memory of `bytes` or little more, which `capacity` becomes; null for none, and then nothing is kept any longer: with
-// other sizes than before it would only lie there.
+// Memory of `bytes` or up to an eighth more, which `capacity` becomes; null for none.
 void* take_spare(Index bytes, Index& capacity);
 
 // Takes ownership of memory of malloc's family, or frees it if enough is kept. capacity >= kLeastSpareBytes.
 void keep_spare(void* memory, Index capacity);
+
+// Frees all that is kept.
+void drop_spares();
 
 }  // namespace lstmfast

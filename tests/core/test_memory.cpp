@@ -27,11 +27,13 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<long> allocations{0};
 std::atomic<std::size_t> bytes{0};
+std::atomic<long> large{0};  // allocations that could have been spare memory
 
 void* counted(std::size_t alignment, std::size_t size) {
   if (counting) {
     ++allocations;
     bytes += size;
+    if (size >= static_cast<std::size_t>(lstmfast::kLeastSpareBytes)) ++large;
   }
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
@@ -94,8 +96,7 @@ class Inference {
  private:
   template <class Work>
   static Taken measure(Work&& work) {
-    Index capacity = 0;
-    CHECK(!take_spare(Index(1) << 50, capacity), "nothing of that size was kept, and now nothing is");
+    drop_spares();
     allocations = 0;
     bytes = 0;
     counting = true;
@@ -110,28 +111,81 @@ class Inference {
   Taken packed_;
 };
 
-// What is kept for the next call is given out again, once, if it fits, and dropped when something else is asked for.
+// What is kept for the next call is given out again, once, if it fits; what nobody wants for long is freed.
 void test_spare() {
   constexpr Index size = 4 * kLeastSpareBytes;
+  const auto memory_of = [](Index wanted) { return std::malloc(static_cast<std::size_t>(wanted)); };
   Index capacity = 0;
-  take_spare(Index(1) << 50, capacity);
-  void* const memory = std::malloc(static_cast<std::size_t>(size));
+  drop_spares();
+  void* const memory = memory_of(size);
   keep_spare(memory, size);
+  CHECK(!take_spare(size + 1, capacity), "it is too small");
+  CHECK(!take_spare(size / 2, capacity), "it is much too large");
   CHECK(take_spare(size - size / 16, capacity) == memory, "a little less is asked for");
   CHECK(capacity == size, "all of it is given");
   CHECK(!take_spare(size, capacity), "it is given once");
   keep_spare(memory, size);
-  CHECK(!take_spare(size + 1, capacity), "it is too small");
-  CHECK(!take_spare(size, capacity), "so it was dropped");
-  keep_spare(std::malloc(static_cast<std::size_t>(size)), size);
-  CHECK(!take_spare(size / 2, capacity), "it is much too large");
+  for (int request = 0; request <= kMostPassed; ++request) CHECK(!take_spare(2 * size, capacity), "too small");
+  CHECK(!take_spare(size, capacity), "passed over so often, it was freed");
+  keep_spare(memory_of(size), size);
+  drop_spares();
+  CHECK(!take_spare(size, capacity), "all are freed on demand");
   // More than may be kept is freed at once (which the sanitizers check).
   std::vector<void*> taken;
-  for (Index all = 0; all < kMostSpareBytes + size; all += kMostSpareBytes / 8)
-    keep_spare(std::malloc(static_cast<std::size_t>(kMostSpareBytes / 8)), kMostSpareBytes / 8);
-  while (void* const kept = take_spare(kMostSpareBytes / 8, capacity)) taken.push_back(kept);
+  constexpr Index eighth = kMostSpareBytes / 8;
+  for (int n = 0; n < 10; ++n) keep_spare(memory_of(eighth), eighth);
+  while (void* const kept = take_spare(eighth, capacity)) taken.push_back(kept);
   CHECK(taken.size() == 8, "as much as may be kept");
   for (void* const kept : taken) std::free(kept);
+}
+
+// Steps of training take nothing large from the system but the first times: whether the tape is freed before the next
+// forward pass or after it, and with new weights at each step.
+template <class T>
+void test_training(const KernelTable<T>& kernels) {
+  const NetworkShape shape = {Cell::lstm, 40, 64, 2, 1, false};
+  const Index steps = 50, rows = 16, H = shape.hidden_size;
+  Random random(3);
+  std::vector<std::vector<T>> weights, gradients;
+  std::vector<PassParameters<const T>> parameters;
+  std::vector<PassParameters<T>> into;
+  for (Index pass = 0; pass < 2; ++pass)
+    for (const Index columns : {shape.layer_input(pass), H}) {
+      weights.push_back(random.vector<T>(4 * H * columns, 0.3));
+      gradients.push_back(weights.back());
+    }
+  for (std::size_t k = 0; k < weights.size(); k += 2) {
+    parameters.push_back({weights[k].data(), weights[k + 1].data(), nullptr, nullptr});
+    into.push_back({gradients[k].data(), gradients[k + 1].data(), nullptr, nullptr});
+  }
+  const auto x = random.vector<T>(steps * rows * 40);
+  auto dx = x, y = random.vector<T>(steps * rows * H), state = random.vector<T>(4 * rows * H);
+  T* const h = state.data();
+  T* const c = h + 2 * rows * H;
+  const ForwardCall<T> forward = {steps, rows, {x.data(), rows * 40, 40}, nullptr, nullptr, {y.data(), rows * H, H},
+                                  h,     c};
+  const BackwardCall<T> backward = {
+      {y.data(), rows * H, H}, nullptr, nullptr, {dx.data(), rows * 40, 40}, h, c, into.data()};
+  for (const bool rebound : {false, true})
+    for (const bool updated : {false, true}) {
+      auto network = std::make_unique<Network<T>>(shape, parameters.data(), kernels);
+      std::unique_ptr<Tape<T>> tape;
+      const auto step = [&] {
+        auto next = network->forward(forward);
+        tape = std::move(next);  // where it was rebound, the one before lived until now
+        network->backward(*tape, backward);
+        if (!rebound) tape.reset();
+        if (updated) network = std::make_unique<Network<T>>(shape, parameters.data(), kernels);
+      };
+      if (updated && rebound) continue;  // a tape belongs to its network
+      for (int n = 0; n < 4; ++n) step();
+      large = 0;
+      counting = true;
+      for (int n = 0; n < 4; ++n) step();
+      counting = false;
+      CHECK(large == 0, std::string(kernels.isa) + (rebound ? " rebound" : "") + (updated ? " updated" : "") + ": " +
+                            std::to_string(large) + " large blocks in four steps");
+    }
 }
 
 template <class T>
@@ -180,6 +234,7 @@ int main() {
   set_num_threads(1);
   test_spare();
   for (const Isa& isa : available_isas()) {
+    test_training(*isa.f32);
     test_memory(*isa.f32);
     test_memory(*isa.f64);
   }
