@@ -39,8 +39,8 @@ class BackwardRun {
         dz_stride_(odd_lines<T>(gate_rows_)),
         chunk_steps_(steps_of_chunk()),
         dz_(chunk_of(dz_stride_)),
-        terms_(chunk_steps_ * rows_, tape.options.recompute, shape_.projection_size > 0) {
-    if (tape.options.recompute) gates_ = chunk_of(gate_rows_);
+        terms_(chunk_steps_ * rows_, tape.gates_are == GatesAre::made_anew, shape_.projection_size > 0) {
+    if (tape.gates_are == GatesAre::made_anew) gates_ = chunk_of(gate_rows_);
     if (shape_.projection_size) {
       dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
       m_ = chunk_of(shape_.hidden_size);
@@ -55,13 +55,14 @@ class BackwardRun {
     const Index H = shape_.hidden_size, S = shape_.state_size();
     const PanelLayout layout = {1, H, kernels_.lanes};
     const Index step_terms = gate_rows_ * S + H * shape_.projection_size;
+    const Index places = tape_.plan.places(steps_, rows_);
     // Directions follow one another: both add to the same dx.
     const LoopSize size = {
-        steps_, rows_, 1, layout.panels(), step_terms, step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile,
+        places, rows_, 1, layout.panels(), step_terms, step_terms * static_cast<Index>(sizeof(T)), kernels_.row_tile,
         true};
-    // dz W_hh is part of the loop; dz W_ih and dW = dz^T [1, x, h] are products, and may use more threads.
+    // dz W_hh is part of the loop; dz W_ih and dW = dz^T [x, h] are products, and may use more threads.
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
-    const Index product_terms = steps_ * rows_ * gate_rows_ * (2 * widest + S);
+    const Index product_terms = places * gate_rows_ * (2 * widest + S);
     const int threads = get_num_threads();
     Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)),
               is_brief(size.terms() + product_terms));
@@ -91,7 +92,7 @@ class BackwardRun {
           if (rank == 0)
             terms_.list(shape_, tape_.plan, rows_, pass, chunk, time_major(gates_.data(), rows_, gate_rows_),
                         packed_.zeros.data());
-          if (tape_.options.recompute) {
+          if (tape_.gates_are == GatesAre::made_anew) {
             all.wait();
             make_gates(pass, part_of(terms_.count, rank, parts));
             all.wait();
@@ -100,15 +101,13 @@ class BackwardRun {
           all.wait();
           input_gradient(pass, part_of(terms_.count, rank, parts));
           gradients[own].add(terms_.count, terms_.dz.data(), terms_.x.data(), terms_.h.data());
-          // Without an h of its own: any address will do.
-          if (shape_.projection_size)
-            projections[own].add(terms_.count, terms_.dh.data(), terms_.m.data(), terms_.m.data());
+          if (shape_.projection_size) projections[own].add(terms_.count, terms_.dh.data(), terms_.m.data(), nullptr);
           all.wait();  // before the next chunk overwrites dz
           end = chunk.steps.begin;
         }
-        gradients[own].finish(call_.gradients[p]);
-        if (shape_.projection_size)
-          projections[own].finish({call_.gradients[p].weight_hr, nullptr, nullptr, nullptr, nullptr});
+        const PassParameters<T>& to = call_.gradients[p];
+        gradients[own].finish(to.weight_ih, to.weight_hh, to.bias_ih, to.bias_hh);
+        if (shape_.projection_size) projections[own].finish(to.weight_hr, nullptr, nullptr, nullptr);
         if (p == 0) zero_past_the_ends(part_of(rows_, rank, parts));
       });
     }
@@ -127,8 +126,8 @@ class BackwardRun {
     BackwardChunk<T> chunk = {};
     chunk.steps = steps;
     chunk.dz = time_major(dz_.data(), rows_, dz_stride_);
-    if (tape_.options.recompute) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
-    if (tape_.keeps_gates) chunk.gates = steps_from(pass.gates, pass.order, steps.begin, 0);
+    if (tape_.gates_are == GatesAre::made_anew) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
+    if (tape_.gates_are == GatesAre::kept) chunk.gates = steps_from(pass.gates, pass.order, steps.begin, 0);
     if (shape_.projection_size) {
       chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
@@ -156,7 +155,7 @@ class BackwardRun {
     pass.x = layer ? as_const(time_major(tape_.input_of(layer).data(), rows_, D * S)) : tape_.x;
     pass.h = features_from(output, direction * S);
     pass.h0 = tape_.h0.data() + p * rows_ * S;
-    if (tape_.keeps_gates) pass.gates = as_const(time_major(tape_.gates[at].data(), rows_, gate_rows_));
+    if (tape_.gates_are == GatesAre::kept) pass.gates = as_const(time_major(tape_.gates[at].data(), rows_, gate_rows_));
     if (has_memory(shape_.cell)) {
       const Index memory = p * rows_ * H;
       pass.c = as_const(time_major(tape_.c[at].data(), rows_, H));

@@ -184,18 +184,13 @@ class BackwardLoop {
 
   bool has_next(Index s, Index row) const { return s + 1 < pass_.order.steps && t(s + 1) < plan_.length(row); }
   bool is_cut_after(Index s, Index row) const {
-    return has_next(s, row) && plan_.start(t(s + 1), row, pass_.order.reverse) == Start::zero;
+    return has_next(s, row) && plan_.start(pass_.order, s + 1, row) == Start::zero;
   }
 
   // dh of given rows, [rows, S].
   Rows<const T> given_dh(const RowSet& rows) const {
     if (rows.listed) return {nullptr, 0, lists_.dh.data()};
     return {pass_.dh + rows.first * state_stride(), state_stride(), nullptr};
-  }
-
-  Start start(Index s, Index row) const {
-    if (!plan_.plain()) return plan_.start(t(s), row, pass_.order.reverse);
-    return s == 0 ? Start::initial : Start::continues;
   }
 
   // Through the cell to dz, from dh (of what was projected, where there is a projection) or dz of the next step.
@@ -236,7 +231,7 @@ class BackwardLoop {
       return s == 0 ? Rows<const T>{pass_.c0 + rows.first * H, H, nullptr}
                     : Rows<const T>{pass_.c.at(t(s - 1), rows.first), pass_.c.row_stride, nullptr};
     for (Index k = 0; k < rows.count; ++k)
-      lists_.c.data()[k] = pass_.c_before(t(s), rows[k], start(s, rows[k]), H, zeros_);
+      lists_.c.data()[k] = pass_.c_before(t(s), rows[k], plan_.start(pass_.order, s, rows[k]), H, zeros_);
     return {nullptr, 0, lists_.c.data()};
   }
 
@@ -285,7 +280,7 @@ class BackwardLoop {
       rows.listed = lists_.leaving.data();
       for (Index k = 0; k < members_.active(t(s)); ++k) {
         const Index b = members_.row(k);
-        const Start began = start(s, b);
+        const Start began = plan_.start(pass_.order, s, b);
         if (began == Start::initial || (began == Start::continues && chunk_begins))
           lists_.leaving.data()[rows.count++] = b;
         if (began == Start::zero && t(s) == 0 && !pass_.order.reverse) {  // it never saw the initial state

@@ -61,7 +61,7 @@ class ForwardRun {
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
     const Index step_terms = shape_.gates() * shape_.hidden_size * (widest + shape_.state_size()) +
                              shape_.hidden_size * shape_.projection_size;
-    const LoopSize size = {call_.steps * shape_.num_layers,
+    const LoopSize size = {plan().places(call_.steps, call_.rows) * shape_.num_layers,
                            call_.rows,
                            shape_.directions,
                            layout.panels(),
@@ -77,13 +77,11 @@ class ForwardRun {
     const Index last_layer = shape_.num_layers - 1;
     std::vector<RowLists<T>> lists;  // of each thread
     if (!plan().plain())
-      for (int rank = 0; rank < split.threads(); ++rank)
-        lists.emplace_back(members_of(Share(split, rank, call_.rows, shape_.directions, layout.panels())).count(),
-                           merged);
-    // A row more for each part, because they take theirs by turns.
-    if (shape_.projection_size)
-      m_ = Buffer<T>(checked_product({shape_.directions, call_.rows + split.row_parts, shape_.hidden_size}));
-    m_rows_ = call_.rows + split.row_parts;
+      for (int rank = 0; rank < split.threads(); ++rank) {
+        const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
+        lists.emplace_back(members_of(share).count(), merged_rows(share));
+      }
+    if (shape_.projection_size) make_room_for_m(split);
     team.run([&](int rank) {
       if (rank >= split.threads()) return;
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
@@ -125,6 +123,13 @@ class ForwardRun {
 
  private:
   const RowPlan& plan() const { return tape_ ? tape_->plan : own_plan_; }
+
+  void make_room_for_m(const Split& split) {
+    const Index rows_of_part = (call_.rows + split.row_parts - 1) / split.row_parts;
+    m_part_ = odd_lines<T>(checked_product({rows_of_part, shape_.hidden_size}));
+    m_direction_ = split.row_parts * m_part_;
+    m_ = Buffer<T>(checked_product({shape_.directions, m_direction_}));
+  }
 
   Members members_of(const Share& share) const {
     return {plan(), share.rows, call_.rows, share.row_part, share.row_parts};
@@ -177,7 +182,8 @@ class ForwardRun {
       if (tape_->options.masks) tape_->dropped.emplace_back(checked_product({steps, rows, shape_.directions, S}));
     }
     for (Index p = 0; p < shape_.passes(); ++p) {
-      if (tape_->keeps_gates) tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
+      if (tape_->gates_are == GatesAre::kept)
+        tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
       if (memory) tape_->c.emplace_back(checked_product({steps, rows, H}));
     }
   }
@@ -199,16 +205,21 @@ class ForwardRun {
     Index room = 0;
     for (int rank = 0; rank < split.threads(); ++rank) {
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
-      const Index panels = share.panels.size();
-      for (Index layer = 0; layer < shape_.num_layers; ++layer) {
-        const ForwardLoop<T> loop = loop_of(layer, 0);
-        const Index rows = plan().plain()
-                               ? loop.merged_steps(chunk_steps_, share.rows.size(), panels) * share.rows.size()
-                               : PlannedLoop<T>::merged_rows(loop, chunk_steps_, members_of(share).count(), panels);
-        room = std::max(room, rows * panels);
-      }
+      room = std::max(room, merged_rows(share) * share.panels.size());
     }
     return room;
+  }
+
+  // Rows whose input products a share makes at once, at most.
+  Index merged_rows(const Share& share) const {
+    Index most = 0;
+    const Index panels = share.panels.size(), rows = members_of(share).count();
+    for (Index layer = 0; layer < shape_.num_layers; ++layer) {
+      const ForwardLoop<T> loop = loop_of(layer, 0);
+      most = std::max(most, plan().plain() ? loop.merged_steps(chunk_steps_, rows, panels) * rows
+                                           : PlannedLoop<T>::merged_rows(loop, chunk_steps_, rows, panels));
+    }
+    return most;
   }
 
   // [steps, B, D*S] of a layer's outputs.
@@ -250,10 +261,14 @@ class ForwardRun {
       pass.c0 = {pass.c_n, H};
       if (first) pass.c0 = call_.c0 ? StateView<T>{call_.c0 + p * rows * H, H} : zero;
     }
-    if (shape_.projection_size) pass.m = m_.data() + direction * m_rows_ * H;
+    if (shape_.projection_size) {
+      pass.m = m_.data() + direction * m_direction_;
+      pass.m_part = m_part_;
+    }
     if (tape_) {
       const auto at = static_cast<std::size_t>(p);
-      if (tape_->keeps_gates) pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
+      if (tape_->gates_are == GatesAre::kept)
+        pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
       if (has_memory(shape_.cell)) pass.c = time_major(tape_->c[at].data(), rows, H);
     }
     return pass;
@@ -268,8 +283,8 @@ class ForwardRun {
   bool descends_;
   RowPlan own_plan_;  // without a tape, which has its own
   Buffer<T> between_[2];
-  Buffer<T> m_;  // [D, m_rows, H], what is to be projected
-  Index m_rows_ = 0;
+  Buffer<T> m_;  // [D][part of the rows][rows of it, H], what is to be projected; in whole cache lines for each part
+  Index m_direction_ = 0, m_part_ = 0;
 };
 
 }  // namespace
@@ -284,8 +299,9 @@ std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const T
   auto kept = std::make_unique<typename Tape<T>::Kept>();
   const NetworkShape& shape = packed_->shape;
   kept->options = options;
-  kept->options.recompute = options.recompute && reads_gates(shape.cell);
-  kept->keeps_gates = !options.recompute && reads_gates(shape.cell);
+  kept->gates_are = !reads_gates(shape.cell) ? GatesAre::not_read
+                    : options.recompute      ? GatesAre::made_anew
+                                             : GatesAre::kept;
   if (shape.num_layers == 1) kept->options.masks = nullptr;  // there is nothing between layers
   kept->steps = call.steps;
   kept->rows = call.rows;

@@ -30,7 +30,8 @@ struct Pass {
   Sequence<T> gates;    // [T, B, G*H]; data null in inference
   T* h_n;               // [B, S]
   T* c_n;               // [B, H]; may be c's memory; null for cells without it
-  T* m;                 // [B, H], room for what is to be projected; null without projection
+  T* m;                 // [parts of rows][rows, H], room for what is to be projected; null without projection
+  Index m_part;         // between the parts
 };
 
 template <class T>
@@ -59,7 +60,6 @@ class ForwardLoop {
   void run(const Pass<T>& pass, const Share& share, Meeting& meeting, T* z) const {
     const Index rows = share.rows.size(), steps = pass.order.steps;
     if (steps == 0) return;
-    const Index z_row = share.panels.size() * packing_.layout().width();
     const Index merged = merged_steps(steps, rows, share.panels.size());
     ForwardStep<T> step = first_step(pass, share);
     Rows<T> state = {steps_from(pass.h, pass.order, 0, share.rows.begin).data, pass.h.row_stride, nullptr};
@@ -71,7 +71,7 @@ class ForwardLoop {
         in_z += at_once;
         step.x = {};
         step.z = z;
-        step.z_stride = z_row;
+        step.z_stride = z_row(share);
       }
       run_step(step, state, pass, share, meeting);
       if (s + 1 == steps) return;
@@ -97,8 +97,7 @@ class ForwardLoop {
                 Meeting& meeting) const {
     const bool has_work = step.rows > 0 && share.panels.size() > 0;
     const Index H = shape_.hidden_size;
-    // By turns, as rows are dealt out to shares when there is a plan.
-    step.h_out = projection_ ? Rows<T>{pass.m + share.row_part * H, share.row_parts * H, nullptr} : state;
+    step.h_out = projection_ ? Rows<T>{pass.m + share.row_part * pass.m_part, H, nullptr} : state;
     if (has_work) kernels_.forward_step[static_cast<int>(shape_.cell)](step);
     if (!projection_) return;
     meeting.after_step(share);

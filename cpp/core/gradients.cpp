@@ -43,10 +43,11 @@ GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, 
 
 template <class T>
 void GradientShare<T>::add(Index count, const T* const* dz, const T* const* x, const T* const* h) {
+  if (rows_.size() == 0) return;
   for (Index k = 0; k < count; ++k) {
     dz_.data()[terms_] = dz[k] + rows_.begin;
     pack(x[k], 0, input_size_);
-    pack(h[k], input_size_, state_size_);
+    if (h) pack(h[k], input_size_, state_size_);
     if (++terms_ == kTerms) flush();
   }
   carry_over();
@@ -83,7 +84,7 @@ void GradientShare<T>::flush() {
 }
 
 template <class T>
-void GradientShare<T>::finish(const PassParameters<T>& gradients) {
+void GradientShare<T>::finish(T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2) {
   flush();
   const Index panel_size = tiles_.size() * kernels_.row_tile * width_;
   for (Index r = 0; r < rows_.size(); ++r) {
@@ -97,9 +98,9 @@ void GradientShare<T>::finish(const PassParameters<T>& gradients) {
         done += here;
       }
     };
-    if (gradients.bias_ih) gradients.bias_ih[row] = gradients.bias_hh[row] = db_.data()[r];
-    unpack(gradients.weight_ih + row * input_size_, 0, input_size_);
-    if (gradients.weight_hh) unpack(gradients.weight_hh + row * state_size_, input_size_, state_size_);
+    if (dbias_1) dbias_1[row] = dbias_2[row] = db_.data()[r];
+    unpack(dweight_x + row * input_size_, 0, input_size_);
+    if (dweight_h) unpack(dweight_h + row * state_size_, input_size_, state_size_);
   }
 }
 

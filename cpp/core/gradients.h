@@ -18,10 +18,11 @@ class GradientShare {
   GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index state_size, Index part,
                 Index parts);
 
-  // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S].
+  // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S]. h: null where S is 0.
   void add(Index count, const T* const* dz, const T* const* x, const T* const* h);
-  // After the last add(): writes this share's gate rows of every gradient that there is.
-  void finish(const PassParameters<T>& gradients);
+  // After the last add(): writes this share's rows of the gradients, [gate_rows, I], [gate_rows, S] and twice
+  // [gate_rows]. Those that are null are not wanted.
+  void finish(T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2);
 
  private:
   void flush();

@@ -46,13 +46,10 @@ class PlannedLoop {
       if (s >= z_end) {
         const Index merged = loop_.merged_steps(steps - s, step.rows, share.panels.size());
         z_end = s + list_inputs(pass, members, s, std::max<Index>(merged, 1), lists.x.data());
-        step.x = {};
-        step.z = z;
+        step.x = {nullptr, 0, merged ? nullptr : lists.x.data()};
+        step.z = merged ? z : nullptr;
         step.z_stride = z_row;
-        if (merged)
-          loop_.input_product({{}, 1, lists.x.data()}, rows_until(pass, members, s, z_end), share, z);
-        else
-          step.x = {nullptr, 0, lists.x.data()};
+        if (merged) loop_.input_product({{}, 1, lists.x.data()}, rows_until(pass, members, s, z_end), share, z);
       }
       list_states(pass, members, s, step.rows, lists);
       step.h = {nullptr, 0, lists.h.data()};
@@ -64,7 +61,7 @@ class PlannedLoop {
       loop_.run_step(step, {nullptr, 0, lists.h_out.data()}, pass, share, meeting);
       if (s + 1 < steps) meeting.after_step(share);
       step.descending = !step.descending;
-      if (!step.x.listed) step.z += step.rows * z_row;
+      if (step.z) step.z += step.rows * z_row;
     }
   }
 

@@ -12,6 +12,7 @@ RowPlan::RowPlan(Index steps, Index rows, const RowTimes& times) {
   active_ = Buffer<Index>(std::max<Index>(steps, 1));
   for (Index b = 0; b < rows; ++b) {
     length_.data()[b] = times.lengths ? times.lengths[b] : steps;
+    places_ += length_.data()[b];
     order_.data()[b] = b;
   }
   std::sort(order_.data(), order_.data() + rows,

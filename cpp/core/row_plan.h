@@ -3,6 +3,7 @@
 
 #include "core/buffer.h"
 #include "core/range.h"
+#include "core/time.h"
 #include "lstmfast/network.h"
 
 namespace lstmfast {
@@ -27,8 +28,15 @@ class RowPlan {
   Index row(Index position) const { return order_.data()[position]; }
   Index length(Index row) const { return length_.data()[row]; }
   Index active(Index t) const { return active_.data()[t]; }  // rows that have a step t
+  // Pairs of step and row that there are.
+  Index places(Index steps, Index rows) const { return plain() ? steps * rows : places_; }
 
-  // For t < length(row).
+  // Of step s in the order of processing, which the row takes part in.
+  Start start(const TimeOrder& order, Index s, Index row) const {
+    if (plain()) return s == 0 ? Start::initial : Start::continues;
+    return start(order.t(s), row, order.reverse);
+  }
+  // For t < length(row), unless plain.
   Start start(Index t, Index row, bool reverse) const {
     if (reverse) {
       if (t + 1 == length(row)) return Start::initial;
@@ -42,6 +50,7 @@ class RowPlan {
   bool is_reset(Index t, Index row) const { return reset_.data() && reset_.data()[t * rows_ + row]; }
 
   Index rows_ = 0;
+  Index places_ = 0;
   Buffer<Index> length_;  // [B]
   Buffer<Index> order_;   // [B]
   Buffer<Index> active_;  // [T]

@@ -1,6 +1,7 @@
 // How the threads of a team share a time loop: by rows, by directions, by panels of units.
 //
-// Rows need no waiting at all, directions wait after each layer, panels after each step. Results do not
+// Rows need no waiting at all, directions wait after each layer, panels after each step (and within it, where h is
+// projected), and both after dropout between layers. Results do not
 // depend on the choice: every output is computed whole by one thread, in one order.
 #pragma once
 
@@ -20,13 +21,14 @@ struct Split {
 
 // What decides: the sizes of one time loop.
 struct LoopSize {
-  Index steps, rows, directions, panels;
+  Index places;  // pairs of step and row that there are
+  Index rows, directions, panels;
   Index step_terms;    // multiply-adds of one step of one row and direction
   Index weight_bytes;  // read by each step of one direction
   Index row_tile;
   bool meets;  // whether threads that share rows wait for one another within the loop
 
-  Index terms() const { return steps * rows * directions * step_terms; }  // multiply-adds of all
+  Index terms() const { return places * directions * step_terms; }  // multiply-adds of all
 };
 
 Split choose_split(const LoopSize& size, int threads);

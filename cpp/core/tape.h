@@ -9,6 +9,9 @@
 
 namespace lstmfast {
 
+// Where backward has the activated gates from.
+enum class GatesAre { kept, made_anew, not_read };
+
 template <class T>
 struct Tape<T>::Kept {
   Index steps;          // T
@@ -17,10 +20,10 @@ struct Tape<T>::Kept {
   Sequence<const T> y;  // the caller's
   RowPlan plan;
   TrainingOptions<T> options;
-  bool keeps_gates;                // else they are made anew, or there is no use for them
+  GatesAre gates_are;
   Buffer<T> h0;                    // [L*D, B, S]
   Buffer<T> c0;                    // [L*D, B, H]; empty for cells without memory
-  std::vector<Buffer<T>> gates;    // [L*D] of [T, B, G, H], activated; empty unless keeps_gates
+  std::vector<Buffer<T>> gates;    // [L*D] of [T, B, G, H], activated; empty unless kept
   std::vector<Buffer<T>> c;        // [L*D] of [T, B, H]; empty for cells without memory
   std::vector<Buffer<T>> hidden;   // [L-1] of [T, B, D*S], outputs of all layers but the last
   std::vector<Buffer<T>> dropped;  // [L-1] of [T, B, D*S], likewise after dropout; empty without

@@ -25,11 +25,8 @@ class Terms {
     for (Index s = chunk.steps.end; s-- > chunk.steps.begin;) {
       const Index t = pass.order.t(s), k = s - chunk.steps.begin;
       for (Index b = 0; b < rows; ++b) {
-        Start start = s == 0 ? Start::initial : Start::continues;
-        if (!plan.plain()) {
-          if (t >= plan.length(b)) continue;
-          start = plan.start(t, b, pass.order.reverse);
-        }
+        if (!plan.plain() && t >= plan.length(b)) continue;
+        const Start start = plan.start(pass.order, s, b);
         x.data()[count] = pass.x.at(t, b);
         h.data()[count] = pass.h_before(t, b, start, shape.state_size(), zeros);
         dz.data()[count] = chunk.dz.at(k, b);

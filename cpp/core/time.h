@@ -22,7 +22,7 @@ Sequence<T> steps_from(const Sequence<T>& sequence, const TimeOrder& order, Inde
 // The state of all rows at one time.
 template <class T>
 struct StateView {
-  const T* data;  // [rows, H]; null for a cell without it
+  const T* data;  // [rows, S], or [rows, H] of c; null for a cell without it
   Index stride;   // between rows; 0 for one row of zeros that stands for all
 };
 

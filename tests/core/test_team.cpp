@@ -117,7 +117,7 @@ void test_shares_cover_everything_once() {
     for (const Index directions : {1, 2})
       for (const Index panels : {1, 5, 32})
         for (const int threads : {1, 2, 3, 4, 7, 16}) {
-          const LoopSize size = {100, rows, directions, panels, 1'000'000, 4'000'000, 6, true};
+          const LoopSize size = {100 * rows, rows, directions, panels, 1'000'000, 4'000'000, 6, true};
           const Split split = choose_split(size, threads);
           CHECK(split.threads() >= 1 && split.threads() <= threads, "no more threads than there are");
           std::vector<int> covered(static_cast<std::size_t>(rows * directions * panels), 0);
@@ -136,7 +136,7 @@ void test_shares_cover_everything_once() {
 void test_work_is_split_by_what_it_is() {
   const auto split = [](Index steps, Index rows, Index directions, Index hidden, int threads) {
     const Index terms = 4 * hidden * 2 * hidden;
-    return choose_split({steps, rows, directions, (hidden + 15) / 16, terms, terms * 4, 6, steps > 1}, threads);
+    return choose_split({steps * rows, rows, directions, (hidden + 15) / 16, terms, terms * 4, 6, steps > 1}, threads);
   };
   CHECK(split(1, 1, 1, 40, 16).threads() == 1, "one small step");
   CHECK(split(4, 64, 1, 8, 64).threads() == 1, "many rows with nothing to do");

@@ -37,7 +37,7 @@ inline constexpr int kPeakChains = 12;
 inline constexpr Index kLargeWeightBytes = 16 << 20;
 
 // Between the gates of the `units` units of an LSTM's panel: a vector, or half of one, or a quarter.
-constexpr Index gate_distance(Index units, Index lanes) {
+[[gnu::always_inline]] constexpr Index gate_distance(Index units, Index lanes) {
   return 4 * units <= lanes ? lanes / 4 : 2 * units <= lanes ? lanes / 2 : lanes;
 }
 

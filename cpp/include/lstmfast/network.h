@@ -1,7 +1,7 @@
 // A whole network (layers, directions) of one cell, packed once for one ISA: forward and backward.
 //
 // A Network is immutable; any number of threads may call one at once. Nothing here knows Python.
-// Pointers need only live for the call, except where a Tape refers to x and y.
+// Pointers need only live for the call, except where a Tape refers to x, y and dropout masks.
 #pragma once
 
 #include <memory>
@@ -84,7 +84,7 @@ class Tape {
 
   Index steps() const;
   Index rows() const;
-  Index bytes() const;  // held, without x and y
+  Index bytes() const;  // held, without x, y and dropout masks, which are the caller's
   const Kept& kept() const { return *kept_; }
 
  private:
@@ -117,7 +117,8 @@ class Network {
 
   // Keeps nothing.
   void infer(const ForwardCall<T>& call) const;
-  // Keeps what backward needs. The tape refers to call.x and call.y, which must stay as they are.
+  // Keeps what backward needs. The tape refers to call.x, call.y and options.masks, which must stay
+  // as they are.
   std::unique_ptr<Tape<T>> forward(const ForwardCall<T>& call, const TrainingOptions<T>& options = {}) const;
   // `tape` is from this network's forward; it is not changed and may be used again.
   void backward(const Tape<T>& tape, const BackwardCall<T>& call) const;

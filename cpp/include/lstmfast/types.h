@@ -1,7 +1,8 @@
 // Sizes and cells that every room of the core shares.
 //
-// Letters used for shapes everywhere: T time steps, B batch rows, I input size, H hidden size,
-// L layers, D directions, G gates (4 for an LSTM in the order i, f, g, o; 1 for an RNN).
+// Letters used for shapes everywhere: T time steps, B batch rows, I input size, H hidden size, P projection size,
+// S numbers of h (P with a projection, else H), L layers, D directions, G gates (4 for an LSTM in the order i, f, g, o;
+// 1 for an RNN).
 #pragma once
 
 #include <cstddef>

@@ -70,7 +70,7 @@ LSTMFAST_INLINE T* const* addresses(const Places<T>& places, Index first, Index 
 
 // Where the chains start: sums made before, or one row of biases, or a constant row of zeros.
 template <class T>
-struct Start {
+struct ChainStart {
   const T* init;
   Index row_stride;
   Index panel_stride;
@@ -84,7 +84,7 @@ struct GroupProduct {
   Index last_vectors;  // in the group's last panel: kPanelVectors but for a packing's own last one
   bool descending;     // walk the panels from the last to the first
   bool prefetch;       // ask for each panel's follower in that order, which must exist
-  Start<T> start;
+  ChainStart<T> start;
   Stretch<T> stretches[2];
   const T* panel;  // the first stretch's first k of the group's first panel
   Index panel_stride;

@@ -19,6 +19,14 @@ void tanh_array(Index n, const typename V::Scalar* x, typename V::Scalar* y) {
   for (Index k = 0; k < n; k += V::lanes) store_lanes(tanh(load_lanes<V>(x + k, n - k)), y + k, n - k);
 }
 
+// What the core and the cells both say of a cell.
+template <class C>
+constexpr bool agrees(Cell cell) {
+  return C::gates == gates_of(cell) && C::memory == has_memory(cell) && C::reads_gates == reads_gates(cell);
+}
+static_assert(agrees<LstmCell>(Cell::lstm) && agrees<RnnTanhCell>(Cell::rnn_tanh) &&
+              agrees<RnnReluCell>(Cell::rnn_relu));
+
 template <class V, int R>
 constexpr KernelTable<typename V::Scalar> make_table(const char* isa) {
   return {isa,
