@@ -37,10 +37,10 @@ def tanh(x: NDArray[Any], isa: str) -> NDArray[Any]:
     """The kernels' own tanh, likewise."""
 
 def fast_call(general: _Call, /) -> _Call:
-    """Wrap a model's `__call__(self, x, state=None)`: usual arguments are answered without entering Python.
+    """Wrap a model's `__call__`: usual arguments are answered without entering Python.
 
     Usual: x and the state are C-ordered, aligned arrays of the network's dtype and right shape, in full
-    (three axes), or the state is None; nothing by keyword. `self` has the attributes `_network` and
+    (three axes), or the state is None; nothing by keyword but `out`. `self` has the attributes `_network` and
     `_batch_first`. Everything else is passed on to `general`, whose results are the same.
     """
 
@@ -50,7 +50,7 @@ class Tape32:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held beyond x, the initial state and y."""
+        """Bytes held beyond x and y: what the forward pass kept, and dropout masks."""
 
 @final
 class Network32:
@@ -104,7 +104,7 @@ class Network32:
         masks: NDArray[np.bool_] | None = None,
         mask_scale: float = 0.0,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Tape32]:
-        """As infer, with the tape, which refers to the arrays themselves: none may change before backward."""
+        """As infer, with the tape. It refers to x, y and masks: they must stay as they are."""
 
     def backward(
         self,

@@ -102,7 +102,9 @@ def gradient_flow(
         tapes.append(tape)
 
     y_last = y[:, 0] if model.batch_first else y[0]
-    dy_last = _gradient_of(loss, y_last if batched else y_last[0]).reshape(y_last.shape)
+    dy_last = _gradient_of(loss, y_last if batched else y_last[0], model._layout.output_symbol).reshape(
+        y_last.shape
+    )
     dstate = _entering(dy_last, state)
     norms = [_norms(dstate)]
     for tape in reversed(tapes[1:]):
@@ -139,15 +141,15 @@ def _steps(sequence: Array, batch_first: bool) -> Iterator[Array]:
         yield sequence[:, t : t + 1] if batch_first else sequence[t : t + 1]
 
 
-def _gradient_of(loss: Callable[[Array], object], y_last: Array) -> Array:
-    """Ask the loss for its gradient, and check that it is one."""
+def _gradient_of(loss: Callable[[Array], object], y_last: Array, width: str) -> Array:
+    """Ask the loss for its gradient, and check it. width: what messages call y_last's last axis."""
     result = loss(y_last)
     expected = "loss(y_last): expected a pair (value, dy_last)"
     if not isinstance(result, (tuple, list)):
         raise TypeError(f"{expected}, got {_checks.shown(result)}")
     if len(result) != 2:
         raise ValueError(f"{expected}, got {_checks.shown(result)}")
-    axes = "[B, H]" if y_last.ndim == 2 else "[H]"
+    axes = f"[B, {width}]" if y_last.ndim == 2 else f"[{width}]"
     return _checks.exact(result[1], "dy_last", y_last.shape, axes, y_last.dtype)
 
 

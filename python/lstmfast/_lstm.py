@@ -87,13 +87,13 @@ class LSTM(Recurrent[Pair, PairLike]):
     dx. h_n and c_n are the state after each row's own last step, and the reverse direction starts there. A
     row of length 0 keeps its initial state.
 
-    `reset`, bools in x's first axes ([T, B], [B, T] with `batch_first`, or [T] unbatched): where it is True a
-    new sequence begins, from the zero state, in every layer. It is the same as cutting the row before that
-    step and running the pieces one by one. Forward direction: the initial state is that of the row's first
-    piece (of none, if the row's first step is marked), h_n and c_n are those of its last. Reverse direction,
-    in which a row's last piece is the first to run: the initial state is that of the last piece, h_n and c_n
-    are those of the first; a mark at the row's first step cuts nothing. Marks past a row's length are
-    ignored.
+    `reset`, bools in x's first axes ([T, B], [B, T] with `batch_first`, or [T] unbatched): where it is True
+    a new sequence begins, from the zero state, in every layer (what ends with step t, an episode say, is a
+    mark at t+1). It is the same as cutting the row before that step and running the pieces one by one.
+    Forward direction: the initial state is that of the row's first piece (of none, if the row's first step
+    is marked), h_n and c_n are those of its last. Reverse direction, in which a row's last piece is the
+    first to run: the initial state is that of the last piece, h_n and c_n are those of the first; a mark at
+    the row's first step cuts nothing. Marks past a row's length are ignored.
 
     Any number of threads may use one object at once. The GIL is released while the core works,
     but for calls of a few microseconds.

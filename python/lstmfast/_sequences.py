@@ -1,7 +1,7 @@
 """Which steps of a batch are one sequence: `lengths`, where rows end, and `reset`, where they begin anew.
 
-Both become private copies, because a tape goes on referring to them when the user's arrays have long changed,
-and None where they say nothing: the core is faster without them, and its results are the same.
+Both become private copies, because the core reads them while other threads run, who may write to the user's
+arrays; and None where they say nothing: the core is faster without them, and its results are the same.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def starts(
     shape, axes = ((steps,), "[T]") if not batched else ((steps, rows), "[T, B]")
     if batched and batch_first:
         shape, axes = (rows, steps), "[B, T]"
+    if isinstance(reset, (list, tuple)) and not reset:
+        reset = np.zeros(0, np.bool_)  # of no steps; NumPy takes an empty list for floats
     given = _checks.array_of(reset, "reset", "b", f"an array of bools {axes}")
     if given.shape != shape:
         raise ValueError(f"reset: expected shape {shape} {axes}, got {given.shape}")

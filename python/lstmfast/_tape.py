@@ -46,7 +46,7 @@ class Tape:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held beyond x and y."""
+        """Bytes held beyond x and y: gates, c, outputs of inner layers, initial states, dropout masks."""
         return self._core.nbytes
 
     def __repr__(self) -> str:
