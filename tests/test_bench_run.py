@@ -298,7 +298,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
             ["clasic"],
             [
                 "SUITE",
-                "expected one of classic, step, deepbench, deep, odd, train, lengths, reset, all",
+                "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset, all",
                 "'clasic'",
             ],
         ),

@@ -65,14 +65,15 @@ def test_lengths_are_inference_and_training_of_the_same() -> None:
     assert {case.valid for case in cases if case.T < 400} == {65}
 
 
-def test_train_has_recomputed_rows_beside_the_same_with_gates() -> None:
-    cases = suites.SUITES["train"]
+def test_recompute_has_each_row_beside_the_same_with_gates() -> None:
+    cases = suites.SUITES["recompute"]
     recomputed = [case for case in cases if case.recompute]
     assert [(case.T, case.B, case.I, case.H) for case in recomputed] == [
         (100, 16, 64, 64),
+        (200, 16, 128, 128),
         (400, 16, 256, 256),
     ]
-    assert {replace(case, recompute=False) for case in recomputed} < set(cases)
+    assert {replace(case, recompute=False) for case in recomputed} == set(cases) - set(recomputed)
 
 
 def test_reset_is_inference_and_training_with_and_without() -> None:

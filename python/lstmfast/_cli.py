@@ -152,7 +152,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="SUITE",
         nargs="*",
         type=_suite,
-        help="measure it whole: classic, step, deepbench, deep, odd, train, lengths, reset or all",
+        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset or all",
     )
     bench.add_argument("--full", action="store_true", help="the same as the suite all")
     bench.add_argument(
