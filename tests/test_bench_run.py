@@ -247,6 +247,8 @@ def test_an_output_that_breaks_meanwhile(tmp_path: Path, monkeypatch: pytest.Mon
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     code = (
+        # A shell starts what is to run in the background with interrupts ignored, and this whole test may be.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from lstmfast import _cli; from lstmfast._bench import engines;"
         "engines.ENGINES['Hangs'] = 'bench_fakes:Hangs';"
         "sys.exit(_cli.main(['bench', '--shapes', 'T=1,B=1,I=2,H=3;T=3,B=1,I=2,H=3', '--engines', 'hangs',"
