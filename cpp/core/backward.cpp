@@ -209,14 +209,13 @@ class BackwardRun {
     for (Index k = terms.begin; k < terms.end; ++k) {
       T* const dx = terms_.dx.data()[k];
       const bool* const masks = pass.masks + (dx - pass.dx.data);  // of the same shape, both dense
-      for (Index n = 0; n < pass.input_size; ++n) dx[n] = masks[n] ? dx[n] * tape_.options.scale : T(0);
+      drop_out_row(tape_.options, masks, pass.input_size, dx, dx);
     }
   }
 
   void zero_past_the_ends(const Range& rows) const {
     if (tape_.plan.plain()) return;
-    for (Index b = rows.begin; b < rows.end; ++b)
-      for (Index t = tape_.plan.length(b); t < steps_; ++t) std::fill_n(call_.dx.at(t, b), shape_.input_size, T(0));
+    for (Index b = rows.begin; b < rows.end; ++b) zero_past_the_end(tape_.plan, b, steps_, call_.dx, shape_.input_size);
   }
 
   const Packed& packed_;

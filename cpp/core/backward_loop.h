@@ -34,17 +34,10 @@ struct BackwardPass {
 
   // h and c before time step t of a row.
   const T* h_before(Index t, Index row, Start start, Index state_size, const T* zeros) const {
-    return before(h, h0 + row * state_size, t, row, start, zeros);
+    return row_state_before(start, t, row, order.reverse, h0 + row * state_size, h, zeros);
   }
   const T* c_before(Index t, Index row, Start start, Index hidden_size, const T* zeros) const {
-    return before(c, c0 + row * hidden_size, t, row, start, zeros);
-  }
-
- private:
-  const T* before(const Sequence<const T>& states, const T* initial, Index t, Index row, Start start,
-                  const T* zeros) const {
-    if (start == Start::zero) return zeros;
-    return start == Start::initial ? initial : states.at(order.reverse ? t + 1 : t - 1, row);
+    return row_state_before(start, t, row, order.reverse, c0 + row * hidden_size, c, zeros);
   }
 };
 

@@ -149,7 +149,6 @@ class ForwardRun {
     const auto at = static_cast<std::size_t>(layer);
     const Index features = shape_.directions * shape_.state_size();
     const bool* const masks = tape_->options.masks + layer * call_.steps * call_.rows * features;
-    const T scale = tape_->options.scale;
     // Rows that several threads share are shared by steps.
     const Range steps = part_of(call_.steps, share.sharer, share.sharers);
     for (Index t = steps.begin; t < steps.end; ++t)
@@ -157,18 +156,15 @@ class ForwardRun {
         const Index first = (t * call_.rows + members.row(k)) * features;
         const T* const from = tape_->hidden[at].data() + first;
         T* const to = tape_->dropped[at].data() + first;
-        for (Index n = 0; n < features; ++n) to[n] = masks[first + n] ? from[n] * scale : T(0);
+        drop_out_row(tape_->options, masks + first, features, from, to);
       }
   }
 
   void zero_past_the_ends(const Share& share, const Members& members) const {
     if (plan().plain()) return;
     const Range part = part_of(members.count(), share.sharer, share.sharers);
-    for (Index k = part.begin; k < part.end; ++k) {
-      const Index b = members.row(k);
-      for (Index t = plan().length(b); t < call_.steps; ++t)
-        std::fill_n(call_.y.at(t, b), shape_.directions * shape_.state_size(), T(0));
-    }
+    for (Index k = part.begin; k < part.end; ++k)
+      zero_past_the_end(plan(), members.row(k), call_.steps, call_.y, shape_.directions * shape_.state_size());
   }
 
   void make_tape() {

@@ -16,6 +16,18 @@ Range rows_of_tiles(const Range& tiles, Index row_tile, Index rows) {
   return {std::min(tiles.begin * row_tile, rows), std::min(tiles.end * row_tile, rows)};
 }
 
+// Columns [first, first + count) in pieces that lie in one panel each: each(panel, column in it, how many of `count`
+// came before, how many these are).
+template <class F>
+void for_pieces(Index first, Index count, Index width, F&& each) {
+  Index panel = first / width, column = first % width;
+  for (Index done = 0; done < count; ++panel, column = 0) {
+    const Index here = std::min(width - column, count - done);
+    each(panel, column, done, here);
+    done += here;
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -56,13 +68,10 @@ void GradientShare<T>::add(Index count, const T* const* dz, const T* const* x, c
 // Columns [first, first + count) of the present term.
 template <class T>
 void GradientShare<T>::pack(const T* from, Index first, Index count) {
-  Index panel = first / width_, column = first % width_;
-  for (Index done = 0; done < count; ++panel, column = 0) {
-    const Index here = std::min(width_ - column, count - done);
+  for_pieces(first, count, width_, [&](Index panel, Index column, Index done, Index here) {
     T* const to = packed_inputs_.data() + (panel * kRoom + terms_) * width_ + column;
     std::memcpy(to, from + done, static_cast<std::size_t>(here) * sizeof(T));
-    done += here;
-  }
+  });
 }
 
 // The caller's dz will be gone when the terms that are still to come complete the group.
@@ -91,12 +100,9 @@ void GradientShare<T>::finish(T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2
     const Index row = rows_.begin + r;
     // Columns [first, first + count) of a row of dW.
     const auto unpack = [&](T* to, Index first, Index count) {
-      Index panel = first / width_, column = first % width_;
-      for (Index done = 0; done < count; ++panel, column = 0) {
-        const Index here = std::min(width_ - column, count - done);
+      for_pieces(first, count, width_, [&](Index panel, Index column, Index done, Index here) {
         std::copy_n(dw_.data() + panel * panel_size + r * width_ + column, here, to + done);
-        done += here;
-      }
+      });
     };
     if (dbias_1) dbias_1[row] = dbias_2[row] = db_.data()[r];
     unpack(dweight_x + row * input_size_, 0, input_size_);

@@ -112,14 +112,14 @@ class PlannedLoop {
 
   // Where the state before step s, and that after it, of each row is.
   void list_states(const Pass<T>& pass, const Members& members, Index s, Index rows, RowLists<T>& lists) const {
-    const Index t = pass.order.t(s), before = pass.order.reverse ? t + 1 : t - 1;
+    const Index t = pass.order.t(s);
+    const bool reverse = pass.order.reverse;
     for (Index k = 0; k < rows; ++k) {
       const Index b = members.row(k);
-      const Start start = plan_.start(pass.begin + t, b, pass.order.reverse);
+      Start start = plan_.start(pass.begin + t, b, reverse);
+      if (start == Start::continues && s == 0) start = Start::initial;  // of this pass
       const auto state = [&](const StateView<T>& initial, const Sequence<T>& states) {
-        if (start == Start::zero) return zeros_;
-        if (start == Start::initial || s == 0) return initial.data + b * initial.stride;
-        return static_cast<const T*>(states.at(before, b));
+        return row_state_before<T>(start, t, b, reverse, initial.data + b * initial.stride, as_const(states), zeros_);
       };
       lists.h.data()[k] = state(pass.h0, pass.h);
       lists.h_out.data()[k] = pass.h.at(t, b);

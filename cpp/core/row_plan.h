@@ -1,6 +1,8 @@
 // Rows of different lengths, and rows that start anew: which rows take part in a step, and what state each starts from.
 #pragma once
 
+#include <algorithm>
+
 #include "core/buffer.h"
 #include "core/range.h"
 #include "core/time.h"
@@ -56,6 +58,20 @@ class RowPlan {
   Buffer<Index> active_;  // [T]
   Buffer<bool> reset_;    // [T, B]; empty for none
 };
+
+// Where a row's state before time step t is. initial: the row's own; zeros: as wide as the state.
+template <class T>
+const T* row_state_before(Start start, Index t, Index row, bool reverse, const T* initial,
+                          const Sequence<const T>& states, const T* zeros) {
+  if (start == Start::zero) return zeros;
+  return start == Start::initial ? initial : states.at(reverse ? t + 1 : t - 1, row);
+}
+
+// What a sequence of so many steps has past a row's end.
+template <class T>
+void zero_past_the_end(const RowPlan& plan, Index row, Index steps, const Sequence<T>& sequence, Index features) {
+  for (Index t = plan.length(row); t < steps; ++t) std::fill_n(sequence.at(t, row), features, T(0));
+}
 
 // The rows of one thread's share: all of them, or a part. With a plan they are dealt out by turns, so that every
 // thread has long ones and short ones.

@@ -9,6 +9,12 @@
 
 namespace lstmfast {
 
+// Dropout of one row [n], and of its gradient; `to` may be `from`.
+template <class T>
+void drop_out_row(const TrainingOptions<T>& options, const bool* masks, Index n, const T* from, T* to) {
+  for (Index k = 0; k < n; ++k) to[k] = masks[k] ? from[k] * options.scale : T(0);
+}
+
 // Where backward has the activated gates from.
 enum class GatesAre { kept, made_anew, not_read };
 
