@@ -37,6 +37,7 @@ def from_reference(
     *,
     lengths: Any = None,
     reset: Array | None = None,
+    masks: Array | None = None,
 ) -> dict[str, Array]:
     """What `helpers.everything` gives (without what a call gives), computed by the reference in `dtype`."""
     batched = x.ndim == 3
@@ -67,6 +68,7 @@ def from_reference(
         *state_in(state),
         lengths=None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64)),
         reset=in_time_order(reset),
+        masks=masks,
     )
     dx, dh0, dc0, dparameters = truth.backward(cache, in_time_order(dy), *state_in(dstate))
     results = {"y": back(y), **state_out("state", end), "dx": back(dx), **state_out("dstate", (dh0, dc0))}

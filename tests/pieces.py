@@ -6,8 +6,9 @@ import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from core_helpers import Model, assert_close
-from helpers import Array, assert_same_bits, everything, make, parts
+from helpers import CELLS, Array, assert_same_bits, everything, make, parts
 
 
 class Shape(NamedTuple):
@@ -56,6 +57,13 @@ SHAPES = {
     "RNN, rows shared": Shape(T=150, B=30, I=8, H=40, kind="rnn_relu", layers=2, directions=2),
     "RNN, panels shared": Shape(T=36, B=2, I=70, H=520, kind="rnn_tanh"),
 }
+
+
+NETWORKS = [(layers, bidirectional) for layers in (1, 2, 3) for bidirectional in (False, True)]
+
+every_network = pytest.mark.parametrize(("num_layers", "bidirectional"), NETWORKS)
+every_cell = pytest.mark.parametrize(("kind", "proj_size"), CELLS)
+every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 
 
 def random_lengths(T: int, B: int, seed: int = 0) -> Array:

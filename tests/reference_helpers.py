@@ -126,3 +126,18 @@ def assert_close(
         assert set(ours) == set(theirs)
         for name, value in theirs.items():
             np.testing.assert_allclose(ours[name], value, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def assert_backward_changes_nothing(network: Reference, given: dict[str, Array], **cuts: Any) -> None:
+    """Two backward passes of one cache agree, whatever was done to y, and leave what was given as it was."""
+    before = {name: value.copy() for name, value in given.items()}
+    y, _, cache = network.forward(given["x"], given["h0"], given.get("c0"), **cuts)
+    y[...] = np.nan  # y is the caller's own: the cache must not share it
+    first = network.backward(cache, given["dy"], given["dh_n"], given.get("dc_n"))
+    second = network.backward(cache, given["dy"], given["dh_n"], given.get("dc_n"))
+    assert np.all(np.isfinite(first[0]))
+    np.testing.assert_array_equal(first[0], second[0])
+    for name in network.parameters:
+        np.testing.assert_array_equal(first[3][name], second[3][name])
+    for name, value in before.items():
+        np.testing.assert_array_equal(given[name], value)

@@ -192,17 +192,22 @@ def test_dtype(cls: Any, value: Any, error: type[Exception], got: str) -> None:
         cls(2, 3, dtype=value)
 
 
-@pytest.mark.parametrize("cls", [LSTM, RNN])
-@pytest.mark.parametrize(
+every_wrong_seed = pytest.mark.parametrize(
     ("value", "error", "got"),
     [
         (-1, ValueError, "-1 (int)"),
         (True, TypeError, "the bool True"),
         (1.5, TypeError, "1.5 (float)"),
         ("x", TypeError, "'x' (str)"),
+        ([1, 2], TypeError, "a list of length 2"),
         (np.random.RandomState(0), TypeError, "an object of type RandomState"),
+        (np.random.PCG64(0), TypeError, "an object of type PCG64"),
     ],
 )
+
+
+@pytest.mark.parametrize("cls", [LSTM, RNN])
+@every_wrong_seed
 def test_seed(cls: Any, value: Any, error: type[Exception], got: str) -> None:
     with raises(error, f"seed: expected None, an integer >= 0 or a numpy.random.Generator, got {got}"):
         cls(2, 3, seed=value)
@@ -618,18 +623,7 @@ def test_recompute(case: Case, value: Any, got: str) -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize(
-    ("value", "error", "got"),
-    [
-        (-1, ValueError, "-1 (int)"),
-        (True, TypeError, "the bool True"),
-        (1.5, TypeError, "1.5 (float)"),
-        ("x", TypeError, "'x' (str)"),
-        ([1, 2], TypeError, "a list of length 2"),
-        (np.random.RandomState(0), TypeError, "an object of type RandomState"),
-        (np.random.PCG64(0), TypeError, "an object of type PCG64"),
-    ],
-)
+@every_wrong_seed
 def test_seed_of_dropout(kind: str, dropout: float, value: Any, error: type[Exception], got: str) -> None:
     """Also where nothing would be drawn of it: what is wrong is not to show later."""
     model = make(kind, 3, 5, num_layers=2, dropout=dropout)

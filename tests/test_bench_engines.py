@@ -272,6 +272,17 @@ def test_lengths_have_their_sum_and_no_order(case: Case, seed: int) -> None:
         assert lengths.min() < case.T / 3  # they differ by much
 
 
+def of_reference(task: problem.Problem, **cuts: Any) -> dict[str, Any]:
+    """What `task.truth` holds, by the reference's own idea of lengths and reset, or by none."""
+    case = task.case
+    reference = Reference(REFERENCES[case.cell], task.weights, case.layers, case.directions == 2)
+    y, (h, c), cache = reference.forward(task.x, **cuts)
+    if case.work != "train":
+        return {"y": y, "h_n": h} | ({} if c is None else {"c_n": c})
+    dx, _, _, dparameters = reference.backward(cache, task.dy)
+    return {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_truth_of_lengths_is_that_of_masked_rows(cell: Cell) -> None:
     """Forward in time nothing past a row's end reaches what is before it: one run of all rows shows it."""
@@ -294,22 +305,6 @@ def test_the_truth_of_lengths_is_that_of_masked_rows(cell: Cell) -> None:
     ends = y[task.lengths - 1, np.arange(case.B)]
     assert np.abs(task.truth["h_n"][1] - ends).max() < 1e-13
     assert ("c_n" in task.truth) == (cell == "lstm")
-
-
-@pytest.mark.parametrize("work", ["sequence", "train"])
-@pytest.mark.parametrize("directions", [1, 2])
-def test_who_ignores_lengths_is_wrong(directions: int, work: Work) -> None:
-    task = problem.make(Case(9, 5, 3, 4, 1, directions, work, valid=65))
-    reference = Reference("lstm", task.weights, 1, directions == 2)
-    y, (h, c), cache = reference.forward(task.x)
-    assert c is not None
-    found = {"y": y, "h_n": h, "c_n": c}
-    if work == "train":
-        dx, _, _, dparameters = reference.backward(cache, task.dy)
-        found = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
-    for name, array in found.items():
-        worst = problem.difference({name: array}, {name: task.truth[name]})
-        assert worst > 50 * problem.TOLERANCES["float32"], name
 
 
 # Rows that start anew ---------------------------------------------------------------------------------
@@ -369,26 +364,17 @@ def test_the_truth_of_starts_is_that_of_the_reference(cell: Cell, directions: in
     """Its own pieces, which other tests hold against definitions; with lengths, too."""
     for valid in (100, 65):
         task = problem.make(Case(9, 5, 3, 4, 2, directions, work, cell, valid, reset=20))
-        reference = Reference(REFERENCES[cell], task.weights, 2, directions == 2)
-        y, (h, c), cache = reference.forward(task.x, lengths=task.lengths, reset=task.reset)
-        found = {"y": y, "h_n": h} | ({} if c is None else {"c_n": c})
-        if work == "train":
-            dx, _, _, dparameters = reference.backward(cache, task.dy)
-            found = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+        found = of_reference(task, lengths=task.lengths, reset=task.reset)
         assert problem.difference(found, task.truth) < 1e-13
 
 
 @pytest.mark.parametrize("work", ["sequence", "train"])
 @pytest.mark.parametrize("directions", [1, 2])
-def test_who_ignores_starts_is_wrong(directions: int, work: Work) -> None:
-    task = problem.make(Case(9, 5, 3, 4, 1, directions, work, reset=20))
-    reference = Reference("lstm", task.weights, 1, directions == 2)
-    y, (h, c), cache = reference.forward(task.x)
-    assert c is not None
-    found = {"y": y, "h_n": h, "c_n": c}
-    if work == "train":
-        dx, _, _, dparameters = reference.backward(cache, task.dy)
-        found = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+@pytest.mark.parametrize("cut", [{"valid": 65}, {"reset": 20}], ids=str)
+def test_who_ignores_lengths_or_starts_is_wrong(cut: dict[str, int], directions: int, work: Work) -> None:
+    task = problem.make(replace(Case(9, 5, 3, 4, 1, directions, work), **cut))  # type: ignore[arg-type]
+    found = of_reference(task)
+    assert set(found) == set(task.truth)
     for name, array in found.items():
         worst = problem.difference({name: array}, {name: task.truth[name]})
         assert worst > 50 * problem.TOLERANCES["float32"], name

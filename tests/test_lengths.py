@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from core_helpers import Model, assert_close, from_reference, ours
 from helpers import (
-    CELLS,
     Array,
     assert_same_bits,
     everything,
@@ -19,16 +18,13 @@ from helpers import (
     random_state,
     random_x,
 )
-from pieces import SHAPES, Shape, assert_pieces, random_lengths
+from pieces import Shape, assert_pieces, every_cell, every_network, every_shape, random_lengths
 from torch_helpers import BOUNDS, from_torch
 
 import lstmfast
 
 T = 7
 LENGTHS = [3, T, 0, 1, T, 5]
-NETWORKS = [(layers, bidirectional) for layers in (1, 2, 3) for bidirectional in (False, True)]
-every_cell = pytest.mark.parametrize(("kind", "proj_size"), CELLS)
-every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +44,7 @@ def past_the_end(lengths: Any, steps: int) -> Array:
     return ended
 
 
-@pytest.mark.parametrize(("num_layers", "bidirectional"), NETWORKS)
+@every_network
 @every_cell
 def test_reference(isa: str, kind: str, proj_size: int, num_layers: int, bidirectional: bool) -> None:
     for batch_first, with_state, recompute in itertools.product((False, True), repeat=3):
@@ -196,7 +192,7 @@ def test_calls_with_large_weights(isa: str) -> None:
 PACKED = [3, T, 2, 1, T, 5]
 
 
-@pytest.mark.parametrize(("num_layers", "bidirectional"), NETWORKS)
+@every_network
 @every_cell
 def test_pytorch(dtype: str, kind: str, proj_size: int, num_layers: int, bidirectional: bool) -> None:
     pytest.importorskip("torch")

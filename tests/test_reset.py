@@ -7,10 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from core_helpers import assert_close, from_reference, ours
-from helpers import CELLS, DTYPES, ISAS, Array, assert_same_bits, everything, make, parts, random_call
+from helpers import DTYPES, ISAS, Array, assert_same_bits, everything, make, parts, random_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pieces import SHAPES, Shape, assert_pieces, pieces_of, random_lengths, random_reset
+from pieces import (
+    Shape,
+    assert_pieces,
+    every_cell,
+    every_network,
+    every_shape,
+    pieces_of,
+    random_lengths,
+    random_reset,
+)
 
 import lstmfast
 
@@ -34,17 +43,13 @@ MARKED: list[list[int]] = [
 RESET = np.array([[t in marked for marked in MARKED] for t in range(T)])
 B = len(MARKED)
 
-NETWORKS = [(layers, bidirectional) for layers in (1, 2, 3) for bidirectional in (False, True)]
-every_cell = pytest.mark.parametrize(("kind", "proj_size"), CELLS)
-every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-
 
 @pytest.fixture(autouse=True)
 def _one_thread(threads: None) -> None:
     lstmfast.set_num_threads(1)
 
 
-@pytest.mark.parametrize(("num_layers", "bidirectional"), NETWORKS)
+@every_network
 @every_cell
 def test_reference(isa: str, kind: str, proj_size: int, num_layers: int, bidirectional: bool) -> None:
     options: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional, "isa": isa}
@@ -58,7 +63,7 @@ def test_reference(isa: str, kind: str, proj_size: int, num_layers: int, bidirec
             assert_close(ours(results), truth, str(model))
 
 
-@pytest.mark.parametrize(("num_layers", "bidirectional"), NETWORKS)
+@every_network
 @every_cell
 def test_pieces_one_by_one(
     dtype: str, isa: str, kind: str, proj_size: int, num_layers: int, bidirectional: bool

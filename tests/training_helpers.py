@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from core_helpers import Model, reference_of
+from core_helpers import Model, from_reference
 from helpers import KINDS, Array, make, parts, random, random_state, random_x
 
 import lstmfast
@@ -61,22 +61,22 @@ def named(y: Array, state: Any, dx: Array, dstate: Any, parameters: dict[str, Ar
     return results | {f"d {name}": array for name, array in parameters.items()}
 
 
+def in_layout(model: Model, reset: Array | None) -> Array | None:
+    """Reset [T, B] as the model takes it."""
+    return reset.T if reset is not None and model.batch_first else reset
+
+
 def run(
     model: Model, x: Array, state: Any, dy: Array, dstate: Any, *, reset: Array | None = None, **options: Any
 ) -> dict[str, Array]:
     """Everything that forward and backward give."""
-    if reset is not None:
-        options["reset"] = reset.T if model.batch_first else reset
-    y, end, tape = model.forward(x, state, **options)
+    y, end, tape = model.forward(x, state, reset=in_layout(model, reset), **options)
     grads = model.backward(tape, dy, dstate)
     return named(y, end, grads.x, grads.state, grads.parameters)
 
 
-def truth(model: Model, x: Array, state: Any, dy: Array, dstate: Any, **options: Any) -> dict[str, Array]:
-    """What `run` gives, by the reference in float64; options are lengths, reset and masks."""
-    order = (1, 0, 2) if model.batch_first else (0, 1, 2)
-    network = reference_of(model)
-    y, end, cache = network.forward(x.transpose(order), *parts(state), **options)
-    dx, dh0, dc0, dparameters = network.backward(cache, dy.transpose(order), *parts(dstate))
-    ends, starts = (tuple(part for part in pair if part is not None) for pair in (end, (dh0, dc0)))
-    return named(y.transpose(order), ends, dx.transpose(order), starts, dparameters)
+def truth(
+    model: Model, x: Array, state: Any, dy: Array, dstate: Any, *, reset: Array | None = None, **options: Any
+) -> dict[str, Array]:
+    """What `run` gives, by the reference in float64; options are lengths and masks."""
+    return from_reference(model, x, state, dy, dstate, reset=in_layout(model, reset), **options)
