@@ -39,16 +39,17 @@ class BackwardRun {
         dz_stride_(odd_lines<T>(gate_rows_)),
         chunk_steps_(steps_of_chunk()),
         dz_(chunk_of(dz_stride_)),
-        terms_(chunk_steps_ * rows_, tape.gates_are == GatesAre::made_anew, shape_.projection_size > 0) {
-    if (tape.gates_are == GatesAre::made_anew) gates_ = chunk_of(gate_rows_);
+        terms_(chunk_steps_ * rows_, tape.makes_gates(), shape_.projection_size > 0) {
+    if (tape.makes_gates()) gates_ = chunk_of(gate_rows_);
     if (shape_.projection_size) {
       dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
       m_ = chunk_of(shape_.hidden_size);
       dm_ = Buffer<T>(checked_product({rows_, shape_.hidden_size}));
     }
     const Index between = std::min<Index>(shape_.num_layers - 1, 2);
+    const Index places = tape.plan.stored(steps_, rows_);
     for (Index k = 0; k < between; ++k)
-      between_.emplace_back(checked_product({steps_, rows_, shape_.directions, shape_.state_size()}));
+      between_.emplace_back(checked_product({places, shape_.directions, shape_.state_size()}));
   }
 
   void run() {
@@ -63,6 +64,7 @@ class BackwardRun {
     // dz W_hh is part of the loop; dz W_ih and dW = dz^T [x, h] are products, and may use more threads.
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
     const Index product_terms = places * gate_rows_ * (2 * widest + S);
+    const Index lowest = lowest_layer();
     const int threads = get_num_threads();
     Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)),
               is_brief(size.terms() + product_terms));
@@ -72,12 +74,16 @@ class BackwardRun {
     Barrier all(parts);
     std::vector<BackwardLists<T>> lists;  // of each thread; empty ones where nothing is listed
     for (int rank = 0; rank < parts; ++rank) lists.emplace_back(tape_.plan.plain() ? 0 : rows_);
-    for (Index p = shape_.passes(); p-- > 0;) {
+    for (Index p = shape_.passes(); p-- > lowest * shape_.directions;) {
       const BackwardPass<T> pass = pass_at(p);
+      const PassParameters<T>& to = call_.gradients[p];
+      const bool wants_dx = p / shape_.directions > (call_.dx.data ? -1 : lowest);
       std::deque<GradientShare<T>> gradients, projections;
       for (int part = 0; part < parts; ++part) {
-        gradients.emplace_back(kernels_, gate_rows_, pass.input_size, S, part, parts);
-        if (shape_.projection_size) projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
+        if (to.weight_ih || to.weight_hh || to.bias_ih)
+          gradients.emplace_back(kernels_, gate_rows_, to.weight_ih ? pass.input_size : 0, to.weight_hh ? S : 0, part,
+                                 parts);
+        if (to.weight_hr) projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
       }
       team.run([&](int rank) {
         const auto own = static_cast<std::size_t>(rank);
@@ -88,32 +94,42 @@ class BackwardRun {
                                    lists[own]);
         if (in_loop) loop.load_state_gradient(meeting);
         for (Index end = steps_; end > 0;) {
-          const BackwardChunk<T> chunk = chunk_at(pass, {std::max<Index>(end - chunk_steps_, 0), end});
+          const BackwardChunk<T> chunk = chunk_at({std::max<Index>(end - chunk_steps_, 0), end});
           if (rank == 0)
             terms_.list(shape_, tape_.plan, rows_, pass, chunk, time_major(gates_.data(), rows_, gate_rows_),
                         packed_.zeros.data());
-          if (tape_.gates_are == GatesAre::made_anew) {
+          if (tape_.makes_gates()) {
             all.wait();
             make_gates(pass, part_of(terms_.count, rank, parts));
             all.wait();
           }
           if (in_loop) loop.run(chunk, meeting);
           all.wait();
-          input_gradient(pass, part_of(terms_.count, rank, parts));
-          gradients[own].add(terms_.count, terms_.dz.data(), terms_.x.data(), terms_.h.data());
-          if (shape_.projection_size) projections[own].add(terms_.count, terms_.dh.data(), terms_.m.data(), nullptr);
+          if (wants_dx) input_gradient(pass, part_of(terms_.count, rank, parts));
+          if (!gradients.empty()) gradients[own].add(terms_.count, terms_.dz.data(), terms_.x.data(), terms_.h.data());
+          if (!projections.empty()) projections[own].add(terms_.count, terms_.dh.data(), terms_.m.data(), nullptr);
           all.wait();  // before the next chunk overwrites dz
           end = chunk.steps.begin;
         }
-        const PassParameters<T>& to = call_.gradients[p];
-        gradients[own].finish(to.weight_ih, to.weight_hh, to.bias_ih, to.bias_hh);
-        if (shape_.projection_size) projections[own].finish(to.weight_hr, nullptr, nullptr, nullptr);
-        if (p == 0) zero_past_the_ends(part_of(rows_, rank, parts));
+        if (!gradients.empty()) gradients[own].finish(to.weight_ih, to.weight_hh, to.bias_ih, to.bias_hh);
+        if (!projections.empty()) projections[own].finish(to.weight_hr, nullptr, nullptr, nullptr);
+        if (p == 0 && wants_dx) zero_past_the_ends(part_of(rows_, rank, parts));
       });
     }
   }
 
  private:
+  // The lowest layer of which anything is wanted.
+  Index lowest_layer() const {
+    if (call_.dx.data || call_.wants_state) return 0;
+    const auto wanted = [](const PassParameters<T>& g) {
+      return g.weight_ih || g.weight_hh || g.bias_ih || g.weight_hr;
+    };
+    Index p = 0;
+    while (p < shape_.passes() && !wanted(call_.gradients[p])) ++p;
+    return p / shape_.directions;
+  }
+
   Index steps_of_chunk() const {
     const Index row_bytes = rows_ * gate_rows_ * static_cast<Index>(sizeof(T));
     const Index steps = std::max(kChunkBytes / std::max<Index>(row_bytes, 1), kChunkTerms / std::max<Index>(rows_, 1));
@@ -122,12 +138,11 @@ class BackwardRun {
 
   Buffer<T> chunk_of(Index features) const { return Buffer<T>(checked_product({chunk_steps_, rows_, features})); }
 
-  BackwardChunk<T> chunk_at(const BackwardPass<T>& pass, const Range& steps) const {
+  BackwardChunk<T> chunk_at(const Range& steps) const {
     BackwardChunk<T> chunk = {};
     chunk.steps = steps;
     chunk.dz = time_major(dz_.data(), rows_, dz_stride_);
-    if (tape_.gates_are == GatesAre::made_anew) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
-    if (tape_.gates_are == GatesAre::kept) chunk.gates = steps_from(pass.gates, pass.order, steps.begin, 0);
+    if (tape_.makes_gates()) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
     if (shape_.projection_size) {
       chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
@@ -139,38 +154,38 @@ class BackwardRun {
   // Gradient of the output of layer l, which is the dx of the layer above.
   Sequence<T> between(Index layer) const {
     const Index k = layer % static_cast<Index>(between_.size());
-    return time_major(between_[static_cast<std::size_t>(k)].data(), rows_, shape_.directions * shape_.state_size());
+    return time_major(between_[static_cast<std::size_t>(k)].data(), rows_, shape_.directions * shape_.state_size(),
+                      tape_.plan.rows_before());
   }
 
   BackwardPass<T> pass_at(Index p) const {
     const Index H = shape_.hidden_size, S = shape_.state_size(), D = shape_.directions;
     const Index layer = p / D, direction = p % D, last = shape_.num_layers - 1;
     const auto at = static_cast<std::size_t>(p);
-    const Sequence<const T> output =
-        layer == last ? tape_.y
-                      : as_const(time_major(tape_.hidden[static_cast<std::size_t>(layer)].data(), rows_, D * S));
+    const Index* const rows_before = tape_.plan.rows_before();
+    const Sequence<const T> output = layer == last ? tape_.y : as_const(tape_.output_of(layer, D * S));
     BackwardPass<T> pass = {};
     pass.order = {steps_, direction == 1};
     pass.input_size = shape_.layer_input(layer);
-    pass.x = layer ? as_const(time_major(tape_.input_of(layer).data(), rows_, D * S)) : tape_.x;
+    pass.x = layer ? as_const(tape_.input_of(layer, D * S)) : tape_.x;
     pass.h = features_from(output, direction * S);
-    pass.h0 = tape_.h0.data() + p * rows_ * S;
-    if (tape_.gates_are == GatesAre::kept) pass.gates = as_const(time_major(tape_.gates[at].data(), rows_, gate_rows_));
+    pass.h0 = tape_.h0() + p * rows_ * S;
+    if (tape_.keeps_gates()) pass.gates = as_const(tape_.gates(p, gate_rows_));
     if (has_memory(shape_.cell)) {
       const Index memory = p * rows_ * H;
-      pass.c = as_const(time_major(tape_.c[at].data(), rows_, H));
-      pass.c0 = tape_.c0.data() + memory;
+      pass.c = as_const(tape_.c(p, H));
+      pass.c0 = tape_.c0() + memory;
       pass.dc = call_.dc0 + memory;
       pass.dc_n = call_.dc_n ? call_.dc_n + memory : nullptr;
     }
-    const Sequence<const T> dy = layer == last ? call_.dy : as_const(between(layer));
+    const Sequence<const T> dy = layer == last ? packed_by(rows_before, call_.dy) : as_const(between(layer));
     pass.dy = features_from(dy, direction * S);
     pass.dh_n = call_.dh_n ? call_.dh_n + p * rows_ * S : nullptr;
     pass.dh = call_.dh0 + p * rows_ * S;
-    pass.dx = layer ? between(layer - 1) : call_.dx;
+    pass.dx = layer ? between(layer - 1) : packed_by(rows_before, call_.dx);
     pass.add_to_dx = direction < D - 1;  // passes run from the last
     if (layer && direction == 0 && tape_.options.masks)
-      pass.masks = tape_.options.masks + (layer - 1) * steps_ * rows_ * D * S;
+      pass.masks = tape_.options.masks + (layer - 1) * tape_.plan.stored(steps_, rows_) * D * S;
     pass.forward = &packed_.forward[at];
     pass.packing = &packings_[at];
     return pass;

@@ -18,7 +18,7 @@ struct BackwardPass {
   Sequence<const T> x;      // [T, B, layer_input]
   Sequence<const T> h;      // [T, B, S], the layer's output
   const T* h0;              // [B, S]
-  Sequence<const T> gates;  // [T, B, G*H]; data null when the tape has none
+  Sequence<const T> gates;  // [T, B, G*H], activated; data null when the tape has none
   Sequence<const T> c;      // [T, B, H]
   const T* c0;              // [B, H]; null for cells without memory, as is c
   Sequence<const T> dy;     // [T, B, S]; data null is zero
@@ -26,7 +26,7 @@ struct BackwardPass {
   const T* dc_n;            // [B, H]; null is zero
   T* dh;                    // [B, S] gradient of the state before what has been done; dh0 in the end
   T* dc;                    // [B, H] likewise
-  Sequence<T> dx;           // [T, B, layer_input]
+  Sequence<T> dx;           // [T, B, layer_input]; data null is not wanted
   bool add_to_dx;           // the other direction was here before
   const bool* masks;        // [T, B, layer_input] dropout of x, for dx when both directions are in it; null for none
   const ForwardPacking<T>* forward;
@@ -46,7 +46,7 @@ struct BackwardPass {
 template <class T>
 struct BackwardChunk {
   Range steps;
-  Sequence<const T> gates;  // [chunk, B, G*H], activated; data null for cells that do without
+  Sequence<const T> gates;  // [chunk, B, G*H], activated, made anew; data null unless
   Sequence<T> dz;           // [chunk, B, G*H]
   // With projection alone:
   Sequence<T> dh;  // [chunk, B, P] gradient of h
@@ -206,6 +206,7 @@ class BackwardLoop {
       step.dz_next = rows_of(as_const(chunk.dz), k + 1, rows, lists_.dz_next.data());
     if (pass_.dy.data && !projected) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
     if (chunk.gates.data) step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
+    if (pass_.gates.data) step.gates = rows_of(pass_.gates, t(s), rows, lists_.gates.data());
     if (pass_.dc) {
       step.c_out = rows_of(pass_.c, t(s), rows, lists_.c_out.data());
       step.c = c_before(s, rows);

@@ -21,13 +21,11 @@ constexpr Index kChunkBytes = 256 * 1024;
 constexpr Index kChunkSteps = 16;
 
 template <class T>
-Buffer<T> copy_or_zero(const T* from, Index count) {
-  Buffer<T> copy(count);
+void copy_or_zero(const T* from, Index count, T* to) {
   if (from)
-    std::copy_n(from, count, copy.data());
+    std::copy_n(from, count, to);
   else
-    copy.fill_zero();
-  return copy;
+    std::fill_n(to, count, T(0));
 }
 
 // `tape` is null in inference.
@@ -36,10 +34,10 @@ class ForwardRun {
  public:
   using Packed = typename Network<T>::Packed;
 
-  ForwardRun(const Packed& packed, const ForwardCall<T>& call, typename Tape<T>::Kept* tape)
+  ForwardRun(const Packed& packed, const ForwardCall<T>& call, const typename Tape<T>::Kept* tape)
       : packed_(packed), shape_(packed.shape), kernels_(*packed.kernels), call_(call), tape_(tape) {
     if (!call.times.plain() && !tape) own_plan_ = RowPlan(call.steps, call.rows, call.times);
-    if (tape) make_tape();
+    if (tape) keep_initial_state();
     chunk_steps_ = call.steps;
     if (!tape && shape_.num_layers > 1 && shape_.directions == 1) {
       const Index step_bytes = std::max<Index>(call.rows * shape_.state_size() * static_cast<Index>(sizeof(T)), 1);
@@ -146,17 +144,16 @@ class ForwardRun {
 
   // This share's part of what the next layer reads: a layer's outputs times their masks.
   void drop_out(Index layer, const Share& share, const Members& members) const {
-    const auto at = static_cast<std::size_t>(layer);
     const Index features = shape_.directions * shape_.state_size();
-    const bool* const masks = tape_->options.masks + layer * call_.steps * call_.rows * features;
+    const bool* const masks = tape_->options.masks + layer * plan().stored(call_.steps, call_.rows) * features;
+    const Sequence<T> output = tape_->output_of(layer, features), dropped = tape_->input_of(layer + 1, features);
     // Rows that several threads share are shared by steps.
     const Range steps = part_of(call_.steps, share.sharer, share.sharers);
     for (Index t = steps.begin; t < steps.end; ++t)
       for (Index k = 0; k < members.active(t); ++k) {
-        const Index first = (t * call_.rows + members.row(k)) * features;
-        const T* const from = tape_->hidden[at].data() + first;
-        T* const to = tape_->dropped[at].data() + first;
-        drop_out_row(tape_->options, masks + first, features, from, to);
+        const Index b = members.row(k);
+        const bool* const kept = masks + plan().stored_at(t, b, call_.rows) * features;
+        drop_out_row<T>(tape_->options, kept, features, output.at(t, b), dropped.at(t, b));
       }
   }
 
@@ -167,21 +164,10 @@ class ForwardRun {
       zero_past_the_end(plan(), members.row(k), call_.steps, call_.y, shape_.directions * shape_.state_size());
   }
 
-  void make_tape() {
-    const Index H = shape_.hidden_size, S = shape_.state_size(), steps = call_.steps, rows = call_.rows;
-    const bool memory = has_memory(shape_.cell);
-    if (!call_.times.plain()) tape_->plan = RowPlan(steps, rows, call_.times);
-    tape_->h0 = copy_or_zero(call_.h0, checked_product({shape_.passes(), rows, S}));
-    if (memory) tape_->c0 = copy_or_zero(call_.c0, checked_product({shape_.passes(), rows, H}));
-    for (Index layer = 0; layer < shape_.num_layers - 1; ++layer) {
-      tape_->hidden.emplace_back(checked_product({steps, rows, shape_.directions, S}));
-      if (tape_->options.masks) tape_->dropped.emplace_back(checked_product({steps, rows, shape_.directions, S}));
-    }
-    for (Index p = 0; p < shape_.passes(); ++p) {
-      if (tape_->gates_are == GatesAre::kept)
-        tape_->gates.emplace_back(checked_product({steps, rows, shape_.gates(), H}));
-      if (memory) tape_->c.emplace_back(checked_product({steps, rows, H}));
-    }
+  void keep_initial_state() const {
+    const Index states = shape_.passes() * call_.rows;
+    copy_or_zero(call_.h0, states * shape_.state_size(), tape_->h0());
+    if (has_memory(shape_.cell)) copy_or_zero(call_.c0, states * shape_.hidden_size, tape_->c0());
   }
 
   Range first_steps() const { return {0, chunk_steps_}; }
@@ -222,17 +208,16 @@ class ForwardRun {
   Sequence<T> output_of(Index layer, const Range& steps) const {
     const Index features = shape_.directions * shape_.state_size();
     const Index after = shape_.num_layers - 1 - layer;
-    if (after > 0 && tape_)
-      return time_major(tape_->hidden[static_cast<std::size_t>(layer)].data(), call_.rows, features);
+    if (after > 0 && tape_) return tape_->output_of(layer, features);
     if (after > 0 && shape_.directions == 1) return time_major(between_[layer % 2].data(), call_.rows, features);
     if (after % 2 == 1) return time_major(between_[0].data(), call_.rows, features);
-    return call_.y.from(steps.begin, 0);
+    return packed_by(plan().rows_before(), call_.y).from(steps.begin);
   }
 
   // [steps, B, layer_input] of what a layer reads.
   Sequence<const T> input_of(Index layer, const Range& steps) const {
-    if (layer == 0) return call_.x.from(steps.begin, 0);
-    if (tape_) return as_const(time_major(tape_->input_of(layer).data(), call_.rows, shape_.layer_input(layer)));
+    if (layer == 0) return packed_by(plan().rows_before(), call_.x).from(steps.begin);
+    if (tape_) return as_const(tape_->input_of(layer, shape_.layer_input(layer)));
     return as_const(output_of(layer - 1, steps));
   }
 
@@ -262,10 +247,8 @@ class ForwardRun {
       pass.m_part = m_part_;
     }
     if (tape_) {
-      const auto at = static_cast<std::size_t>(p);
-      if (tape_->gates_are == GatesAre::kept)
-        pass.gates = time_major(tape_->gates[at].data(), rows, shape_.gates() * H);
-      if (has_memory(shape_.cell)) pass.c = time_major(tape_->c[at].data(), rows, H);
+      if (tape_->keeps_gates()) pass.gates = tape_->gates(p, shape_.gates() * H);
+      if (has_memory(shape_.cell)) pass.c = tape_->c(p, H);
     }
     return pass;
   }
@@ -274,7 +257,7 @@ class ForwardRun {
   const NetworkShape& shape_;
   const KernelTable<T>& kernels_;
   const ForwardCall<T>& call_;
-  typename Tape<T>::Kept* const tape_;
+  const typename Tape<T>::Kept* const tape_;
   Index chunk_steps_;
   bool descends_;
   RowPlan own_plan_;  // without a tape, which has its own
@@ -291,27 +274,18 @@ void Network<T>::infer(const ForwardCall<T>& call) const {
 }
 
 template <class T>
-std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const TrainingOptions<T>& options) const {
-  auto kept = std::make_unique<typename Tape<T>::Kept>();
-  const NetworkShape& shape = packed_->shape;
-  kept->options = options;
-  kept->gates_are = !reads_gates(shape.cell) ? GatesAre::not_read
-                    : options.recompute      ? GatesAre::made_anew
-                                             : GatesAre::kept;
-  if (shape.num_layers == 1) kept->options.masks = nullptr;  // there is nothing between layers
-  kept->steps = call.steps;
-  kept->rows = call.rows;
-  kept->x = call.x;
-  kept->y = as_const(call.y);
-  ForwardRun<T>(*packed_, call, kept.get()).run();
-  return std::make_unique<Tape<T>>(std::move(kept));
+std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const TrainingOptions<T>& options,
+                                             T* memory) const {
+  auto tape = std::make_unique<Tape<T>>(packed_->shape, call, options, memory);
+  ForwardRun<T>(*packed_, call, &tape->kept()).run();
+  return tape;
 }
 
 template void Network<float>::infer(const ForwardCall<float>&) const;
 template void Network<double>::infer(const ForwardCall<double>&) const;
-template std::unique_ptr<Tape<float>> Network<float>::forward(const ForwardCall<float>&,
-                                                              const TrainingOptions<float>&) const;
+template std::unique_ptr<Tape<float>> Network<float>::forward(const ForwardCall<float>&, const TrainingOptions<float>&,
+                                                              float*) const;
 template std::unique_ptr<Tape<double>> Network<double>::forward(const ForwardCall<double>&,
-                                                                const TrainingOptions<double>&) const;
+                                                                const TrainingOptions<double>&, double*) const;
 
 }  // namespace lstmfast

@@ -58,8 +58,8 @@ void GradientShare<T>::add(Index count, const T* const* dz, const T* const* x, c
   if (rows_.size() == 0) return;
   for (Index k = 0; k < count; ++k) {
     dz_.data()[terms_] = dz[k] + rows_.begin;
-    pack(x[k], 0, input_size_);
-    if (h) pack(h[k], input_size_, state_size_);
+    if (input_size_) pack(x[k], 0, input_size_);
+    if (state_size_) pack(h[k], input_size_, state_size_);
     if (++terms_ == kTerms) flush();
   }
   carry_over();
@@ -105,7 +105,7 @@ void GradientShare<T>::finish(T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2
       });
     };
     if (dbias_1) dbias_1[row] = dbias_2[row] = db_.data()[r];
-    unpack(dweight_x + row * input_size_, 0, input_size_);
+    if (dweight_x) unpack(dweight_x + row * input_size_, 0, input_size_);
     if (dweight_h) unpack(dweight_h + row * state_size_, input_size_, state_size_);
   }
 }

@@ -8,9 +8,9 @@
 
 namespace lstmfast {
 
-// One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [x, h], and the bias. S:
-// numbers of h; 0 for a matrix whose inputs are x alone.
-// Terms are counted on from call to call of add(), so its chunks do not show in the sums.
+// One thread's share of a pass's weight gradients: some tiles of gate rows, all columns of [x, h], and the bias. I and
+// S are 0 where the gradient of that matrix is not wanted, or there is none. Terms are counted on from call to call of
+// add(), so its chunks do not show in the sums.
 template <class T>
 class GradientShare {
  public:
@@ -18,7 +18,8 @@ class GradientShare {
   GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index state_size, Index part,
                 Index parts);
 
-  // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S]. h: null where S is 0.
+  // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S]. x or h: not read where I or
+  // S is 0.
   void add(Index count, const T* const* dz, const T* const* x, const T* const* h);
   // After the last add(): writes this share's rows of the gradients, [gate_rows, I], [gate_rows, S] and twice
   // [gate_rows]. Those that are null are not wanted.

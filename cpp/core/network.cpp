@@ -1,8 +1,7 @@
-// Network and Tape: construction and what they hold. The work is in forward.cpp and backward.cpp.
+// Network: construction and what it holds. The work is in forward.cpp and backward.cpp.
 #include "lstmfast/network.h"
 
 #include "core/packed.h"
-#include "core/tape.h"
 
 namespace lstmfast {
 
@@ -50,33 +49,7 @@ const char* Network<T>::isa() const {
   return packed_->kernels->isa;
 }
 
-template <class T>
-Tape<T>::Tape(std::unique_ptr<Kept> kept) : kept_(std::move(kept)) {}
-
-template <class T>
-Tape<T>::~Tape() = default;
-
-template <class T>
-Index Tape<T>::steps() const {
-  return kept_->steps;
-}
-
-template <class T>
-Index Tape<T>::rows() const {
-  return kept_->rows;
-}
-
-template <class T>
-Index Tape<T>::bytes() const {
-  Index sum = kept_->h0.bytes() + kept_->c0.bytes() + kept_->plan.bytes();
-  for (const auto* buffers : {&kept_->gates, &kept_->c, &kept_->hidden, &kept_->dropped})
-    for (const Buffer<T>& buffer : *buffers) sum += buffer.bytes();
-  return sum;
-}
-
 template class Network<float>;
 template class Network<double>;
-template class Tape<float>;
-template class Tape<double>;
 
 }  // namespace lstmfast

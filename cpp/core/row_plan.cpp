@@ -21,6 +21,10 @@ RowPlan::RowPlan(Index steps, Index rows, const RowTimes& times) {
     while (left > 0 && length(row(left - 1)) <= t) --left;
     active_.data()[t] = left;
   }
+  if (times.packed) {
+    rows_before_ = Buffer<Index>(std::max<Index>(steps, 1));
+    for (Index t = 0, before = 0; t < steps; before += active(t++)) rows_before_.data()[t] = before;
+  }
   if (!times.reset) return;
   reset_ = Buffer<bool>(checked_product({steps, rows}));
   std::copy_n(times.reset, steps * rows, reset_.data());

@@ -25,13 +25,22 @@ class RowPlan {
   RowPlan(Index steps, Index rows, const RowTimes& times);
 
   bool plain() const { return !order_.data(); }
-  Index bytes() const { return length_.bytes() + order_.bytes() + active_.bytes() + reset_.bytes(); }
+  Index bytes() const {
+    return length_.bytes() + order_.bytes() + active_.bytes() + rows_before_.bytes() + reset_.bytes();
+  }
 
   Index row(Index position) const { return order_.data()[position]; }
   Index length(Index row) const { return length_.data()[row]; }
   Index active(Index t) const { return active_.data()[t]; }  // rows that have a step t
   // Pairs of step and row that there are.
   Index places(Index steps, Index rows) const { return plain() ? steps * rows : places_; }
+
+  // Of packed sequences, [T]: places before those of a step. null: not packed
+  const Index* rows_before() const { return rows_before_.data(); }
+  bool packed() const { return rows_before_.data(); }
+  // How many rows a sequence of all steps and rows has, and which of them is a place's.
+  Index stored(Index steps, Index rows) const { return packed() ? places_ : checked_product({steps, rows}); }
+  Index stored_at(Index t, Index row, Index rows) const { return (packed() ? rows_before()[t] : t * rows) + row; }
 
   // Of step s in the order of processing, which the row takes part in.
   Start start(const TimeOrder& order, Index s, Index row) const {
@@ -53,10 +62,11 @@ class RowPlan {
 
   Index rows_ = 0;
   Index places_ = 0;
-  Buffer<Index> length_;  // [B]
-  Buffer<Index> order_;   // [B]
-  Buffer<Index> active_;  // [T]
-  Buffer<bool> reset_;    // [T, B]; empty for none
+  Buffer<Index> length_;       // [B]
+  Buffer<Index> order_;        // [B]
+  Buffer<Index> active_;       // [T]
+  Buffer<Index> rows_before_;  // [T]; empty unless packed
+  Buffer<bool> reset_;         // [T, B]; empty for none
 };
 
 // Where a row's state before time step t is. initial: the row's own; zeros: as wide as the state.
@@ -67,9 +77,10 @@ const T* row_state_before(Start start, Index t, Index row, bool reverse, const T
   return start == Start::initial ? initial : states.at(reverse ? t + 1 : t - 1, row);
 }
 
-// What a sequence of so many steps has past a row's end.
+// What a sequence of so many steps has past a row's end; a packed one has nothing there.
 template <class T>
 void zero_past_the_end(const RowPlan& plan, Index row, Index steps, const Sequence<T>& sequence, Index features) {
+  if (plan.packed()) return;
   for (Index t = plan.length(row); t < steps; ++t) std::fill_n(sequence.at(t, row), features, T(0));
 }
 

@@ -1,10 +1,11 @@
-// What a Tape holds. [T, B, ...] arrays are time-major and dense.
+// What a Tape holds: one block of memory, taken apart. [T, B, ...] arrays are time-major and dense, or packed.
 #pragma once
 
 #include <vector>
 
 #include "core/buffer.h"
 #include "core/row_plan.h"
+#include "core/time.h"
 #include "lstmfast/network.h"
 
 namespace lstmfast {
@@ -18,27 +19,57 @@ void drop_out_row(const TrainingOptions<T>& options, const bool* masks, Index n,
 // Where backward has the activated gates from.
 enum class GatesAre { kept, made_anew, not_read };
 
+// Where each part of a tape begins in its block, in numbers. Parts begin at a cache line.
+template <class T>
+struct TapeLayout {
+  // places: T * B, or what packed sequences have. Throws std::bad_alloc where no memory could hold it.
+  TapeLayout(const NetworkShape& shape, Index places, Index rows, const TrainingOptions<T>& options);
+
+  GatesAre gates_are;
+  std::vector<Index> gates;    // [L*D] of [T, B, G, H], activated; empty unless kept
+  std::vector<Index> c;        // [L*D] of [T, B, H]; empty for cells without memory
+  std::vector<Index> hidden;   // [L-1] of [T, B, D*S], outputs of all layers but the last
+  std::vector<Index> dropped;  // [L-1] of [T, B, D*S], likewise after dropout; empty without
+  Index h0;                    // [L*D, B, S]
+  Index c0;                    // [L*D, B, H]; nothing for cells without memory
+  Index count = 0;             // of all numbers
+
+ private:
+  Index take(std::initializer_list<Index> sizes);
+};
+
 template <class T>
 struct Tape<T>::Kept {
-  Index steps;          // T
-  Index rows;           // B
-  Sequence<const T> x;  // the caller's
-  Sequence<const T> y;  // the caller's
+  // memory: layout.count numbers, or null for the tape's own.
+  Kept(const NetworkShape& shape, const ForwardCall<T>& call, const TrainingOptions<T>& training, T* memory);
+
+  Index steps;  // T
+  Index rows;   // B
   RowPlan plan;
   TrainingOptions<T> options;
-  GatesAre gates_are;
-  Buffer<T> h0;                    // [L*D, B, S]
-  Buffer<T> c0;                    // [L*D, B, H]; empty for cells without memory
-  std::vector<Buffer<T>> gates;    // [L*D] of [T, B, G, H], activated; empty unless kept
-  std::vector<Buffer<T>> c;        // [L*D] of [T, B, H]; empty for cells without memory
-  std::vector<Buffer<T>> hidden;   // [L-1] of [T, B, D*S], outputs of all layers but the last
-  std::vector<Buffer<T>> dropped;  // [L-1] of [T, B, D*S], likewise after dropout; empty without
+  TapeLayout<T> layout;
+  Sequence<const T> x;  // the caller's
+  Sequence<const T> y;  // the caller's
 
-  // What layer `layer` > 0 reads.
-  const Buffer<T>& input_of(Index layer) const {
-    const auto below = static_cast<std::size_t>(layer - 1);
-    return dropped.empty() ? hidden[below] : dropped[below];
+  T* h0() const { return block_ + layout.h0; }
+  T* c0() const { return block_ + layout.c0; }
+  Sequence<T> gates(Index pass, Index features) const { return part(layout.gates, pass, features); }
+  Sequence<T> c(Index pass, Index features) const { return part(layout.c, pass, features); }
+  // Outputs of a layer but the last, and what layer `layer` > 0 reads.
+  Sequence<T> output_of(Index layer, Index features) const { return part(layout.hidden, layer, features); }
+  Sequence<T> input_of(Index layer, Index features) const {
+    return part(layout.dropped.empty() ? layout.hidden : layout.dropped, layer - 1, features);
   }
+  bool keeps_gates() const { return layout.gates_are == GatesAre::kept; }
+  bool makes_gates() const { return layout.gates_are == GatesAre::made_anew; }
+
+ private:
+  Sequence<T> part(const std::vector<Index>& begins, Index which, Index features) const {
+    return time_major(block_ + begins[static_cast<std::size_t>(which)], rows, features, plan.rows_before());
+  }
+
+  Buffer<T> own_;
+  T* block_;
 };
 
 }  // namespace lstmfast

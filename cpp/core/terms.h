@@ -30,7 +30,7 @@ class Terms {
         x.data()[count] = pass.x.at(t, b);
         h.data()[count] = pass.h_before(t, b, start, shape.state_size(), zeros);
         dz.data()[count] = chunk.dz.at(k, b);
-        dx.data()[count] = pass.dx.at(t, b);
+        if (pass.dx.data) dx.data()[count] = pass.dx.at(t, b);
         if (gates_anew.data) gates.data()[count] = gates_anew.at(k, b);
         if (shape.projection_size) {
           dh.data()[count] = chunk.dh.at(k, b);

@@ -12,7 +12,7 @@ struct TimeOrder {
   Index t(Index s) const { return reverse ? steps - 1 - s : s; }
 };
 
-// A sequence's steps from s on, in the order of processing, from row `row` of each.
+// A sequence's steps from s on, in the order of processing, from row `row` of each. It must not be packed.
 template <class T>
 Sequence<T> steps_from(const Sequence<T>& sequence, const TimeOrder& order, Index s, Index row) {
   const Index step_stride = order.reverse ? -sequence.step_stride : sequence.step_stride;
@@ -36,17 +36,25 @@ StateView<T> state_before(Index s, const TimeOrder& order, const StateView<T>& i
 // Part of a sequence's features, for one direction of a concatenated output.
 template <class T>
 Sequence<T> features_from(const Sequence<T>& sequence, Index first) {
-  return {sequence.data ? sequence.data + first : nullptr, sequence.step_stride, sequence.row_stride};
+  return {sequence.data ? sequence.data + first : nullptr, sequence.step_stride, sequence.row_stride,
+          sequence.rows_before};
 }
 
+// Dense; packed where rows_before is given.
 template <class T>
-Sequence<T> time_major(T* data, Index rows, Index features) {
-  return {data, rows * features, features};
+Sequence<T> time_major(T* data, Index rows, Index features, const Index* rows_before = nullptr) {
+  return {data, rows * features, features, rows_before};
+}
+
+// What a call brings, packed where rows_before is given.
+template <class T>
+Sequence<T> packed_by(const Index* rows_before, const Sequence<T>& sequence) {
+  return {sequence.data, sequence.step_stride, sequence.row_stride, rows_before};
 }
 
 template <class T>
 Sequence<const T> as_const(const Sequence<T>& sequence) {
-  return {sequence.data, sequence.step_stride, sequence.row_stride};
+  return {sequence.data, sequence.step_stride, sequence.row_stride, sequence.rows_before};
 }
 
 // Some batch rows: those from `first` on, or listed ones.

@@ -36,12 +36,15 @@ struct PassParameters {
   T* weight_hr = nullptr;  // [P, H]; null without projection
 };
 
-// Where rows end and where they start anew. Both are read during the call alone.
+// Where rows end and where they start anew. All is read during the call alone.
 struct RowTimes {
   const Index* lengths = nullptr;  // [B], 0 to T; null: all T
   // [T, B]: cut the row before this step, and begin the next piece from zero; what is past a row's end is ignored.
   // The reverse direction begins the piece before the cut. null: none
   const bool* reset = nullptr;
+  // x, y and their gradients hold the steps that rows have and nothing else: all rows of step 0, then those of step 1,
+  // and so on, `row_stride` apart. Needs `lengths`, the longest first.
+  bool packed = false;
 
   bool plain() const { return !lengths && !reset; }
 };
@@ -52,7 +55,7 @@ template <class T>
 struct ForwardCall {
   Index steps;          // T
   Index rows;           // B
-  Sequence<const T> x;  // [T, B, I]
+  Sequence<const T> x;  // [T, B, I]; rows_before of this and all others that a call brings is the core's to fill in
   const T* h0;          // [L*D, B, S]; null is zero
   const T* c0;          // [L*D, B, H]; null is zero; unused by cells without memory
   Sequence<T> y;        // [T, B, D*S]; zero past a row's end
@@ -73,33 +76,45 @@ struct TrainingOptions {
 
 // What a forward pass keeps: an LSTM's activated gates (but for `recompute`) and c of every step, the initial state,
 // the outputs of all layers but the last, before and after dropout; and where x, y and the masks are.
+//
+// All that is kept lies in one block, the tape's own or the caller's: where the caller keeps the block, the tape
+// itself can go and be made again, from the same call and the block that its forward pass filled.
 template <class T>
 class Tape {
  public:
   struct Kept;
-  explicit Tape(std::unique_ptr<Kept> kept);
+  // memory: numbers() of T, aligned to 64 bytes; null: the tape takes its own. Throws std::bad_alloc.
+  Tape(const NetworkShape& shape, const ForwardCall<T>& call, const TrainingOptions<T>& options = {},
+       T* memory = nullptr);
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
+  // Of T that a tape of so many rows takes. places: T * B, or the rows of a packed x.
+  static Index numbers(const NetworkShape& shape, Index places, Index rows, const TrainingOptions<T>& options);
+
   Index steps() const;
   Index rows() const;
-  Index bytes() const;  // held, without x, y and dropout masks, which are the caller's
+  Index places() const;  // rows of x and y: T * B, or those of packed ones
+  Index bytes() const;   // held, without x, y and dropout masks, which are the caller's
   const Kept& kept() const { return *kept_; }
 
  private:
   std::unique_ptr<Kept> kept_;
 };
 
+// What nobody wants is not computed: dx, and each pointer of the gradients, may be null; layers below the lowest of
+// which anything is wanted are not gone through.
 template <class T>
 struct BackwardCall {
   Sequence<const T> dy;                // [T, B, D*S]; data null is zero; what is past a row's end is not read
   const T* dh_n;                       // [L*D, B, S]; null is zero
   const T* dc_n;                       // [L*D, B, H]; null is zero
-  Sequence<T> dx;                      // [T, B, I]; zero past a row's end
+  Sequence<T> dx;                      // [T, B, I]; zero past a row's end; data null is not wanted
   T* dh0;                              // [L*D, B, S]
   T* dc0;                              // [L*D, B, H]; unused by cells without memory
-  const PassParameters<T>* gradients;  // [L*D], overwritten
+  const PassParameters<T>* gradients;  // [L*D], overwritten; of a pass both biases or none
+  bool wants_state = true;             // dh0 and dc0, which are scratch otherwise
 };
 
 template <class T>
@@ -118,8 +133,9 @@ class Network {
   // Keeps nothing.
   void infer(const ForwardCall<T>& call) const;
   // Keeps what backward needs. The tape refers to call.x, call.y and options.masks, which must stay
-  // as they are.
-  std::unique_ptr<Tape<T>> forward(const ForwardCall<T>& call, const TrainingOptions<T>& options = {}) const;
+  // as they are. memory: as for Tape.
+  std::unique_ptr<Tape<T>> forward(const ForwardCall<T>& call, const TrainingOptions<T>& options = {},
+                                   T* memory = nullptr) const;
   // `tape` is from this network's forward; it is not changed and may be used again.
   void backward(const Tape<T>& tape, const BackwardCall<T>& call) const;
 

@@ -30,10 +30,18 @@ struct Sequence {
   T* data;
   Index step_stride;
   Index row_stride;
+  // [T], of a packed sequence: how many rows lie before those of step t; then step_stride says nothing. null: not
+  // packed
+  const Index* rows_before = nullptr;
 
   // Always inline: an ISA's file must not leave a copy of it for others.
-  [[gnu::always_inline]] inline T* at(Index t, Index b) const { return data + t * step_stride + b * row_stride; }
-  Sequence from(Index t, Index b) const { return {at(t, b), step_stride, row_stride}; }
+  [[gnu::always_inline]] inline T* at(Index t, Index b) const {
+    return rows_before ? data + (rows_before[t] + b) * row_stride : data + t * step_stride + b * row_stride;
+  }
+  Sequence from(Index t) const {
+    return rows_before ? Sequence{data, step_stride, row_stride, rows_before + t}
+                       : Sequence{at(t, 0), step_stride, row_stride};
+  }
 };
 
 }  // namespace lstmfast
