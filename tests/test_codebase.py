@@ -104,6 +104,8 @@ MAY_INCLUDE = {
     "include": ("lstmfast/",),
     "core": (
         "core/",
+        "lstmfast/fingerprint.h",
+        "lstmfast/kept_memory.h",
         "lstmfast/kernel_table.h",
         "lstmfast/network.h",
         "lstmfast/probes.h",

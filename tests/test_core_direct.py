@@ -390,9 +390,10 @@ def test_tape_keeps_what_it_refers_to() -> None:
 
 def test_nbytes_of_a_tape() -> None:
     _, _, _, tape = network(layers=2, directions=2).forward(X, None, None, False)
-    states = 2 * 4 * B * H  # h0 and c0
-    gates_and_c = 4 * T * B * 5 * H
-    between = T * B * 2 * H
-    assert tape.nbytes == 4 * (states + gates_and_c + between)
+    places = T * B
+    parts = 2 * [4 * B * H]  # h0 and c0
+    parts += 4 * [places * 4 * H, places * H]  # gates and c
+    parts += [places * 2 * H]  # between layers
+    assert tape.nbytes == sum(-(-4 * numbers // 64) * 64 for numbers in parts)  # each from a cache line on
     with pytest.raises(AttributeError):
         tape.nbytes = 3

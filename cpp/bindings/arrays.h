@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "lstmfast/network.h"
 
@@ -63,18 +64,19 @@ const T* dense_or_null(const std::optional<Array<T>>& array, std::initializer_li
 
 // A new C-ordered array. Sizes whose strides would overflow are memory that cannot be had, even where one is 0.
 template <class T>
-Array<T> new_array(Index a, Index b, Index c) {
+Array<T> new_array(std::initializer_list<Index> shape) {
   Index bytes = sizeof(T);
-  for (const Index size : {a, b, c})
+  for (const Index size : shape)
     if (__builtin_mul_overflow(bytes, std::max<Index>(size, 1), &bytes)) throw std::bad_alloc();
-  return Array<T>({a, b, c});
+  return Array<T>(std::vector<py::ssize_t>(shape));
 }
 
-// The memory of a result [a, b, c]: an array given for it, or a new one.
+// The memory of a result: an array given for it, or a new one.
 template <class T>
-Array<T> result_array(const std::optional<Array<T>>& given, Index a, Index b, Index c, const std::string& name) {
-  if (!given) return new_array<T>(a, b, c);
-  dense(*given, {a, b, c}, name);
+Array<T> result_array(const std::optional<Array<T>>& given, std::initializer_list<Index> shape,
+                      const std::string& name) {
+  if (!given) return new_array<T>(shape);
+  dense(*given, shape, name);
   if (!given->writeable()) throw std::invalid_argument(name + ": expected a writeable array");
   return *given;
 }
@@ -94,14 +96,17 @@ Sequence<const T> sequence(const Array<T>& array, bool batch_first, const std::s
   return {array.data(), batch_first ? second : first, batch_first ? first : second};
 }
 
-// A new array of time-major meaning in the layout that was asked for.
+// A packed sequence, [N, features] with dense rows.
 template <class T>
-Array<T> new_sequence(Index steps, Index rows, Index features, bool batch_first) {
-  return batch_first ? new_array<T>(rows, steps, features) : new_array<T>(steps, rows, features);
+Sequence<const T> packed_sequence(const Array<T>& array, const std::string& name) {
+  require_alignment(array, name);
+  if (!(array.flags() & py::array::c_style)) throw std::invalid_argument(name + ": expected an array in C order");
+  return {array.data(), 0, array.shape(1)};
 }
 
 template <class T>
 Sequence<T> writable_sequence(Array<T>& array, bool batch_first) {
+  if (array.ndim() == 2) return {array.mutable_data(), 0, array.shape(1)};  // packed
   const Index features = array.shape(2);
   const Index inner = array.shape(1) * features;
   T* const data = array.mutable_data();

@@ -1,5 +1,7 @@
 #include "core/tape.h"
 
+#include <algorithm>
+
 namespace lstmfast {
 
 template <class T>
@@ -28,6 +30,7 @@ Index TapeLayout<T>::take(std::initializer_list<Index> sizes) {
   if (__builtin_add_overflow(begin, numbers, &count) || __builtin_add_overflow(count, line - 1, &count))
     throw std::bad_alloc();
   count = count / line * line;
+  gaps.push_back({begin + numbers, count});
   return begin;
 }
 
@@ -52,7 +55,9 @@ Tape<T>::Kept::Kept(const NetworkShape& shape, const ForwardCall<T>& call, const
       x(packed_by(plan.rows_before(), call.x)),
       y(packed_by(plan.rows_before(), as_const(call.y))),
       own_(memory ? 0 : layout.count),
-      block_(memory ? memory : own_.data()) {}
+      block_(memory ? memory : own_.data()) {
+  for (const Range& gap : layout.gaps) std::fill(block_ + gap.begin, block_ + gap.end, T(0));
+}
 
 template <class T>
 Tape<T>::Tape(const NetworkShape& shape, const ForwardCall<T>& call, const TrainingOptions<T>& options, T* memory)

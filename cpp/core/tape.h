@@ -33,6 +33,7 @@ struct TapeLayout {
   Index h0;                    // [L*D, B, S]
   Index c0;                    // [L*D, B, H]; nothing for cells without memory
   Index count = 0;             // of all numbers
+  std::vector<Range> gaps;     // between parts; zero, for a caller may look at all of its memory
 
  private:
   Index take(std::initializer_list<Index> sizes);

@@ -174,6 +174,7 @@ class Pool {
 
 std::atomic<Pool*> current_pool{nullptr};
 std::atomic<int> num_threads{1};
+thread_local int thread_limit = 0;
 
 // The pools of this process's ancestors, whose threads are not in this process.
 Pool* abandoned_pools = nullptr;
@@ -200,7 +201,11 @@ Pool* find_pool() {
 }  // namespace
 
 void set_num_threads(int threads) { num_threads.store(threads, std::memory_order_relaxed); }
-int get_num_threads() { return num_threads.load(std::memory_order_relaxed); }
+void limit_threads(int threads) { thread_limit = threads; }
+int get_num_threads() {
+  const int threads = num_threads.load(std::memory_order_relaxed);
+  return thread_limit > 0 && thread_limit < threads ? thread_limit : threads;
+}
 
 Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   if (threads <= 1) return;

@@ -36,6 +36,16 @@ def sigmoid(x: NDArray[Any], isa: str) -> NDArray[Any]:
 def tanh(x: NDArray[Any], isa: str) -> NDArray[Any]:
     """The kernels' own tanh, likewise."""
 
+def fingerprint(isa: str, addresses: Sequence[int], sizes: Sequence[int], threads: int = 0) -> bytes:
+    """Read pieces of memory (bytes from each address on) once, and return what changes when they do.
+
+    Equal for equal contents, whatever the ISA and the threads. The memory must be there: nothing is checked.
+    """
+
+def kept_array32(count: int, /) -> NDArray[np.float32]:
+    """An uninitialised array, aligned to 64 bytes, whose memory the core keeps for later calls when it is freed."""
+
+def kept_array64(count: int, /) -> NDArray[np.float64]: ...
 def fast_call(general: _Call, /) -> _Call:
     """Wrap a model's `__call__`: usual arguments are answered without entering Python.
 
@@ -47,6 +57,21 @@ def fast_call(general: _Call, /) -> _Call:
 @final
 class Tape32:
     """What a forward pass keeps for its backward pass. Opaque."""
+
+    def __init__(
+        self,
+        network: Network32,  # as in its forward, which filled `memory`, as are all others
+        x: NDArray[np.float32],
+        y: NDArray[np.float32],
+        memory: NDArray[np.float32],
+        batch_first: bool,
+        lengths: NDArray[np.int64] | None = None,
+        reset: NDArray[np.bool_] | None = None,
+        recompute: bool = False,
+        masks: NDArray[np.bool_] | None = None,
+        mask_scale: float = 0.0,
+    ) -> None:
+        """Make a tape again, of which the caller has kept the memory."""
 
     @property
     def nbytes(self) -> int:
@@ -77,7 +102,9 @@ class Network32:
     def isa(self) -> str: ...
     def infer(
         self,
-        x: NDArray[np.float32],  # [T, B, I], or [B, T, I] with batch_first; any strides, last axis dense
+        # [T, B, I], or [B, T, I] with batch_first; any strides, last axis dense. Or packed, [N, I] in C
+        # order beside lengths, the longest first: y and all gradients of x's kind are packed, too.
+        x: NDArray[np.float32],
         h0: NDArray[np.float32] | None,  # [L*D, B, P], C order; None is zero
         c0: NDArray[np.float32] | None,  # [L*D, B, H], likewise; None for an RNN
         batch_first: bool,
@@ -87,6 +114,7 @@ class Network32:
         c_n: NDArray[np.float32] | None = None,
         lengths: NDArray[np.int64] | None = None,  # [B], 0 to T; None is T for all
         reset: NDArray[np.bool_] | None = None,  # [T, B] whatever batch_first, C order; None is nowhere
+        threads: int = 0,  # the most that this call may use; 0: as many as set_num_threads says
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
         """y [T, B, D*P] (or [B, T, D*P]), h_n [L*D, B, P], c_n [L*D, B, H] (None for an RNN)."""
 
@@ -103,6 +131,12 @@ class Network32:
         # by mask_scale where True, and are 0 where False.
         masks: NDArray[np.bool_] | None = None,
         mask_scale: float = 0.0,
+        y: NDArray[np.float32] | None = None,  # C order, for the results, as in infer
+        h_n: NDArray[np.float32] | None = None,
+        c_n: NDArray[np.float32] | None = None,
+        # [tape_size], aligned to 64 bytes, for what the tape keeps; None is the tape's own.
+        memory: NDArray[np.float32] | None = None,
+        threads: int = 0,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Tape32]:
         """As infer, with the tape. It refers to x, y and masks: they must stay as they are."""
 
@@ -112,17 +146,36 @@ class Network32:
         dy: NDArray[np.float32] | None,  # y's shape, C order; None is zero
         dh_n: NDArray[np.float32] | None,  # [L*D, B, P], C order; None is zero
         dc_n: NDArray[np.float32] | None,  # [L*D, B, H], likewise; None for an RNN
+        # Of x, of the state and of each parameter: whether its gradient is wanted. None is all.
+        wanted: Sequence[bool] | None = None,
+        threads: int = 0,
     ) -> tuple[
-        NDArray[np.float32],  # dx, x's shape, C order
-        NDArray[np.float32],  # dh0 [L*D, B, P]
+        # None where it is not wanted: `| Any`, for those who want all need not ask.
+        NDArray[np.float32] | Any,  # dx, x's shape, C order
+        NDArray[np.float32] | Any,  # dh0 [L*D, B, P]
         NDArray[np.float32] | None,  # dc0 [L*D, B, H]; None for an RNN
-        list[NDArray[np.float32]],  # in the order of `parameters`
+        list[NDArray[np.float32] | Any],  # in the order of `parameters`
     ]: ...
+    def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int:
+        """How many numbers the tape of B rows keeps; places: T * B, or the rows of a packed x."""
 
 @final
 class Tape64:
     """Tape32 in float64."""
 
+    def __init__(
+        self,
+        network: Network64,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        memory: NDArray[np.float64],
+        batch_first: bool,
+        lengths: NDArray[np.int64] | None = None,
+        reset: NDArray[np.bool_] | None = None,
+        recompute: bool = False,
+        masks: NDArray[np.bool_] | None = None,
+        mask_scale: float = 0.0,
+    ) -> None: ...
     @property
     def nbytes(self) -> int: ...
 
@@ -155,6 +208,7 @@ class Network64:
         c_n: NDArray[np.float64] | None = None,
         lengths: NDArray[np.int64] | None = None,
         reset: NDArray[np.bool_] | None = None,
+        threads: int = 0,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]: ...
     def forward(
         self,
@@ -167,6 +221,11 @@ class Network64:
         recompute: bool = False,
         masks: NDArray[np.bool_] | None = None,
         mask_scale: float = 0.0,
+        y: NDArray[np.float64] | None = None,
+        h_n: NDArray[np.float64] | None = None,
+        c_n: NDArray[np.float64] | None = None,
+        memory: NDArray[np.float64] | None = None,
+        threads: int = 0,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, Tape64]: ...
     def backward(
         self,
@@ -174,9 +233,12 @@ class Network64:
         dy: NDArray[np.float64] | None,
         dh_n: NDArray[np.float64] | None,
         dc_n: NDArray[np.float64] | None,
+        wanted: Sequence[bool] | None = None,
+        threads: int = 0,
     ) -> tuple[
-        NDArray[np.float64],
-        NDArray[np.float64],
+        NDArray[np.float64] | Any,
+        NDArray[np.float64] | Any,
         NDArray[np.float64] | None,
-        list[NDArray[np.float64]],
+        list[NDArray[np.float64] | Any],
     ]: ...
+    def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int: ...

@@ -26,6 +26,8 @@
 // Pointers never alias unless said otherwise. Strides are in elements. Rows are batch rows.
 #pragma once
 
+#include <cstdint>
+
 #include "lstmfast/types.h"
 
 namespace lstmfast {
@@ -33,6 +35,8 @@ namespace lstmfast {
 inline constexpr Index kPanelVectors = 4;
 inline constexpr Index kGradientTerms = 128;
 inline constexpr int kPeakChains = 12;
+inline constexpr Index kStripeBytes = 64;
+inline constexpr int kFingerprintSums = 16;
 // Weights of this size come from memory at every step: even L3 may not hold them.
 inline constexpr Index kLargeWeightBytes = 16 << 20;
 
@@ -140,6 +144,14 @@ struct GradientProduct {
   T* db;               // [rows], added to
 };
 
+// Sums over bytes [begin, end) of memory, begin a multiple of kStripeBytes, that tell whether the memory has changed.
+struct FingerprintPart {
+  const void* data;
+  Index begin, end;
+  std::uint64_t seed;
+  std::uint64_t* sums;  // [kFingerprintSums], added to
+};
+
 template <class T>
 struct KernelTable {
   const char* isa;                                        // name as in LSTMFAST_ISA
@@ -152,6 +164,7 @@ struct KernelTable {
   void (*gradient_product)(const GradientProduct<T>&);
   void (*sigmoid)(Index n, const T* x, T* y);  // y may be x
   void (*tanh)(Index n, const T* x, T* y);     // y may be x
+  void (*fingerprint)(const FingerprintPart&);
   // Probes of the machine, for comparisons with its limits.
   double (*multiply_adds)(Index repeats);                  // kPeakChains vectors of them, `repeats` times
   double (*loads)(Index n, const T* from, Index repeats);  // n elements, a multiple of kPeakChains * lanes

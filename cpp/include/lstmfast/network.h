@@ -26,6 +26,11 @@ struct NetworkShape {
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction
 };
 
+// How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_hr].
+constexpr Index parameters_of_pass(const NetworkShape& shape) {
+  return (shape.bias ? 4 : 2) + (shape.projection_size ? 1 : 0);
+}
+
 // Parameters (const T) or gradients (T) of one pass, rows in gate order i, f, g, o.
 template <class T>
 struct PassParameters {

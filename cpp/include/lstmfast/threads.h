@@ -4,6 +4,8 @@
 namespace lstmfast {
 
 void set_num_threads(int threads);  // >= 1
-int get_num_threads();
+// Of calls made by this thread; 0: no limit but that of set_num_threads().
+void limit_threads(int threads);
+int get_num_threads();  // the lower of both
 
 }  // namespace lstmfast

@@ -7,14 +7,29 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stdint.h>
 
 #include "kernels/generic/inline.h"
 
 namespace lstmfast {
 namespace {
 
+struct U64 {
+  static constexpr Index lanes = 4;
+  __m256i v;
+
+  static LSTMFAST_INLINE U64 set1(uint64_t w) { return {_mm256_set1_epi64x(static_cast<long long>(w))}; }
+  static LSTMFAST_INLINE U64 load(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
+  LSTMFAST_INLINE void store(void* p) const { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+};
+
+LSTMFAST_INLINE U64 operator+(U64 a, U64 b) { return {_mm256_add_epi64(a.v, b.v)}; }
+LSTMFAST_INLINE U64 operator^(U64 a, U64 b) { return {_mm256_xor_si256(a.v, b.v)}; }
+LSTMFAST_INLINE U64 product_of_halves(U64 a) { return {_mm256_mul_epu32(a.v, _mm256_srli_epi64(a.v, 32))}; }
+
 struct F32 {
   using Scalar = float;
+  using Words = U64;
   static constexpr Index lanes = 8;
   __m256 v;
 
@@ -53,6 +68,7 @@ LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
 
 struct F64 {
   using Scalar = double;
+  using Words = U64;
   static constexpr Index lanes = 4;
   __m256d v;
 

@@ -7,14 +7,29 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stdint.h>
 
 #include "kernels/generic/inline.h"
 
 namespace lstmfast {
 namespace {
 
+struct U64 {
+  static constexpr Index lanes = 8;
+  __m512i v;
+
+  static LSTMFAST_INLINE U64 set1(uint64_t w) { return {_mm512_set1_epi64(static_cast<long long>(w))}; }
+  static LSTMFAST_INLINE U64 load(const void* p) { return {_mm512_loadu_si512(p)}; }
+  LSTMFAST_INLINE void store(void* p) const { _mm512_storeu_si512(p, v); }
+};
+
+LSTMFAST_INLINE U64 operator+(U64 a, U64 b) { return {_mm512_add_epi64(a.v, b.v)}; }
+LSTMFAST_INLINE U64 operator^(U64 a, U64 b) { return {_mm512_xor_si512(a.v, b.v)}; }
+LSTMFAST_INLINE U64 product_of_halves(U64 a) { return {_mm512_mul_epu32(a.v, _mm512_srli_epi64(a.v, 32))}; }
+
 struct F32 {
   using Scalar = float;
+  using Words = U64;
   static constexpr Index lanes = 16;
   __m512 v;
 
@@ -53,6 +68,7 @@ LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
 
 struct F64 {
   using Scalar = double;
+  using Words = U64;
   static constexpr Index lanes = 8;
   __m512d v;
 

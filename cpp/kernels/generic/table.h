@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/generic/backward.h"
+#include "kernels/generic/fingerprint.h"
 #include "kernels/generic/forward.h"
 #include "kernels/generic/probes.h"
 #include "lstmfast/kernel_table.h"
@@ -39,6 +40,7 @@ constexpr KernelTable<typename V::Scalar> make_table(const char* isa) {
           gradient_product<V, R>,
           sigmoid_array<V>,
           tanh_array<V>,
+          fingerprint<typename V::Words>,
           multiply_adds<V>,
           loads<V>};
 }

@@ -4,14 +4,31 @@
 #pragma once
 
 #include <arm_neon.h>
+#include <stdint.h>
 
 #include "kernels/generic/inline.h"
 
 namespace lstmfast {
 namespace {
 
+struct U64 {
+  static constexpr Index lanes = 2;
+  uint64x2_t v;
+
+  static LSTMFAST_INLINE U64 set1(uint64_t w) { return {vdupq_n_u64(w)}; }
+  static LSTMFAST_INLINE U64 load(const void* p) {
+    return {vreinterpretq_u64_u8(vld1q_u8(static_cast<const uint8_t*>(p)))};
+  }
+  LSTMFAST_INLINE void store(void* p) const { vst1q_u8(static_cast<uint8_t*>(p), vreinterpretq_u8_u64(v)); }
+};
+
+LSTMFAST_INLINE U64 operator+(U64 a, U64 b) { return {vaddq_u64(a.v, b.v)}; }
+LSTMFAST_INLINE U64 operator^(U64 a, U64 b) { return {veorq_u64(a.v, b.v)}; }
+LSTMFAST_INLINE U64 product_of_halves(U64 a) { return {vmull_u32(vmovn_u64(a.v), vshrn_n_u64(a.v, 32))}; }
+
 struct F32 {
   using Scalar = float;
+  using Words = U64;
   static constexpr Index lanes = 4;
   float32x4_t v;
 
@@ -50,6 +67,7 @@ LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
 
 struct F64 {
   using Scalar = double;
+  using Words = U64;
   static constexpr Index lanes = 2;
   float64x2_t v;
 

@@ -11,10 +11,28 @@
 namespace lstmfast {
 namespace {
 
+struct U64 {
+  static constexpr Index lanes = 1;
+  uint64_t v;
+
+  static LSTMFAST_INLINE U64 set1(uint64_t w) { return {w}; }
+  static LSTMFAST_INLINE U64 load(const void* p) {
+    U64 a;
+    __builtin_memcpy(&a.v, p, sizeof a.v);
+    return a;
+  }
+  LSTMFAST_INLINE void store(void* p) const { __builtin_memcpy(p, &v, sizeof v); }
+};
+
+LSTMFAST_INLINE U64 operator+(U64 a, U64 b) { return {a.v + b.v}; }
+LSTMFAST_INLINE U64 operator^(U64 a, U64 b) { return {a.v ^ b.v}; }
+LSTMFAST_INLINE U64 product_of_halves(U64 a) { return {(a.v & 0xffffffffu) * (a.v >> 32)}; }
+
 // Both types differ in their names only: Float, and Bits, the unsigned integer of the same size.
 template <class Float, class Bits, int mantissa, Bits one_bits>
 struct ScalarVec {
   using Scalar = Float;
+  using Words = U64;
   static constexpr Index lanes = 1;
   static constexpr Bits sign_bit = Bits(1) << (sizeof(Bits) * 8 - 1);
   Float v;

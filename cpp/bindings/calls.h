@@ -1,0 +1,124 @@
+// The arrays of a call as the core's structs: checked, with results that are given or new.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bindings/arrays.h"
+#include "lstmfast/network.h"
+#include "lstmfast/threads.h"
+
+namespace lstmfast::bindings {
+
+// Arguments are shared pointers because pybind11 refuses to make one of an object that was never
+// initialised (made by __new__ alone), where it would hand out a reference to nothing. None makes a null one.
+template <class Object>
+using Shared = std::shared_ptr<Object>;
+
+template <class Object>
+const Object& existing(const Shared<Object>& object) {
+  if (!object) throw py::type_error("expected an object of this module, got None");
+  return *object;
+}
+
+template <class T>
+using OptionalArray = std::optional<Array<T>>;
+
+// Arrays for the results of a call that brings its own; none for new ones.
+template <class T>
+struct GivenResults {
+  OptionalArray<T> y, h_n, c_n;
+};
+
+// Where rows end and begin anew, as a call brings it.
+struct GivenTimes {
+  std::optional<Array<Index>> lengths;
+  std::optional<Array<bool>> reset;
+
+  RowTimes checked(Index steps, Index rows) const {
+    RowTimes times = {dense_or_null(lengths, {rows}, "lengths"), dense_or_null(reset, {steps, rows}, "reset")};
+    for (Index b = 0; times.lengths && b < rows; ++b)
+      if (times.lengths[b] < 0 || times.lengths[b] > steps)
+        throw std::invalid_argument("lengths: expected 0 to " + std::to_string(steps) + ", got " +
+                                    std::to_string(times.lengths[b]));
+    return times;
+  }
+
+  // Of packed sequences of so many places.
+  RowTimes packed(Index places) const {
+    if (lengths->ndim() != 1 || lengths->size() == 0)
+      throw std::invalid_argument("lengths: expected one axis of at least one row, for x is packed");
+    RowTimes times = checked(lengths->data()[0], lengths->size());
+    times.packed = true;
+    Index left = places;
+    for (Index b = 0; b < lengths->size(); ++b) {
+      if (b && times.lengths[b] > times.lengths[b - 1])
+        throw std::invalid_argument("lengths: expected the longest first, for x is packed");
+      if (__builtin_sub_overflow(left, times.lengths[b], &left)) break;
+    }
+    if (left != 0) throw std::invalid_argument("lengths: expected a sum of " + std::to_string(places) + ", x's rows");
+    return times;
+  }
+};
+
+// The arrays of one forward call. x [T, B, I], or [B, T, I] with batch_first; or packed, [N, I].
+template <class T>
+struct ForwardArrays {
+  Array<T> y, h_n;
+  OptionalArray<T> c_n;
+  ForwardCall<T> call = {};
+
+  ForwardArrays(const NetworkShape& shape, const Array<T>& x, bool batch_first, const GivenTimes& times,
+                const OptionalArray<T>& given_y) {
+    const Index features = shape.directions * shape.state_size();
+    const bool packed = x.ndim() == 2 && times.lengths;
+    if ((x.ndim() != 3 && !packed) || x.shape(x.ndim() - 1) != shape.input_size)
+      throw std::invalid_argument("x: expected three axes, or two beside lengths, the last of size " +
+                                  std::to_string(shape.input_size) + ", got shape " + shape_text(x));
+    if (packed) {
+      if (batch_first) throw std::invalid_argument("batch_first: expected False, for x is packed");
+      call.times = times.packed(x.shape(0));
+      call.steps = call.times.lengths[0];
+      call.rows = times.lengths->size();
+      call.x = packed_sequence(x, "x");
+      y = result_array<T>(given_y, {x.shape(0), features}, "y");
+    } else {
+      call.steps = x.shape(batch_first ? 1 : 0);
+      call.rows = x.shape(batch_first ? 0 : 1);
+      call.times = times.checked(call.steps, call.rows);
+      call.x = sequence(x, batch_first, "x");
+      y = result_array<T>(given_y, {x.shape(0), x.shape(1), features}, "y");
+    }
+    call.y = writable_sequence(y, batch_first);
+  }
+
+  void take_states(const NetworkShape& shape, const OptionalArray<T>& h0, const OptionalArray<T>& c0,
+                   const GivenResults<T>& given) {
+    const Index H = shape.hidden_size, S = shape.state_size();
+    const bool memory = has_memory(shape.cell);
+    call.h0 = dense_or_null(h0, {shape.passes(), call.rows, S}, "h0");
+    call.c0 = dense_or_null(c0, {shape.passes(), call.rows, H}, "c0");
+    if (c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
+    h_n = result_array<T>(given.h_n, {shape.passes(), call.rows, S}, "h_n");
+    call.h_n = h_n.mutable_data();
+    if (given.c_n && !memory) throw std::invalid_argument("c_n: expected None, this cell has no memory");
+    if (memory) {
+      c_n = result_array<T>(given.c_n, {shape.passes(), call.rows, H}, "c_n");
+      call.c_n = c_n->mutable_data();
+    }
+  }
+
+  Index places() const { return y.ndim() == 2 ? y.shape(0) : call.steps * call.rows; }
+};
+
+// While it lives, calls of this thread use no more threads than this; 0: as many as set_num_threads() says.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(int threads) { limit_threads(threads); }
+  ~ThreadLimit() { limit_threads(0); }
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+};
+
+}  // namespace lstmfast::bindings

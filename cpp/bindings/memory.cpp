@@ -1,0 +1,65 @@
+// Memory for those who keep a network's weights and tapes elsewhere: PyTorch's tensors, say.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <pybind11/stl.h>
+
+#include "bindings/calls.h"
+#include "bindings/gil.h"
+#include "bindings/register.h"
+#include "lstmfast/fingerprint.h"
+#include "lstmfast/isa.h"
+#include "lstmfast/kept_memory.h"
+
+namespace lstmfast::bindings {
+namespace {
+
+// Bytes that are read sooner than the GIL could be handed over and back.
+constexpr Index kShortRead = 64 * 1024;
+
+// Pieces of memory by address, so that no array has to be made of each tensor: a call of a small layer would notice.
+py::bytes fingerprint(const std::string& isa, const std::vector<std::uintptr_t>& addresses,
+                      const std::vector<Index>& sizes, int threads) {
+  if (addresses.size() != sizes.size())
+    throw std::invalid_argument("sizes: expected as many as addresses, " + std::to_string(addresses.size()) + ", got " +
+                                std::to_string(sizes.size()));
+  std::vector<Piece> pieces;
+  Index bytes = 0;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    if (sizes[k] < 0) throw std::invalid_argument("sizes: expected at least 0, got " + std::to_string(sizes[k]));
+    if (sizes[k] && !addresses[k]) throw std::invalid_argument("addresses: expected memory, got 0");
+    pieces.push_back({reinterpret_cast<const void*>(addresses[k]), sizes[k]});
+    bytes += sizes[k];
+  }
+  const auto kernel = find_isa(isa).f32->fingerprint;
+  const auto count = static_cast<Index>(pieces.size());
+  const ThreadLimit limit(threads);
+  const Fingerprint sums = bytes < kShortRead
+                               ? fingerprint_of(pieces.data(), count, kernel)
+                               : without_gil([&] { return fingerprint_of(pieces.data(), count, kernel); });
+  return py::bytes(reinterpret_cast<const char*>(sums.data()), sizeof sums);
+}
+
+// A new array, uninitialised, aligned to 64 bytes, in memory that the core keeps for later calls when it is freed.
+template <class T>
+Array<T> kept_array(Index count) {
+  if (count < 0) throw std::invalid_argument("count: expected at least 0, got " + std::to_string(count));
+  Index bytes = 0;
+  if (__builtin_mul_overflow(count, static_cast<Index>(sizeof(T)), &bytes)) throw std::bad_alloc();
+  auto memory = std::make_unique<KeptMemory>(bytes);
+  T* const data = static_cast<T*>(memory->data());
+  const py::capsule owner(memory.get(), [](void* owned) { delete static_cast<KeptMemory*>(owned); });
+  memory.release();
+  return Array<T>({count}, data, owner);
+}
+
+}  // namespace
+
+void register_memory(py::module_& m) {
+  m.def("fingerprint", &fingerprint, py::arg("isa"), py::arg("addresses"), py::arg("sizes"), py::arg("threads") = 0);
+  m.def("kept_array32", &kept_array<float>, py::arg("count"), py::pos_only());
+  m.def("kept_array64", &kept_array<double>, py::arg("count"), py::pos_only());
+}
+
+}  // namespace lstmfast::bindings
