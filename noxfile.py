@@ -184,7 +184,8 @@ def baseline(session: nox.Session) -> None:
     need(session, "qemu-x86_64")
     core_tests(session, "default")
     for cpu in ("qemu64", "Haswell"):
-        for name in ("calls", "fingerprint", "kernels", "math", "network"):  # not team: qemu-user 7 breaks where it forks
+        # Not team: qemu-user 7 breaks where it forks.
+        for name in ("calls", "fingerprint", "kernels", "math", "network"):
             session.run("qemu-x86_64", "-cpu", cpu, f"build/default/tests/core/core_{name}", external=True)
 
 

@@ -43,7 +43,7 @@ def fingerprint(isa: str, addresses: Sequence[int], sizes: Sequence[int], thread
     """
 
 def kept_array32(count: int, /) -> NDArray[np.float32]:
-    """An uninitialised array, aligned to 64 bytes, whose memory the core keeps for later calls when it is freed."""
+    """An uninitialised array, aligned to 64 bytes; its memory is kept for later calls when it is freed."""
 
 def kept_array64(count: int, /) -> NDArray[np.float64]: ...
 def fast_call(general: _Call, /) -> _Call:

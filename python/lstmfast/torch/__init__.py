@@ -1,0 +1,35 @@
+"""PyTorch's LSTM and RNN with lstmfast's work in them: drop-in modules, and `accelerate` for whole models.
+
+>>> import torch, lstmfast.torch
+>>> model = torch.nn.Sequential(torch.nn.LSTM(3, 32))
+>>> model = lstmfast.torch.accelerate(model)   # every LSTM and RNN in it, in place
+>>> print(lstmfast.torch.explain(model[0], torch.zeros(5, 2, 3)).path)
+lstmfast
+
+Needs PyTorch, which lstmfast itself does not: `pip install 'lstmfast[torch]'`.
+"""
+
+try:
+    import torch as _  # noqa: F401
+except ImportError as error:
+    raise ImportError("lstmfast.torch needs PyTorch: pip install 'lstmfast[torch]'") from error
+
+from . import _dynamo, _graph
+from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
+from ._explain import Explanation, explain
+from ._modules import LSTM, RNN
+
+_dynamo.install((LSTM, RNN), _graph)
+
+__all__ = [
+    "LSTM",
+    "RNN",
+    "Entry",
+    "Explanation",
+    "accelerate",
+    "explain",
+    "freeze",
+    "report",
+    "restore",
+    "unfreeze",
+]

@@ -1,0 +1,176 @@
+"""Whole models: PyTorch's LSTMs and RNNs become ours where they stand, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from ._modules import LSTM, RNN, _Recurrent
+
+M = TypeVar("M", bound=torch.nn.Module)
+
+_OURS: dict[type, type] = {torch.nn.LSTM: LSTM, torch.nn.RNN: RNN}
+_THEIRS: dict[type, type] = {ours: theirs for theirs, ours in _OURS.items()}
+
+# In the __dict__ of modules that accelerate has changed, and no others.
+_ACCELERATED = "_lstmfast_accelerated"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recurrent module of a model.
+
+    Attributes
+    ----------
+    name
+        Where it is, as in `model.named_modules()`; empty for the model itself.
+    module
+        The module.
+    accelerated
+        Whether lstmfast does its work (where it can: see `explain`).
+    reason
+        Why, or why not.
+    """
+
+    name: str
+    module: torch.nn.Module
+    accelerated: bool
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name or '(the model itself)'}: {self.module!r}: {self.reason}"
+
+
+def accelerate(model: M) -> M:
+    """Let lstmfast do the work of every `torch.nn.LSTM` and `torch.nn.RNN` in a model, in place.
+
+    Modules stay the objects that they are, with their parameters, hooks and names: only their class changes,
+    to `lstmfast.torch.LSTM` or `RNN`. So optimisers, `state_dict`, shared weights, and references from
+    elsewhere go on working. What is not changed, and why, is in `report(model)`.
+
+    Parameters
+    ----------
+    model
+        Any module; it may itself be an LSTM or an RNN.
+
+    Returns
+    -------
+    model
+        The same object.
+
+    Raises
+    ------
+    TypeError
+        If it is no `torch.nn.Module`.
+    """
+    _check(model, "accelerate")
+    for module in model.modules():
+        if type(module) in _OURS:
+            object.__setattr__(module, "__class__", _OURS[type(module)])
+            module.__dict__[_ACCELERATED] = True
+    return model
+
+
+def restore(model: M) -> M:
+    """Undo `accelerate`: modules that it changed are PyTorch's own again. Others stay as they are.
+
+    Parameters, returns and raises as `accelerate`. Frozen modules are unfrozen first.
+    """
+    _check(model, "restore")
+    for module in model.modules():
+        if type(module) in _THEIRS and module.__dict__.pop(_ACCELERATED, False):
+            module._forget()
+            object.__setattr__(module, "__class__", _THEIRS[type(module)])
+    return model
+
+
+def freeze(model: M) -> M:
+    """Call `freeze()` of each of our modules in a model; see `LSTM.freeze`. If one cannot be, none is.
+
+    Raises
+    ------
+    TypeError
+        If it is no `torch.nn.Module`.
+    RuntimeError
+        If the core cannot run the weights of one: the message says which and why.
+    """
+    _check(model, "freeze")
+    done: list[Any] = []
+    for name, module in model.named_modules():
+        if isinstance(module, _Recurrent) and not module.frozen:
+            try:
+                module.freeze()
+            except RuntimeError as error:
+                for before in done:
+                    before.unfreeze()
+                raise RuntimeError(f"{name or 'the model itself'}: {error}") from None
+            done.append(module)
+    return model
+
+
+def unfreeze(model: M) -> M:
+    """Call `unfreeze()` of each of our modules in a model. Raises TypeError if it is no `torch.nn.Module`."""
+    _check(model, "unfreeze")
+    for module in model.modules():
+        if isinstance(module, _Recurrent):
+            module.unfreeze()
+    return model
+
+
+def report(model: torch.nn.Module) -> list[Entry]:
+    """List a model's recurrent modules: which of them are lstmfast's, which are not, and why.
+
+    Each name under which a module is found has an entry. Raises TypeError if it is no `torch.nn.Module`.
+    """
+    _check(model, "report")
+    entries = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, _Recurrent):
+            how = (
+                "accelerated"
+                if _ACCELERATED in module.__dict__
+                else f"made as lstmfast.torch.{type(module).__name__}"
+            )
+            entries.append(Entry(name, module, True, how))
+        elif reason := reason_against(module):
+            entries.append(Entry(name, module, False, reason))
+    return entries
+
+
+def _kind(*kinds: type) -> Callable[[Any], bool]:
+    return lambda module: isinstance(module, kinds)
+
+
+_REASONS: list[tuple[Callable[[Any], bool], str]] = [
+    (lambda module: type(module) in _OURS, "not accelerated yet: call lstmfast.torch.accelerate(model)"),
+    (_kind(torch.nn.GRU), "lstmfast has no GRU"),
+    (
+        _kind(torch.nn.LSTM, torch.nn.RNN),
+        "its class is another than torch.nn.LSTM or RNN themselves, and may do more than they do",
+    ),
+    (_kind(torch.nn.RNNBase), "its class is another than torch.nn.LSTM or RNN"),
+    (_kind(torch.nn.RNNCellBase), "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
+    (
+        lambda module: getattr(module, "original_name", None) in {"LSTM", "RNN", "GRU"},
+        "compiled by TorchScript: accelerate models before that, or leave them",
+    ),
+    (
+        lambda module: (
+            ".quantized" in type(module).__module__ and type(module).__name__ in {"LSTM", "GRU", "RNNCell"}
+        ),
+        "quantized by PyTorch",
+    ),
+]
+
+
+def reason_against(module: torch.nn.Module) -> str | None:
+    """Say why a recurrent module of PyTorch's is not ours; None of any other module."""
+    return next((reason for applies, reason in _REASONS if applies(module)), None)
+
+
+def _check(model: object, function: str) -> None:
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model: {function} expected a torch.nn.Module, got {type(model).__name__}")

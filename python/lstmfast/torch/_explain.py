@@ -1,0 +1,69 @@
+"""Which way a call of a module goes, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .. import _runtime
+from ._accelerate import reason_against
+from ._modules import _Recurrent
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found.
+
+    Attributes
+    ----------
+    path
+        "lstmfast" or "torch".
+    reason
+        Why, and how.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
+    """Say which way `module(x, hx)` would go now, to lstmfast's core or along PyTorch's own path, and why.
+
+    The call is not made. Modes count: ask where you would call, under the same `autocast` or `torch.func`.
+
+    Parameters
+    ----------
+    module
+        A recurrent module, ours or PyTorch's.
+    x, hx
+        The arguments of the call.
+
+    Raises
+    ------
+    TypeError
+        If module is no recurrent module.
+    RuntimeError
+        If it is frozen and its weights have changed since, as a call would.
+    """
+    if not isinstance(module, _Recurrent):
+        reason = reason_against(module) if isinstance(module, torch.nn.Module) else None
+        if reason is None:
+            raise TypeError(f"module: expected an LSTM or RNN, got {type(module).__name__}")
+        return Explanation("torch", reason)
+    prepared = module._prepare(x, hx)
+    if isinstance(prepared, str):
+        return Explanation("torch", prepared)
+    threads = min(torch.get_num_threads(), _runtime.get_num_threads())
+    weights = (
+        "frozen: weights are taken to be as they were"
+        if module.frozen
+        else "weights are compared with those packed (freeze() saves that)"
+    )
+    return Explanation(
+        "lstmfast", f"{_runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
+    )

@@ -1,0 +1,127 @@
+"""A module's forward pass for those who trace: torch.compile, torch.export, make_fx, dispatch modes.
+
+All that is done here is PyTorch's operators and those of `_operators`, and nothing looks at data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from . import _operators, _run
+
+_CELLS = {"LSTM": "lstm", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
+
+
+def forward(module: Any, input: Any, hx: Any) -> Any:
+    """Run all steps, as `_Recurrent.forward` does."""
+    packed = isinstance(input, PackedSequence)
+    x = input.data if packed else input
+    weights = module._weights()
+    if module.frozen:  # on the graph they are constants
+        weights = [weight.detach() for weight in weights]
+    if not _is_for_core(module, x, weights, packed):
+        return pytorch_forward(module, input, hx)
+    batch_sizes = input.batch_sizes if packed else None
+    unbatched = not packed and x.dim() == 2
+    if packed:
+        hx = _sorted_state(module, input, hx)
+    h0, c0 = (hx, None) if module.mode != "LSTM" else hx if hx is not None else (None, None)
+    if unbatched:
+        x = x.unsqueeze(1)
+        h0, c0 = (None if state is None else state.unsqueeze(1) for state in (h0, c0))
+    elif not packed and module.batch_first:
+        x = x.transpose(0, 1)
+    if not _states_fit(module, x, h0, c0, packed):
+        return pytorch_forward(module, input, hx)
+
+    y, *states = _run_operator(module, x, h0, c0, weights, batch_sizes)
+    if module.mode != "LSTM":
+        states = states[:1]
+    if unbatched:
+        y, states = y.squeeze(1), [state.squeeze(1) for state in states]
+    elif not packed and module.batch_first:
+        y = y.transpose(0, 1)
+    hidden = (states[0], states[1]) if module.mode == "LSTM" else states[0]
+    if not packed:
+        return y, hidden
+    output = PackedSequence(y, batch_sizes, input.sorted_indices, input.unsorted_indices)
+    return output, module.permute_hidden(hidden, input.unsorted_indices)
+
+
+def call_pytorch(module: Any, input: Any, hx: Any) -> Any:
+    """Go PyTorch's own way."""
+    return module._pytorch_forward(input, hx)
+
+
+# call_pytorch for compiled graphs, which break there as they do at torch.nn.LSTM; `_dynamo` makes it.
+break_at: Any = None
+
+
+def pytorch_forward(module: Any, input: Any, hx: Any) -> Any:
+    """Go PyTorch's own way, out of a compiled graph if need be."""
+    return (break_at or call_pytorch)(module, input, hx)
+
+
+def _is_for_core(module: Any, x: Tensor, weights: list[Tensor], packed: bool) -> bool:
+    if torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64):
+        return False
+    if any(tensor.device.type != "cpu" or tensor.dtype != x.dtype for tensor in (x, *weights)):
+        return False
+    if x.dim() not in ((2,) if packed else (2, 3)) or x.shape[-1] != module.input_size:
+        return False
+    return all(size != 0 for size in x.shape)
+
+
+def _sorted_state(module: Any, input: PackedSequence, hx: Any) -> Any:
+    """Return the initial state in the order of the packed rows; zeros where there is none, for they say B."""
+    if hx is not None:
+        return module.permute_hidden(hx, input.sorted_indices)
+    order = input.sorted_indices
+    rows = int(input.batch_sizes[0]) if order is None else order.shape[0]
+    depth = module.num_layers * (2 if module.bidirectional else 1)
+    h0 = input.data.new_zeros((depth, rows, module.proj_size or module.hidden_size))
+    if module.mode != "LSTM":
+        return h0
+    return h0, input.data.new_zeros((depth, rows, module.hidden_size))
+
+
+def _states_fit(module: Any, x: Tensor, h0: Any, c0: Any, packed: bool) -> bool:
+    depth = module.num_layers * (2 if module.bidirectional else 1)
+    for state, width in ((h0, module.proj_size or module.hidden_size), (c0, module.hidden_size)):
+        if state is None:
+            continue
+        if state.dim() != 3 or state.dtype != x.dtype or state.shape[0] != depth or state.shape[2] != width:
+            return False
+        if not packed and state.shape[1] != x.shape[1]:
+            return False
+    return True
+
+
+def _run_operator(
+    module: Any,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+) -> tuple[Tensor, ...]:
+    """y, h_n and c_n of time-major or packed x, by the operator that keeps what is needed and no more."""
+    config = (_CELLS[module.mode], module.bias, module.bidirectional)
+    dropout = _run.KEEP_ALL
+    if module.training and module.dropout != 0 and module.num_layers > 1:
+        features = (2 if module.bidirectional else 1) * (module.proj_size or module.hidden_size)
+        dropout = _run.draw_dropout(module.dropout, module.num_layers - 1, (*x.shape[:-1], features), x.dtype)
+    on_graph = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *weights)
+    )
+    if not on_graph and dropout.masks is None:
+        found: tuple[Tensor, ...] = _operators.infer(x, h0, c0, weights, batch_sizes, *config)
+        return found
+    y, h_n, c_n, _ = _operators.forward(
+        x, h0, c0, weights, batch_sizes, dropout.masks, dropout.scale, *config
+    )
+    return y, h_n, c_n

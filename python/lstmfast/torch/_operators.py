@@ -1,0 +1,269 @@
+"""The core as operators of `torch.library`: what compiled and exported graphs call.
+
+Eager calls go past the dispatcher, which takes longer than a small layer; these are for those who trace. All
+three are functional, take and give tensors alone, and have implementations for tensors without data (fake
+ones). x is [T, B, I] of any strides, or [N, I] of a packed sequence, beside its batch_sizes; c_n is empty for
+an RNN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import _autograd, _run
+from ._weights import GATES, Packed, Spec, packed_of
+
+# Sizes of parts of a tape are rounded up to cache lines.
+_LINE_BYTES = 64
+
+
+def _spec(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional: bool) -> Spec:
+    gate_rows, state_size = weights[1].shape
+    hidden_size = gate_rows // GATES[cell]
+    proj_size = state_size if state_size != hidden_size else 0
+    of_layer = ((4 if bias else 2) + (1 if proj_size else 0)) * (2 if bidirectional else 1)
+    return Spec(cell, x.shape[-1], hidden_size, len(weights) // of_layer, bidirectional, bias, proj_size)
+
+
+def _prepared(
+    x: Tensor,
+    h0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Packed, Any, _run.Call]:
+    """Return the packed weights, their network, and the call."""
+    spec = _spec(x, weights, cell, bias, bidirectional)
+    threads = torch.get_num_threads()
+    packed = packed_of(spec, weights)
+    if not packed.fits(weights):
+        raise RuntimeError(f"lstmfast: expected weights of shapes {list(packed.shapes)}")
+    call = _run.call_of(spec, x, batch_sizes, threads)
+    return packed, packed.network(weights, threads), call
+
+
+def _empty_if_none(tensor: Tensor | None, like: Tensor) -> Tensor:
+    return like.new_empty(0) if tensor is None else tensor
+
+
+@torch.library.custom_op("lstmfast::infer", mutates_args=(), device_types="cpu")  # type: ignore[untyped-decorator]
+def infer(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run forward and keep nothing: y, h_n, c_n."""
+    _, network, call = _prepared(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+    y, h_n, *c_n = _run.infer(network, call, x, h0, c0)
+    return y, h_n, c_n[0] if c_n else x.new_empty(0)
+
+
+@torch.library.custom_op("lstmfast::forward", mutates_args=(), device_types="cpu")  # type: ignore[untyped-decorator]
+def forward(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    masks: Tensor | None,
+    mask_scale: float,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Run forward: y, h_n, c_n, and what backward needs. masks: [L-1, T, B, D*S] or [L-1, N, D*S], bool."""
+    _, network, call = _prepared(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+    dropout = _run.Dropout(masks, mask_scale)
+    (y, h_n, *c_n), reserve = _run.forward(network, call, x, h0, c0, dropout)
+    return y, h_n, c_n[0] if c_n else x.new_empty(0), reserve
+
+
+@torch.library.custom_op("lstmfast::backward", mutates_args=(), device_types="cpu")  # type: ignore[untyped-decorator]
+def backward(
+    dy: Tensor | None,
+    dh_n: Tensor | None,
+    dc_n: Tensor | None,
+    x: Tensor,
+    y: Tensor,
+    reserve: Tensor,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    masks: Tensor | None,
+    mask_scale: float,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+    wanted: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
+    _, network, call = _prepared(x, None, weights, batch_sizes, cell, bias, bidirectional)
+    grads = (dy, dh_n, dc_n if cell == "lstm" else None)[: 3 if cell == "lstm" else 2]
+    dropout = _run.Dropout(masks, mask_scale)
+    dx, dh0, dc0, *dweights = _run.backward(network, call, grads, x, y, reserve, wanted, dropout)
+    return (
+        _empty_if_none(dx, x),
+        _empty_if_none(dh0, x),
+        _empty_if_none(dc0, x),
+        [_empty_if_none(dw, x) for dw in dweights],
+    )
+
+
+# Shapes alone, for tensors without data.
+
+
+def _fake_results(
+    x: Tensor,
+    h0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    spec = _spec(x, weights, cell, bias, bidirectional)
+    depth = spec.depth
+    if batch_sizes is None:
+        rows = x.shape[1]
+    elif h0 is not None:
+        rows = h0.shape[1]
+    else:
+        raise RuntimeError("lstmfast: expected h0 beside batch_sizes: only it says how many rows there are")
+    y = x.new_empty((*x.shape[:-1], spec.features))
+    h_n = x.new_empty((depth, rows, spec.state_size))
+    return y, h_n, x.new_empty((depth, rows, spec.hidden_size) if cell == "lstm" else 0)
+
+
+@infer.register_fake  # type: ignore[untyped-decorator]
+def _(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _fake_results(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+
+
+@forward.register_fake  # type: ignore[untyped-decorator]
+def _(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    masks: Tensor | None,
+    mask_scale: float,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    y, h_n, c_n = _fake_results(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+    spec = _spec(x, weights, cell, bias, bidirectional)
+    places = x.shape[0] if batch_sizes is not None else x.shape[0] * x.shape[1]
+    size = reserve_size(spec, places, h_n.shape[1], x.dtype.itemsize, masks is not None)
+    return y, h_n, c_n, x.new_empty(size)
+
+
+@backward.register_fake  # type: ignore[untyped-decorator]
+def _(
+    dy: Tensor | None,
+    dh_n: Tensor | None,
+    dc_n: Tensor | None,
+    x: Tensor,
+    y: Tensor,
+    reserve: Tensor,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    masks: Tensor | None,
+    mask_scale: float,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+    wanted: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    spec = _spec(x, weights, cell, bias, bidirectional)
+    depth = spec.depth
+    x_wanted, state_wanted, *weights_wanted = wanted
+    if batch_sizes is None:
+        rows = x.shape[1]
+    else:
+        rows = torch.library.get_ctx().new_dynamic_size() if dh_n is None else dh_n.shape[1]
+    states = [(depth, rows, spec.state_size), (depth, rows, spec.hidden_size)]
+    if not state_wanted:
+        states = [0, 0]  # type: ignore[list-item]
+    elif cell != "lstm":
+        states[1] = 0  # type: ignore[call-overload]
+    return (
+        x.new_empty(x.shape if x_wanted else 0),
+        x.new_empty(states[0]),
+        x.new_empty(states[1]),
+        [
+            x.new_empty(w.shape if is_wanted else 0)
+            for w, is_wanted in zip(weights, weights_wanted, strict=True)
+        ],
+    )
+
+
+def reserve_size(spec: Spec, places: int, rows: int, itemsize: int, dropout: bool) -> int:
+    """Count the numbers of what forward keeps: `tape_size` of the core, for sizes that may be symbols."""
+    layout = spec.layout
+    depth = spec.num_layers * layout.directions
+    memory = spec.cell == "lstm"
+    parts = [places * layout.features] * (
+        (spec.num_layers - 1) * (2 if dropout and spec.num_layers > 1 else 1)
+    )
+    if memory:
+        parts += [places * layout.gates * spec.hidden_size, places * spec.hidden_size] * depth
+        parts.append(depth * rows * spec.hidden_size)  # c_0
+    parts.append(depth * rows * layout.output_size)  # h_0
+    line = _LINE_BYTES // itemsize
+    return sum((part + line - 1) // line * line for part in parts)
+
+
+# Autograd.
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, _, _, weights, batch_sizes, masks, *ctx.rest = inputs
+    y, _, _, reserve = output
+    ctx.mark_non_differentiable(reserve)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, y, reserve, batch_sizes, masks, *weights)
+
+
+def _go_back(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    x, y, reserve, batch_sizes, masks, *weights = ctx.saved_tensors
+    dy, dh_n, dc_n, _ = grads
+    x_wanted, h0_wanted, c0_wanted, weights_wanted, *_ = ctx.needs_input_grad
+    wanted = [x_wanted, h0_wanted or c0_wanted, *weights_wanted]
+    dx, dh0, dc0, dweights = backward(
+        dy, dh_n, dc_n, x, y, reserve, weights, batch_sizes, masks, *ctx.rest, wanted
+    )
+    return (
+        dx if x_wanted else None,
+        dh0 if h0_wanted else None,
+        dc0 if c0_wanted else None,
+        [dw if is_wanted else None for dw, is_wanted in zip(dweights, weights_wanted, strict=True)],
+        *(None,) * 6,
+    )
+
+
+def _refuse(ctx: Any, *_: Tensor | None) -> None:
+    raise RuntimeError(_autograd.TWICE)
+
+
+forward.register_autograd(_go_back, setup_context=_keep)
+backward.register_autograd(_refuse)

@@ -1,0 +1,239 @@
+"""One call of the compiled core, from tensors to tensors: memory and layouts, no autograd and no dispatcher.
+
+x is [T, B, I], [B, T, I], [T, I], or [N, I] of a packed sequence, with its layout said beside it. States are
+[L*D, B, S] and [L*D, B, H], without B where x is unbatched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .. import _core
+from ._weights import Spec
+
+AnyArray: TypeAlias = NDArray[Any]
+
+TIME_MAJOR, BATCH_FIRST, UNBATCHED = "time major", "batch first", "unbatched"
+
+
+class Call(NamedTuple):
+    """A call's spec and sizes, all that is not a tensor."""
+
+    spec: Spec
+    layout: str  # TIME_MAJOR, BATCH_FIRST or UNBATCHED; packed sequences are TIME_MAJOR
+    steps: int  # T
+    rows: int  # B
+    lengths: NDArray[np.int64] | None = None  # [B], the longest first, of a packed sequence
+    threads: int = 0
+
+    def sequence(self, tensor: Tensor) -> AnyArray:
+        """See a tensor laid out as x as the core wants it: [T, B, ...], or [N, ...] of a packed sequence."""
+        if tensor.shape[-1] > 1 and tensor.stride(-1) != 1:
+            tensor = tensor.contiguous()
+        array = array_of(tensor)
+        if self.lengths is not None:
+            return np.ascontiguousarray(array)
+        return self._time_major(array)
+
+    def _time_major(self, array: AnyArray) -> AnyArray:
+        if self.layout == UNBATCHED:
+            return array[:, np.newaxis]
+        if array.ndim == 2:  # of a packed sequence whose rows all have one length
+            return array.reshape(self.steps, self.rows, -1)
+        return array.transpose(1, 0, 2) if self.layout == BATCH_FIRST else array
+
+    def state(self, tensor: Tensor | None) -> AnyArray | None:
+        """See h or c as the core wants it, [L*D, B, ...]."""
+        if tensor is None:
+            return None
+        array = array_of(tensor.contiguous())
+        return array[:, np.newaxis] if self.layout == UNBATCHED else array
+
+    def results(self, x: Tensor, y: AnyArray, h_n: AnyArray, c_n: AnyArray | None) -> tuple[Tensor, ...]:
+        """Lay what the core gave out as PyTorch does: y, h_n and, of an LSTM, c_n.
+
+        Batch first, y's memory is time major nevertheless, as it is in PyTorch.
+        """
+        if self.layout == BATCH_FIRST:
+            y = y.transpose(1, 0, 2)
+        elif x.dim() == 2:
+            y = y.reshape(x.shape[0], -1)
+        states = (h_n,) if c_n is None else (h_n, c_n)
+        return torch.from_numpy(y), *map(self.state_tensor, states)
+
+    def gradient(self, x: Tensor, dx: AnyArray) -> Tensor:
+        """Lay the gradient of x out as x is."""
+        if self.layout == BATCH_FIRST:
+            dx = dx.transpose(1, 0, 2)
+        return torch.from_numpy(dx.reshape(x.shape))
+
+    def state_tensor(self, array: AnyArray) -> Tensor:
+        """Lay h or c, or a gradient of theirs, out as PyTorch does."""
+        return torch.from_numpy(array[:, 0] if self.layout == UNBATCHED else array)
+
+
+def array_of(tensor: Tensor) -> AnyArray:
+    """See a CPU tensor as an array, whether or not it is on a graph."""
+    array: AnyArray = (tensor.detach() if tensor.requires_grad else tensor).numpy()
+    return array
+
+
+def infer(network: Any, call: Call, x: Tensor, h0: Tensor | None, c0: Tensor | None) -> tuple[Tensor, ...]:
+    """Run forward and keep nothing: y, h_n and, of an LSTM, c_n."""
+    found = network.infer(
+        call.sequence(x),
+        call.state(h0),
+        call.state(c0),
+        False,
+        None,
+        None,
+        None,
+        call.lengths,
+        None,
+        call.threads,
+    )
+    return call.results(x, *found)
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Which outputs between layers are kept, [L-1, ...] shaped like y in time-major layout; None is all."""
+
+    masks: Tensor | None = None
+    scale: float = 0.0
+
+    def array(self, call: Call) -> AnyArray | None:
+        """See the masks as the core wants them: [L-1, T, B, D*S], or [L-1, N, D*S] of a packed sequence."""
+        if self.masks is None:
+            return None
+        array = array_of(self.masks)
+        if call.lengths is not None:
+            return array
+        return array.reshape(len(array), call.steps, call.rows, -1)
+
+
+KEEP_ALL = Dropout()
+
+
+def draw_dropout(p: float, layers: int, shape: tuple[int, ...], dtype: torch.dtype) -> Dropout:
+    """Draw the masks of so many layers' outputs, each of `shape`, as PyTorch's dropout draws them.
+
+    With its generator, in its order: a seed means the same as in PyTorch's own LSTM.
+    """
+    if p == 1:
+        return Dropout(torch.zeros((layers, *shape), dtype=torch.bool, device="cpu"), 0.0)
+    drawn = [torch.empty(shape, dtype=dtype, device="cpu").bernoulli_(1 - p) for _ in range(layers)]
+    return Dropout(torch.stack(drawn).to(torch.bool), 1 / (1 - p))
+
+
+def forward(
+    network: Any,
+    call: Call,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    dropout: Dropout = KEEP_ALL,
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Run forward: the results as `infer` gives them, and what backward needs as one tensor."""
+    masks = dropout.array(call)
+    places = call.steps * call.rows if call.lengths is None else x.shape[0]
+    size = network.tape_size(places, call.rows, False, masks is not None)
+    kept = (_core.kept_array32 if x.dtype is torch.float32 else _core.kept_array64)(size)
+    *found, _ = network.forward(
+        call.sequence(x),
+        call.state(h0),
+        call.state(c0),
+        False,
+        call.lengths,
+        None,
+        False,
+        masks,
+        dropout.scale,
+        None,
+        None,
+        None,
+        kept,
+        call.threads,
+    )
+    return call.results(x, *found), torch.from_numpy(kept)
+
+
+def backward(
+    network: Any,
+    call: Call,
+    grads: tuple[Tensor | None, ...],  # of y, h_n and, of an LSTM, c_n; None is zero
+    x: Tensor,
+    y: Tensor,
+    reserve: Tensor,
+    wanted: list[bool],  # of x, of the state, of each weight
+    dropout: Dropout = KEEP_ALL,
+) -> tuple[Tensor | None, ...]:
+    """Go back: the gradients of x, h_0, c_0 and each weight, None where one is not wanted."""
+    make_tape = _core.Tape32 if x.dtype is torch.float32 else _core.Tape64
+    tape = make_tape(
+        network,
+        call.sequence(x),
+        call.sequence(y),
+        _aligned(reserve),
+        False,
+        call.lengths,
+        None,
+        False,
+        dropout.array(call),
+        dropout.scale,
+    )
+    dy, dh_n, *dc_n = grads
+    dx, dh0, dc0, dweights = network.backward(
+        tape,
+        None if dy is None else call.sequence(dy),
+        call.state(dh_n),
+        call.state(dc_n[0]) if dc_n else None,
+        wanted,
+        call.threads,
+    )
+    return (
+        None if dx is None else call.gradient(x, dx),
+        None if dh0 is None else call.state_tensor(dh0),
+        None if dc0 is None else call.state_tensor(dc0),
+        *(None if dw is None else torch.from_numpy(dw) for dw in dweights),
+    )
+
+
+def _aligned(reserve: Tensor) -> AnyArray:
+    """See what forward kept as the core wants it: a hook on saved tensors may have moved it."""
+    array = array_of(reserve.contiguous())
+    if array.ctypes.data % 64 == 0:
+        return array
+    copy: AnyArray = (_core.kept_array32 if reserve.dtype is torch.float32 else _core.kept_array64)(
+        array.size
+    )
+    copy[...] = array
+    return copy
+
+
+def call_of(
+    spec: Spec, x: Tensor, batch_sizes: Tensor | None, threads: int, layout: str = TIME_MAJOR
+) -> Call:
+    """Read a call's sizes off its tensors. batch_sizes: of a packed sequence, as `lengths_of` takes it."""
+    if batch_sizes is None:
+        if layout == UNBATCHED:
+            return Call(spec, layout, x.shape[0], 1, None, threads)
+        steps, rows = x.shape[:2] if layout == TIME_MAJOR else (x.shape[1], x.shape[0])
+        return Call(spec, layout, steps, rows, None, threads)
+    sizes = batch_sizes.numpy()
+    steps, rows = len(sizes), int(sizes[0])
+    # Rows that all have all steps need no lengths: [N, I] is [T, B, I].
+    lengths = None if sizes[-1] == rows else lengths_of(sizes)
+    return Call(spec, layout, steps, rows, lengths, threads)
+
+
+def lengths_of(batch_sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find each row's length, the longest first, from how many rows take part in each step."""
+    rows = np.arange(batch_sizes[0])
+    return len(batch_sizes) - np.searchsorted(batch_sizes[::-1], rows, side="right")

@@ -1,0 +1,128 @@
+"""Packed weights of a module's tensors, and whether they are still the weights that were packed.
+
+A stale weight would be the worst of defects, and PyTorch's version counter does not see all changes: not
+`p.data.mul_()`, nor a write through `p.numpy()`. So a network remembers the fingerprint of the weights that
+it was packed from, and every call makes it anew from the tensors: one pass over the weights.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import _core, _parameters, _runtime
+
+GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a network is, but for its weights."""
+
+    cell: str  # as the core names it
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    bias: bool
+    proj_size: int
+
+    @cached_property
+    def layout(self) -> _parameters.Layout:
+        """Names and shapes of the weights, in PyTorch's order."""
+        return _parameters.Layout(
+            GATES[self.cell],
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            self.bidirectional,
+            self.bias,
+            self.proj_size,
+        )
+
+    # Of the layout, without the time that it takes to ask for them: a small layer's call would notice.
+
+    @cached_property
+    def depth(self) -> int:
+        """L*D."""
+        return self.num_layers * self.layout.directions
+
+    @cached_property
+    def state_size(self) -> int:
+        """S, the width of h."""
+        return self.layout.output_size
+
+    @cached_property
+    def features(self) -> int:
+        """D*S, the width of y."""
+        return self.layout.features
+
+
+class Packed:
+    """The network of some weights, packed anew when they have changed. Any threads may ask at once."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.shapes = tuple(shape for _, shape, _ in spec.layout.shapes())
+        self._sizes = [math.prod(shape) for shape in self.shapes]
+        self._state: tuple[bytes, torch.dtype, Any] | None = (
+            None  # fingerprint, dtype, network: one for threads
+        )
+
+    def fits(self, weights: Sequence[Tensor]) -> bool:
+        """Whether the weights have the shapes of the spec."""
+        return len(weights) == len(self.shapes) and all(
+            weight.shape == shape for weight, shape in zip(weights, self.shapes, strict=True)
+        )
+
+    def network(self, weights: Sequence[Tensor], threads: int) -> Any:
+        """Return the network of these weights as they are now: dense CPU tensors that fit, of one dtype."""
+        dtype = weights[0].dtype
+        dense = [weight if weight.is_contiguous() else weight.detach().contiguous() for weight in weights]
+        # Before they are packed: if another thread writes meanwhile, the next call sees that and packs again.
+        mark = _core.fingerprint(
+            _runtime.isa(),
+            [weight.data_ptr() for weight in dense],
+            [size * dtype.itemsize for size in self._sizes],
+            threads,
+        )
+        state = self._state
+        if state is not None and state[0] == mark and state[1] is dtype:
+            return state[2]
+        spec = self.spec
+        make = _core.Network32 if dtype is torch.float32 else _core.Network64
+        network = make(
+            spec.cell,
+            spec.input_size,
+            spec.hidden_size,
+            spec.num_layers,
+            spec.bidirectional,
+            spec.bias,
+            [weight.detach().numpy() for weight in dense],
+            _runtime.isa(),
+            spec.proj_size,
+        )
+        self._state = (mark, dtype, network)
+        return network
+
+
+# Packed weights of calls that bring tensors and no module (the operators', in compiled graphs), until the
+# memory of their first weight is gone. An address that is used again by then is no danger: fingerprints tell.
+_of_tensors: dict[tuple[Spec, tuple[int, ...]], Packed] = {}
+
+
+def packed_of(spec: Spec, weights: Sequence[Tensor]) -> Packed:
+    """Find what was packed for these tensors before, or make room for it."""
+    key = (spec, tuple(weight.data_ptr() for weight in weights))
+    found = _of_tensors.get(key)
+    if found is None:
+        found = _of_tensors.setdefault(key, Packed(spec))
+        weakref.finalize(weights[0].untyped_storage(), _of_tensors.pop, key, None).atexit = False
+    return found
