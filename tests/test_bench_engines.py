@@ -22,6 +22,8 @@ from lstmfast.reference import Reference
 NEEDS = {
     OURS: ["numpy"],
     "NumPy": ["numpy"],
+    "lstmfast.torch": ["torch"],
+    "lstmfast.torch frozen": ["torch"],
     "PyTorch": ["torch"],
     "PyTorch int8": ["torch"],
     "ONNX Runtime": ["onnxruntime", "onnx"],
@@ -70,7 +72,9 @@ def unsupported(name: str, case: Case) -> str:
         return "its operators cannot start a row anew within a sequence"
     if case.cell == "rnn" and "int8" in name:
         return "quantize_dynamic has no RNN"
-    if case.reset and case.directions == 2 and "PyTorch" in name:
+    if case.work == "train" and "frozen" in name:
+        return "frozen weights have no gradient"
+    if case.reset and case.directions == 2 and "orch" in name:
         return "from run to run only the forward direction's state can be carried on"
     return ""
 

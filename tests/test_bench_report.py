@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lstmfast._bench import page, pictures, suites, table, words
 from lstmfast._bench.cases import Case
+from lstmfast._bench.engines import KIN
 from lstmfast._bench.limits import least_seconds
 from lstmfast._bench.outputs import Outputs, UnwritableError
 from lstmfast._bench.results import Report
@@ -119,6 +120,10 @@ def test_the_fastest_other_is_right_and_float32(report: Report) -> None:
     assert [report.fastest_other(row) for row in report.rows] == ["PyTorch", "NumPy", None]
     assert [report.ratio(row) for row in report.rows] == [pytest.approx(2.0), pytest.approx(0.5), None]
     assert report.rivals == ["NumPy", "PyTorch"]
+    for name in KIN:  # they are ours
+        report.take({"event": "engine", "name": name, "precision": "float32", **PRESENT})
+    assert report.rivals == ["NumPy", "PyTorch"]
+    assert set(report.names) >= KIN
 
 
 def test_the_best_probes_count(report: Report) -> None:

@@ -19,7 +19,7 @@ import lstmfast
 from lstmfast import _cli
 from lstmfast._bench import command, session, suites, timing, worker
 from lstmfast._bench.cases import Case
-from lstmfast._bench.engines import ENGINES, OURS
+from lstmfast._bench.engines import ENGINES, KIN, OURS
 from lstmfast._bench.outputs import Outputs
 from lstmfast._bench.results import Report
 from lstmfast._bench.worker import Request
@@ -300,7 +300,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
             ["clasic"],
             [
                 "SUITE",
-                "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset, all",
+                "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset, torch, all",
                 "'clasic'",
             ],
         ),
@@ -370,13 +370,22 @@ def test_nothing_asked_is_the_quick_run(monkeypatch: pytest.MonkeyPatch) -> None
     assert cases == suites.quick()
     assert options.pop("outputs") == Outputs()
     assert options == {
-        "engines": ENGINES,
+        "engines": {name: spec for name, spec in ENGINES.items() if name not in KIN},
         "threads": 1,
         "isa": None,
         "seconds": command.SECONDS,
         "deadline": command.QUICK_DEADLINE,
     }
     assert command.QUICK_DEADLINE < 110
+
+
+@pytest.mark.parametrize("arguments", [["torch"], ["step", "torch"], ["all"], ["--full"]])
+def test_the_suite_torch_brings_its_engines(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert KIN < set(ENGINES)
+    assert asked_of(monkeypatch, *arguments)[1]["engines"] == ENGINES
+    assert not KIN & set(asked_of(monkeypatch, "step")[1]["engines"])
+    named = asked_of(monkeypatch, "step", "--engines", "lstmfast.torch-frozen")[1]["engines"]
+    assert list(named) == [OURS, "lstmfast.torch frozen"]
 
 
 def test_full_and_suites_are_measured_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,8 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="SUITE",
         nargs="*",
         type=_suite,
-        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset or all",
+        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, torch"
+        " or all",
     )
     bench.add_argument("--full", action="store_true", help="the same as the suite all")
     bench.add_argument(
@@ -275,7 +276,7 @@ def _run_demo(options: argparse.Namespace) -> None:
 def _run_bench(options: argparse.Namespace) -> None:
     try:
         from lstmfast._bench import command, outputs, suites
-        from lstmfast._bench.engines import ENGINES, OURS
+        from lstmfast._bench.engines import ENGINES, KIN, OURS
 
         files = outputs.Outputs(options.json, options.plot, options.html)
         files.check()
@@ -290,12 +291,12 @@ def _run_bench(options: argparse.Namespace) -> None:
     own = tuple(case for cases in options.shapes for case in cases)
     quick = not names and not own
     chosen = options.engines
+    if chosen is None:
+        chosen = [name for name in ENGINES if name not in KIN or {"torch", suites.ALL} & set(names)]
     try:
         command.run(
             suites.quick() if quick else suites.select(names) + own,
-            engines={
-                name: spec for name, spec in ENGINES.items() if chosen is None or name in {OURS, *chosen}
-            },
+            engines={name: spec for name, spec in ENGINES.items() if name in {OURS, *chosen}},
             threads=options.threads,
             isa=options.isa,
             seconds=options.seconds or command.SECONDS,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .cases import Case
-from .engines import OURS
+from .engines import KIN, OURS
 from .limits import Level, Limits, geometric_mean, intensity, least_seconds
 
 __all__ = ["Cell", "EngineInfo", "Report", "Row"]
@@ -113,11 +113,11 @@ class Report:
 
     @property
     def rivals(self) -> list[str]:
-        """Those that count for "the fastest other engine": others of the same precision."""
+        """Those that count for "the fastest other engine": others of the same precision, and not our kin."""
         return [
             engine.name
             for engine in self.engines
-            if engine.missing is None and engine.precision == "float32" and engine.name != OURS
+            if engine.missing is None and engine.precision == "float32" and engine.name not in {OURS, *KIN}
         ]
 
     @property

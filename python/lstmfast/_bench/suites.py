@@ -20,6 +20,15 @@ def _of(suite: str, cases: Iterable[Case], *works: Work) -> tuple[Case, ...]:
     )
 
 
+_TORCH = (
+    Case(20, 1, 8, 8),
+    *(Case(100, B, H, H) for H in (64, 256) for B in (1, 16)),
+    Case(25, 16, 512, 512),
+    Case(100, 16, 128, 128, layers=2, directions=2),
+    Case(100, 16, 128, 128, cell="rnn"),
+)
+_TORCH_LENGTHS = (Case(100, 32, 64, 64, valid=65), Case(200, 16, 128, 128, valid=65))
+
 SUITES: dict[str, tuple[Case, ...]] = {
     # A layer as textbooks and most programs have it.
     "classic": _of(
@@ -117,9 +126,16 @@ SUITES: dict[str, tuple[Case, ...]] = {
         "sequence",
         "train",
     ),
+    # lstmfast behind PyTorch's modules, beside itself and PyTorch's own: what tensors, autograd and the look
+    # at the weights cost, from the smallest call on.
+    "torch": (
+        *_of("torch", [Case(1, 1, H, H) for H in (8, 64, 256, 512)], "step"),
+        *_of("torch", [*_TORCH, *_TORCH_LENGTHS], "sequence", "train"),
+    ),
 }  # fmt: skip
 
-# Rows that tell most for their time, every suite among them; those of large models are left out.
+# Rows that tell most for their time, every suite among them but for torch, whose engines are measured on
+# demand; those of large models are left out.
 _QUICK: tuple[tuple[Case, ...], ...] = (
     _of("classic", [Case(100, 1, 64, 64), Case(100, 1, 256, 256), Case(100, 4, 128, 128),
                     Case(100, 16, 64, 64), Case(100, 16, 256, 256)]),
@@ -135,7 +151,7 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
 
 
 def quick() -> tuple[Case, ...]:
-    """Return some rows of every suite."""
+    """Return some rows of every suite but torch."""
     return tuple(chain.from_iterable(_QUICK))
 
 

@@ -11,7 +11,8 @@ from . import _run
 
 TWICE = (
     "lstmfast.torch computes gradients, but not gradients of gradients (create_graph=True). PyTorch's own"
-    " path does where oneDNN is off: lstmfast.torch.restore(model), torch.backends.mkldnn.flags(enabled=False)"
+    " path does, where oneDNN is off: torch.backends.mkldnn.flags(enabled=False) after"
+    " lstmfast.torch.restore(model)"
 )
 
 

@@ -208,7 +208,7 @@ def backward(
 def _aligned(reserve: Tensor) -> AnyArray:
     """See what forward kept as the core wants it: a hook on saved tensors may have moved it."""
     array = array_of(reserve.contiguous())
-    if array.ctypes.data % 64 == 0:
+    if reserve.data_ptr() % 64 == 0 and reserve.is_contiguous():
         return array
     copy: AnyArray = (_core.kept_array32 if reserve.dtype is torch.float32 else _core.kept_array64)(
         array.size

@@ -11,13 +11,15 @@ from typing import Any, Protocol
 from ..environment import HELD
 from ..problem import Array, Problem, Results
 
-__all__ = ["ENGINES", "OURS", "Engine", "Run", "UnsupportedError", "load", "named"]
+__all__ = ["ENGINES", "KIN", "OURS", "Engine", "Run", "UnsupportedError", "load", "named"]
 
 OURS = "lstmfast"
 
 # Name to "module:class", in the order in which they are measured and shown.
 ENGINES: Mapping[str, str] = {
     OURS: f"{__name__}.ours:Ours",
+    "lstmfast.torch": f"{__name__}.torch_module:Module",
+    "lstmfast.torch frozen": f"{__name__}.torch_module:FrozenModule",
     "NumPy": f"{__name__}.numpy_reference:NumPy",
     "PyTorch": f"{__name__}.pytorch:PyTorch",
     "ONNX Runtime": f"{__name__}.onnx_runtime:OnnxRuntime",
@@ -27,6 +29,9 @@ ENGINES: Mapping[str, str] = {
     "PyTorch int8": f"{__name__}.pytorch:PyTorchInt8",
     "ONNX Runtime int8": f"{__name__}.onnx_runtime:OnnxRuntimeInt8",
 }
+
+# lstmfast by another name: shown, but no rivals of its, and measured only where they are asked for.
+KIN = frozenset({"lstmfast.torch", "lstmfast.torch frozen"})
 
 
 class UnsupportedError(Exception):
