@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .engines import OURS
+from .engines import KIN, OURS
 from .results import Report
 
 __all__ = ["headline", "notes", "percent", "ratio", "time"]
@@ -72,6 +72,8 @@ def notes(report: Report) -> list[str]:
         )
     if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
         lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")
+    if kin := [engine.name for engine in report.engines if engine.name in KIN]:
+        lines.append(f"{', '.join(kin)}: {OURS} behind PyTorch's modules, never the fastest other engine.")
     lines += [f"{engine.name}: not measured: {engine.missing}" for engine in report.engines if engine.missing]
     lines += report.failures
     lines += report.remarks

@@ -62,7 +62,7 @@ class _Recurrent:
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Run all steps: arguments, results and errors are those of PyTorch's class."""
-        if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        if torch.compiler.is_compiling() or _paths.dispatch_modes():
             return _graph.forward(self, input, hx)
         prepared = self._prepare(input, hx)
         if isinstance(prepared, str):

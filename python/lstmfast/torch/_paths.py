@@ -16,14 +16,26 @@ from torch.nn.utils.rnn import PackedSequence
 _DTYPES = (torch.float32, torch.float64)
 _PLAIN = (Tensor, torch.nn.Parameter)
 
+# What tells which modes PyTorch is in is not documented: a version without it is noticed at import.
+try:
+    _tracing_state = torch._C._get_tracing_state
+    _any_autocast = torch._C._is_any_autocast_enabled
+    _transforms_active = torch._C._are_functorch_transforms_active
+    dispatch_modes = torch._C._len_torch_dispatch_stack
+    _ = forward_ad._current_level
+except AttributeError as error:
+    raise ImportError(
+        f"lstmfast.torch does not know PyTorch {torch.__version__}, and was tested with 2.13: {error}"
+    ) from None
+
 
 def refusal_of_mode() -> str | None:
     """Say what PyTorch is doing just now that the core takes no part in, if anything."""
-    if torch._C._get_tracing_state() is not None:
+    if _tracing_state() is not None:
         return "torch.jit.trace is recording"
-    if torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled("cpu"):
+    if _any_autocast() and torch.is_autocast_enabled("cpu"):
         return "autocast is on for the CPU: lower precision is PyTorch's own"
-    if torch._C._are_functorch_transforms_active():
+    if _transforms_active():
         return "a transform of torch.func (grad, vmap, jvp, ...) is at work"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is at work"
