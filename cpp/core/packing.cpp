@@ -2,7 +2,31 @@
 
 #include <algorithm>
 
+#include "core/range.h"
+#include "core/team.h"
+#include "core/transpose.h"
+#include "lstmfast/threads.h"
+
 namespace lstmfast {
+namespace {
+
+// A thread's part of a packing: less is done sooner than a thread that is awake has heard of it.
+constexpr Index kPartBytes = 256 * 1024;
+// Up to this size a packing (some 200 us) is not worth waking up a thread.
+constexpr Index kBriefBytes = 4 << 20;
+
+// Runs each(panel) for all panels of a packing of so many bytes, shared among threads.
+template <class Each>
+void for_panels(Index panels, Index bytes, Each&& each) {
+  const Index most = std::min<Index>(get_num_threads(), panels);
+  Team team(static_cast<int>(std::clamp<Index>(bytes / kPartBytes, 1, std::max<Index>(most, 1))), bytes < kBriefBytes);
+  team.run([&](int rank) {
+    const Range own = part_of(panels, rank, team.size());
+    for (Index panel = own.begin; panel < own.end; ++panel) each(panel);
+  });
+}
+
+}  // namespace
 
 template <class T>
 ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, Index lanes,
@@ -11,16 +35,22 @@ ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, I
       input_size_(input_size),
       rows_(1 + input_size + shape.state_size()),
       memory_(checked_product({layout_.panels(), rows_, layout_.width()})) {
-  memory_.fill_zero();
-  const Index width = layout_.width(), state_size = shape.state_size();
-  for (Index g = 0; g < layout_.groups; ++g)
-    for (Index u = 0; u < layout_.units; ++u) {
-      const Index from = g * layout_.units + u;  // row of the unpacked matrices
-      T* to = row(g, u);
-      if (weights.bias_ih) *to = weights.bias_ih[from] + weights.bias_hh[from];
-      for (Index k = 0; k < input_size; ++k) *(to += width) = weights.weight_ih[from * input_size + k];
-      for (Index k = 0; k < state_size; ++k) *(to += width) = weights.weight_hh[from * state_size + k];
+  const Index width = layout_.width(), state_size = shape.state_size(), units = layout_.units;
+  for_panels(layout_.panels(), bytes(), [&](Index panel) {
+    T* const to = memory_.data() + panel * rows_ * width;
+    const Index first = panel * layout_.units_per_panel(), count = std::min(layout_.units_per_panel(), units - first);
+    // Columns past the end are zero; only the last panel has any.
+    if (layout_.groups * count < width) std::fill_n(to, rows_ * width, T(0));
+    for (Index g = 0; g < layout_.groups; ++g) {
+      const Index from = g * units + first;  // row of the unpacked matrices
+      T* const column = to + layout_.column_of(g, first);
+      for (Index u = 0; u < count; ++u)
+        column[u] = weights.bias_ih ? weights.bias_ih[from + u] + weights.bias_hh[from + u] : T(0);
+      transpose(weights.weight_ih + from * input_size, input_size, column + width, width, count, input_size);
+      transpose(weights.weight_hh + from * state_size, state_size, column + (1 + input_size) * width, width, count,
+                state_size);
     }
+  });
 }
 
 namespace {
@@ -28,20 +58,22 @@ namespace {
 // Columns [first, first + columns) of the rows of a forward packing, as [panel][gate][unit][vector][lane].
 template <class T>
 Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first, Index columns) {
-  const Index gates = forward.layout().groups, units = forward.layout().units, width = forward.layout().width();
-  const PanelLayout layout = {1, columns, forward.layout().lanes};
+  const PanelLayout& source = forward.layout();
+  const Index gates = source.groups, units = source.units, width = source.width();
+  const PanelLayout layout = {1, columns, source.lanes};
   const Index panel_size = gates * units * width;
   Buffer<T> packed(checked_product({layout.panels(), panel_size}));
-  packed.fill_zero();
-  for (Index g = 0; g < gates; ++g)
-    for (Index u = 0; u < units; ++u) {
-      const T* const from = forward.row(g, u) + first * width;
-      for (Index p = 0; p < layout.panels(); ++p) {
-        T* const to = packed.data() + p * panel_size + (g * units + u) * width;
-        const Index count = std::min(width, columns - p * width);
-        for (Index c = 0; c < count; ++c) to[c] = from[(p * width + c) * width];
+  for_panels(layout.panels(), packed.bytes(), [&](Index panel) {
+    const Index begin = panel * width, count = std::min(width, columns - begin);
+    T* const to = packed.data() + panel * panel_size;
+    if (count < width) std::fill_n(to, panel_size, T(0));
+    for (Index g = 0; g < gates; ++g)
+      for (Index u = 0; u < units; u += source.units_per_panel()) {
+        const Index units_here = std::min(source.units_per_panel(), units - u);
+        transpose<T>(forward.row(g, u) + (first + begin) * width, width, to + (g * units + u) * width, width, count,
+                     units_here);
       }
-    }
+  });
   return packed;
 }
 
