@@ -69,14 +69,29 @@ def test_the_example_with_lengths_and_reset() -> None:
 def test_the_example_with_pytorch() -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
-    (example,) = (text for text in EXAMPLES if "torch" in text)
+    (example,) = (text for text in EXAMPLES if "from_torch" in text)
     names = run(example)
     for name, weights in names["theirs"].state_dict().items():
         assert np.array_equal(weights.numpy(), names["ours"].parameters[name])
+        assert np.array_equal(weights.numpy(), names["back"].state_dict()[name].numpy())
+
+
+def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    (example,) = (text for text in EXAMPLES if "accelerate" in text)
+    names = run(example)
+    assert capsys.readouterr().out.startswith("lstmfast: ")
+    model = names["model"]
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    names["lstmfast"].torch.restore(model)
+    assert type(model.lstm) is torch.nn.LSTM
+    with torch.inference_mode():
+        np.testing.assert_allclose(names["scores"], model(names["tokens"]), atol=1e-5)
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_the_test_line_is_there() -> None:

@@ -257,6 +257,55 @@ class Model(ABC):
             with _writing:  # two updates at once must not lose one of them
                 self._install({**self._parameters, **new})
 
+    @classmethod
+    def from_torch(cls, module: Any, *, isa: str | None = None) -> Self:  # noqa: ANN401
+        """Make a model of a PyTorch module: its configuration, and copies of its weights.
+
+        Parameters
+        ----------
+        module
+            A `torch.nn.LSTM` for an `LSTM`, a `torch.nn.RNN` for an `RNN`, on any device.
+        isa
+            As for the class.
+
+        Returns
+        -------
+        LSTM or RNN
+            In float32 or float64, as the module is. Of a subclass, made by its constructor with the arguments
+            of `LSTM` or `RNN` by name.
+
+        Raises
+        ------
+        TypeError
+            If it is no such module.
+        ValueError
+            If its weights are of another dtype or have no numbers (on the device "meta").
+        """
+        from . import _torch_modules
+
+        config, weights = _torch_modules.read(module, cls._KIND)
+        model = cls(**config, isa=isa)  # type: ignore[call-arg]
+        model.load_state_dict(weights)
+        return model
+
+    def to_torch(self) -> Any:  # noqa: ANN401 - torch.nn.LSTM or torch.nn.RNN
+        """Make a PyTorch module of this model: its configuration, and copies of its weights.
+
+        Returns
+        -------
+        torch.nn.LSTM or torch.nn.RNN
+            On the CPU, in this model's dtype, in training mode as a new module is. PyTorch's random generator is
+            left alone.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is not installed: `pip install 'lstmfast[torch]'`.
+        """
+        from . import _torch_modules
+
+        return _torch_modules.make(self._KIND, self._config(), self._parameters)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write configuration and weights to a safetensors file, which `lstmfast.load` reads.
 
