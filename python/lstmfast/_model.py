@@ -294,8 +294,8 @@ class Model(ABC):
         Returns
         -------
         torch.nn.LSTM or torch.nn.RNN
-            On the CPU, in this model's dtype, in training mode as a new module is. PyTorch's random generator is
-            left alone.
+            On the CPU, in this model's dtype, in training mode as a new module is. No random
+            number is drawn.
 
         Raises
         ------
