@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _operators, _run
-
-_CELLS = {"LSTM": "lstm", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
+from . import _operators, _paths, _run
+from ._weights import CELLS
 
 
 def forward(module: Any, input: Any, hx: Any) -> Any:
@@ -69,6 +68,8 @@ def pytorch_forward(module: Any, input: Any, hx: Any) -> Any:
 def _is_for_core(module: Any, x: Tensor, weights: list[Tensor], packed: bool) -> bool:
     if torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64):
         return False
+    if not torch.compiler.is_compiling() and _paths.refusal_of_mode():
+        return False
     if any(tensor.device.type != "cpu" or tensor.dtype != x.dtype for tensor in (x, *weights)):
         return False
     if x.dim() not in ((2,) if packed else (2, 3)) or x.shape[-1] != module.input_size:
@@ -110,7 +111,7 @@ def _run_operator(
     batch_sizes: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """y, h_n and c_n of time-major or packed x, by the operator that keeps what is needed and no more."""
-    config = (_CELLS[module.mode], module.bias, module.bidirectional)
+    config = (CELLS[module.mode], module.bias, module.bidirectional)
     dropout = _run.KEEP_ALL
     if module.training and module.dropout != 0 and module.num_layers > 1:
         features = (2 if module.bidirectional else 1) * (module.proj_size or module.hidden_size)

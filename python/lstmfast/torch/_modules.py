@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _autograd, _graph, _paths, _run
-from ._weights import Packed, Spec
-
-_CELLS = {"LSTM": "lstm", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
+from ._weights import CELLS, Packed, Spec
 
 # Where a module keeps what is not PyTorch's: in its __dict__, neither copied nor pickled.
 _OURS = "_lstmfast"
@@ -36,7 +34,7 @@ class _Prepared(NamedTuple):
     """A call that the core takes: all of it that is a tensor, and how to run it."""
 
     call: _run.Call
-    weights: list[Tensor]  # none where they are frozen
+    weights: list[Tensor]
     x: Tensor
     h0: Tensor | None
     c0: Tensor | None
@@ -168,7 +166,7 @@ class _Recurrent:
 
     def _spec(self) -> Spec:
         return Spec(
-            _CELLS[self.mode],
+            CELLS[self.mode],
             self.input_size,
             self.hidden_size,
             self.num_layers,

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from .. import _core, _parameters, _runtime
 
+# PyTorch's modes of its modules, by the names of the core's cells; and how many gates those have.
+CELLS = {"LSTM": "lstm", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
 GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
 
 
