@@ -113,7 +113,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def isa(session: nox.Session) -> None:
     """Run the Python tests on every instruction set of this machine, PyTorch beside it."""
-    session.install(".[test]", TORCH)
+    session.install(".[test]", TORCH, "expecttest")  # which PyTorch's own test cases need
     command = "import lstmfast; print(*lstmfast.available_isas())"
     isas = str(session.run("python", "-c", command, silent=True)).split()
     report = Path(session.create_tmp()).resolve() / "report.xml"

@@ -121,14 +121,16 @@ def test_what_is_kept_is_what_backward_goes_through(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_is_dropped_is_nothing_whatever_it_was(cell: str) -> None:
-    """With p = 1 the last layer reads zeros: NaN below it is no matter, nor does any gradient go there."""
+def test_what_is_dropped_is_zero_unless_it_is_no_number(cell: str) -> None:
+    """With p = 1 the last layer reads zeros, no gradient goes below; but NaN and infinity stay in sight."""
     model = make_cell(cell, 3, 7, num_layers=2, bidirectional=True, dropout=1.0)
     x = random_x(model, 9, 4)
     y, _, tape = model.forward(x)
     nowhere = x.copy()
     nowhere[2, 1] = np.nan
-    assert_same_bits(model.forward(nowhere)[0], y)
+    spoilt = model.forward(nowhere)[0]
+    assert np.isnan(spoilt[:, 1]).all()
+    assert_same_bits(np.delete(spoilt, 1, axis=1), np.delete(y, 1, axis=1))
     dy = random(y.shape, seed=3)
     grads = model.backward(tape, dy)
     assert (grads.x == 0).all()
@@ -136,7 +138,9 @@ def test_what_is_dropped_is_nothing_whatever_it_was(cell: str) -> None:
         # Of the last layer's weights those that see zeros alone are without a gradient, too.
         assert (gradient == 0).all() == ("_l0" in name or name.startswith("weight_ih")), name
     dy[4, 2] = np.inf
-    assert (model.backward(tape, dy).x == 0).all()
+    spoilt = model.backward(tape, dy).x
+    assert np.isnan(spoilt[:, 2]).any()
+    assert (np.delete(spoilt, 2, axis=1) == 0).all()
 
 
 # Bits.

@@ -10,10 +10,11 @@
 
 namespace lstmfast {
 
-// Dropout of one row [n], and of its gradient; `to` may be `from`.
+// Dropout of one row [n], and of its gradient; `to` may be `from`. What is dropped is zero, but NaN stays and infinity
+// becomes it, as in a product with zero: such numbers must not be lost from sight.
 template <class T>
 void drop_out_row(const TrainingOptions<T>& options, const bool* masks, Index n, const T* from, T* to) {
-  for (Index k = 0; k < n; ++k) to[k] = masks[k] ? from[k] * options.scale : T(0);
+  for (Index k = 0; k < n; ++k) to[k] = masks[k] ? from[k] * options.scale : from[k] - from[k];
 }
 
 // Where backward has the activated gates from.

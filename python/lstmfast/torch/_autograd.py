@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _run
+from ._weights import Spec
 
 TWICE = (
     "lstmfast.torch computes gradients, but not gradients of gradients (create_graph=True). PyTorch's own"
@@ -39,13 +40,15 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         results, reserve = _run.forward(network, call, x, h0, c0, dropout)
         ctx.set_materialize_grads(False)
         ctx.network, ctx.call, ctx.scale = network, call, dropout.scale
-        ctx.save_for_backward(x, results[0], reserve, dropout.masks, *weights)
+        y = results[0] if _pytorch_keeps_y(call.spec, x) else results[0].clone()
+        ctx.save_for_backward(y, reserve, dropout.masks, x, h0, c0, *weights)
         return results
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Go back, for what is wanted."""
-        x, y, reserve, masks, *_ = ctx.saved_tensors
+        y, reserve, masks, *inputs = ctx.saved_tensors
+        x = inputs[0]
         _, _, _, x_wanted, h0_wanted, c0_wanted, *weights_wanted = ctx.needs_input_grad
         wanted = [x_wanted, h0_wanted or c0_wanted, *weights_wanted]
         found = _run.backward(
@@ -54,19 +57,28 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         dx, dh0, dc0, *dweights = found
         found = (dx, dh0 if h0_wanted else None, dc0 if c0_wanted else None, *dweights)
         if torch.is_grad_enabled():  # create_graph=True
-            found = once(found, grads)
+            found = once(found, inputs)
         return (None, None, None, *found)
 
 
-def once(found: tuple[Tensor | None, ...], grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    """Hang gradients on a graph that refuses to be gone through."""
-    there = [gradient for gradient in found if gradient is not None]
-    refusing = iter(_Once.apply(there, *grads))
+def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:
+    """Whether PyTorch's own LSTM refuses that y be changed in place before the backward pass.
+
+    With oneDNN its y is what it keeps; else y is a copy, and users may write to it. So they may to ours: then it
+    is we who keep a copy.
+    """
+    plain = not spec.bidirectional and not spec.proj_size
+    return spec.cell == "lstm" and x.dtype is torch.float32 and plain
+
+
+def once(found: tuple[Tensor | None, ...], inputs: list[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Hang gradients on a graph that refuses to be gone through, from all that they depend on."""
+    refusing = iter(_Once.apply([gradient for gradient in found if gradient is not None], *inputs))
     return tuple(None if gradient is None else next(refusing) for gradient in found)
 
 
 class _Once(torch.autograd.Function):  # type: ignore[misc]
-    """Results of the tensors given beside them, whose gradients nobody has."""
+    """Results of the tensors beside them, whose gradients nobody has."""
 
     @staticmethod
     def forward(ctx: Any, results: list[Tensor], *_: Tensor | None) -> tuple[Tensor, ...]:

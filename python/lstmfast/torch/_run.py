@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import _core
+from .._checks import READY
 from ._weights import Spec
 
 AnyArray: TypeAlias = NDArray[Any]
@@ -34,14 +35,11 @@ class Call(NamedTuple):
 
     def sequence(self, tensor: Tensor) -> AnyArray:
         """See a tensor laid out as x as the core wants it: [T, B, ...], or [N, ...] of a packed sequence."""
-        if tensor.shape[-1] > 1 and tensor.stride(-1) != 1:
-            tensor = tensor.contiguous()
         array = array_of(tensor)
+        if array.strides[-1] != array.itemsize or not array.flags.aligned:
+            array = dense(array)
         if self.lengths is not None:
-            return np.ascontiguousarray(array)
-        return self._time_major(array)
-
-    def _time_major(self, array: AnyArray) -> AnyArray:
+            return dense(array)
         if self.layout == UNBATCHED:
             return array[:, np.newaxis]
         if array.ndim == 2:  # of a packed sequence whose rows all have one length
@@ -52,7 +50,7 @@ class Call(NamedTuple):
         """See h or c as the core wants it, [L*D, B, ...]."""
         if tensor is None:
             return None
-        array = array_of(tensor.contiguous())
+        array = dense(array_of(tensor))
         return array[:, np.newaxis] if self.layout == UNBATCHED else array
 
     def results(self, x: Tensor, y: AnyArray, h_n: AnyArray, c_n: AnyArray | None) -> tuple[Tensor, ...]:
@@ -84,6 +82,11 @@ def array_of(tensor: Tensor) -> AnyArray:
     return array
 
 
+def dense(array: AnyArray) -> AnyArray:
+    """Return an array that is C-ordered and aligned, itself if it is."""
+    return array if array.flags.num & READY == READY else np.array(array, order="C")
+
+
 def infer(network: Any, call: Call, x: Tensor, h0: Tensor | None, c0: Tensor | None) -> tuple[Tensor, ...]:
     """Run forward and keep nothing: y, h_n and, of an LSTM, c_n."""
     found = network.infer(
@@ -112,7 +115,7 @@ class Dropout:
         """See the masks as the core wants them: [L-1, T, B, D*S], or [L-1, N, D*S] of a packed sequence."""
         if self.masks is None:
             return None
-        array = array_of(self.masks)
+        array = dense(array_of(self.masks))
         if call.lengths is not None:
             return array
         return array.reshape(len(array), call.steps, call.rows, -1)
@@ -179,7 +182,7 @@ def backward(
     tape = make_tape(
         network,
         call.sequence(x),
-        call.sequence(y),
+        dense(call.sequence(y)),
         _aligned(reserve),
         False,
         call.lengths,
@@ -207,7 +210,7 @@ def backward(
 
 def _aligned(reserve: Tensor) -> AnyArray:
     """See what forward kept as the core wants it: a hook on saved tensors may have moved it."""
-    array = array_of(reserve.contiguous())
+    array = array_of(reserve)
     if reserve.data_ptr() % 64 == 0 and reserve.is_contiguous():
         return array
     copy: AnyArray = (_core.kept_array32 if reserve.dtype is torch.float32 else _core.kept_array64)(

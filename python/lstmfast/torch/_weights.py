@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -107,7 +108,7 @@ class Packed:
             spec.num_layers,
             spec.bidirectional,
             spec.bias,
-            [weight.detach().numpy() for weight in dense],
+            [np.require(weight.detach().numpy(), requirements="A") for weight in dense],
             _runtime.isa(),
             spec.proj_size,
         )
