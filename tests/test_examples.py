@@ -29,9 +29,11 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_there_is_no_example_that_is_not_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "accelerate_model.py",
         "run_trained.py",
         "step_by_step.py",
         "train.py",
+        "train_distributed.py",  # with more processes than one: test_torch_distributed.py
         "truncated.py",
     }
 
@@ -78,3 +80,37 @@ def test_run_trained_without_weights(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "run `lstmfast demo` first" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_accelerate_model() -> None:
+    pytest.importorskip("torch")
+    done = run("accelerate_model.py", "--threads", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("lstm: LSTM(64, 128, ")
+    assert lines[0].endswith(": accelerated")
+    assert lines[1].startswith("a call goes to lstmfast: ")
+    outputs, gradients = (float(said) for said in re.findall(r"\d\.\de[-+]\d\d", "".join(lines[2:4])))
+    assert max(outputs, gradients) < 1e-6
+    assert lines[4].startswith("after freeze, lstmfast: ")
+    assert " frozen: " in lines[4]
+    assert lines[6].endswith(", up to 1 thread(s):")
+    found = re.findall(r"PyTorch (\S+), accelerated (\S+): (\S+) times as fast$", done.stdout, re.M)
+    assert len(found) == 2
+    for before, after, ratio in found:
+        assert float(ratio) == pytest.approx(float(before) / float(after), rel=0.1)
+
+
+def test_train_distributed_alone() -> None:
+    torch = pytest.importorskip("torch")
+    if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
+        pytest.skip("this PyTorch has no gloo")
+    done = run("train_distributed.py", "--steps", "100")
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    losses = [float(line.rsplit(maxsplit=1)[1]) for line in lines]
+    assert len(losses) == 6
+    assert losses[-1] < 0.5 * losses[0]
+    assert last.startswith("1 process, ")
+    done = run("train_distributed.py", "--batch", "0")
+    assert (done.returncode, done.stderr) == (1, "--batch 0: not a multiple of the 1 processes\n")

@@ -112,13 +112,4 @@ struct ForwardArrays {
   Index places() const { return y.ndim() == 2 ? y.shape(0) : call.steps * call.rows; }
 };
 
-// While it lives, calls of this thread use no more threads than this; 0: as many as set_num_threads() says.
-class ThreadLimit {
- public:
-  explicit ThreadLimit(int threads) { limit_threads(threads); }
-  ~ThreadLimit() { limit_threads(0); }
-  ThreadLimit(const ThreadLimit&) = delete;
-  ThreadLimit& operator=(const ThreadLimit&) = delete;
-};
-
 }  // namespace lstmfast::bindings

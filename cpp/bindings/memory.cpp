@@ -34,7 +34,7 @@ py::bytes fingerprint(const std::string& isa, const std::vector<std::uintptr_t>&
   }
   const auto kernel = find_isa(isa).f32->fingerprint;
   const auto count = static_cast<Index>(pieces.size());
-  const ThreadLimit limit(threads);
+  const BorrowedThreads borrowed(threads);
   const Fingerprint sums = bytes < kShortRead
                                ? fingerprint_of(pieces.data(), count, kernel)
                                : without_gil([&] { return fingerprint_of(pieces.data(), count, kernel); });
@@ -54,10 +54,29 @@ Array<T> kept_array(Index count) {
   return Array<T>({count}, data, owner);
 }
 
+// An array over memory of somebody else's, which `owner` keeps alive. Strides are in elements.
+template <class T>
+Array<T> array_over(std::uintptr_t address, const std::vector<py::ssize_t>& shape,
+                    const std::vector<py::ssize_t>& strides, const py::object& owner) {
+  if (shape.size() != strides.size()) throw std::invalid_argument("strides: expected as many as sizes");
+  if (!address) throw std::invalid_argument("address: expected memory, got 0");
+  std::vector<py::ssize_t> bytes(strides);
+  for (py::ssize_t& stride : bytes) stride *= static_cast<py::ssize_t>(sizeof(T));
+  return Array<T>(shape, bytes, reinterpret_cast<const T*>(address), owner);
+}
+
+template <class T>
+void register_array_over(py::module_& m, const char* name) {
+  m.def(name, &array_over<T>, py::arg("address"), py::arg("shape"), py::arg("strides"), py::arg("owner"));
+}
+
 }  // namespace
 
 void register_memory(py::module_& m) {
   m.def("fingerprint", &fingerprint, py::arg("isa"), py::arg("addresses"), py::arg("sizes"), py::arg("threads") = 0);
+  register_array_over<float>(m, "array32_over");
+  register_array_over<double>(m, "array64_over");
+  register_array_over<bool>(m, "bools_over");
   m.def("kept_array32", &kept_array<float>, py::arg("count"), py::pos_only());
   m.def("kept_array64", &kept_array<double>, py::arg("count"), py::pos_only());
 }

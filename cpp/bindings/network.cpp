@@ -31,7 +31,7 @@ void require_size(Index size, const char* name) {
 template <class T>
 std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
                                          bool bidirectional, bool bias, const py::sequence& parameters,
-                                         const std::string& isa, Index proj_size) {
+                                         const std::string& isa, Index proj_size, int threads) {
   require_size(input_size, "input_size");
   require_size(hidden_size, "hidden_size");
   require_size(num_layers, "num_layers");
@@ -72,6 +72,7 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
     weights.push_back(w);
   }
   const KernelTable<T>& table = kernels<T>(find_isa(isa));
+  const BorrowedThreads borrowed(threads);
   return without_gil([&] { return std::make_shared<Network<T>>(shape, weights.data(), table); });
 }
 
@@ -83,7 +84,7 @@ py::tuple infer(const Shared<Network<T>>& network, const Array<T>& x, const Opti
   const NetworkShape& shape = existing(network).shape();
   ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
   arrays.take_states(shape, h0, c0, {y, h_n, c_n});
-  const ThreadLimit limit(threads);
+  const BorrowedThreads borrowed(threads);
   without_gil([&] { network->infer(arrays.call); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
 }
@@ -94,7 +95,7 @@ void register_for(py::module_& m, const char* network_name, const char* tape_nam
   network
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
-           py::arg("proj_size") = 0)
+           py::arg("proj_size") = 0, py::arg("threads") = 0)
       .def_property_readonly("isa", [](const Shared<Network<T>>& self) { return existing(self).isa(); })
       .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"), py::arg("y").noconvert() = py::none(), py::arg("h_n").noconvert() = py::none(),

@@ -1,5 +1,6 @@
 #include "lstmfast/threads.h"
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -16,6 +17,20 @@ void register_threads(pybind11::module_& m) {
         set_num_threads(threads);
       },
       pybind11::arg("n"), pybind11::pos_only());
+  m.def(
+      "lend_threads",
+      [](std::uintptr_t parallel, std::uintptr_t thread_number, std::uintptr_t team_size, std::uintptr_t in_parallel) {
+        if (!parallel || !thread_number || !team_size || !in_parallel)
+          throw std::invalid_argument("expected the addresses of four functions, got 0");
+        OpenMpRuntime runtime = {};
+        runtime.parallel = reinterpret_cast<decltype(runtime.parallel)>(parallel);
+        runtime.thread_number = reinterpret_cast<decltype(runtime.thread_number)>(thread_number);
+        runtime.team_size = reinterpret_cast<decltype(runtime.team_size)>(team_size);
+        runtime.in_parallel = reinterpret_cast<decltype(runtime.in_parallel)>(in_parallel);
+        lend_threads(runtime);
+      },
+      pybind11::arg("parallel"), pybind11::arg("thread_number"), pybind11::arg("team_size"),
+      pybind11::arg("in_parallel"));
 }
 
 }  // namespace lstmfast::bindings

@@ -63,7 +63,7 @@ py::tuple forward(const Shared<Network<T>>& network, const Array<T>& x, const Op
   const TrainingOptions<T> options = given.checked(shape, arrays);
   T* const block = given.block(shape, arrays, options);
   auto bound = std::make_shared<BoundTape<T>>(BoundTape<T>{network, x, arrays.y, masks, memory, batch_first});
-  const ThreadLimit limit(threads);
+  const BorrowedThreads borrowed(threads);
   without_gil([&] { bound->tape = network->forward(arrays.call, options, block); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound));
 }
@@ -178,7 +178,7 @@ py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>
       (g.bias_ih ? g.bias_hh : g.bias_ih) = unwanted_bias.data();
     }
   call.gradients = pointers.data();
-  const ThreadLimit limit(threads);
+  const BorrowedThreads borrowed(threads);
   without_gil([&] { network->backward(tape, call); });
   if (!wanted.state) return py::make_tuple(dx, py::none(), py::none(), gradients.arrays);
   return py::make_tuple(dx, dh0, dc0, gradients.arrays);

@@ -25,6 +25,8 @@ using Job = Team::Job;
 
 // Long enough to bridge the gap between the calls of a loop in Python, short enough not to be noticed.
 constexpr auto kSpinTime = std::chrono::microseconds(50);
+// GNU's OpenMP lets its threads spin for some milliseconds; this is well within.
+constexpr auto kRuntimeSpinTime = std::chrono::microseconds(500);
 
 class Worker {
  public:
@@ -174,12 +176,18 @@ class Pool {
 
 std::atomic<Pool*> current_pool{nullptr};
 std::atomic<int> num_threads{1};
-thread_local int thread_limit = 0;
+thread_local int borrowed_limit = 0;  // of this thread's calls, on a runtime's threads; 0: an ordinary call
+
+// A runtime's threads, in the process that it was lent to.
+OpenMpRuntime runtime = {};
+std::atomic<bool> has_runtime{false};
+std::atomic<std::chrono::steady_clock::rep> runtime_work_ended{0};
 
 // The pools of this process's ancestors, whose threads are not in this process.
 Pool* abandoned_pools = nullptr;
 
 void abandon_pool() {
+  has_runtime.store(false);
   if (Pool* const pool = current_pool.exchange(nullptr)) {
     pool->before_fork = abandoned_pools;
     abandoned_pools = pool;
@@ -198,19 +206,60 @@ Pool* find_pool() {
   return found;
 }
 
+std::chrono::steady_clock::rep now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+// Whether brief work may hope to find the runtime's threads spinning: ours has just run on them.
+bool runtime_is_awake() {
+  return now() - runtime_work_ended.load(std::memory_order_relaxed) <
+         std::chrono::steady_clock::duration(kRuntimeSpinTime).count();
+}
+
+// Runs all ranks at once on the runtime's threads. False, and nothing was run, where it gives fewer than asked for:
+// ranks wait for one another, so one thread cannot run two.
+bool run_on_runtime(Job job, void* context, int size) {
+  struct Work {
+    Job job;
+    void* context;
+    int size;
+    std::atomic<bool> done;
+  } work = {job, context, size, {false}};
+  runtime.parallel(
+      [](void* given) {
+        Work& all = *static_cast<Work*>(given);
+        if (runtime.team_size() != all.size) return;
+        all.job(all.context, runtime.thread_number());
+        all.done.store(true, std::memory_order_relaxed);
+      },
+      &work, static_cast<unsigned>(size), 0);
+  return work.done.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 void set_num_threads(int threads) { num_threads.store(threads, std::memory_order_relaxed); }
-void limit_threads(int threads) { thread_limit = threads; }
 int get_num_threads() {
   const int threads = num_threads.load(std::memory_order_relaxed);
-  return thread_limit > 0 && thread_limit < threads ? thread_limit : threads;
+  return borrowed_limit > 0 && borrowed_limit < threads ? borrowed_limit : threads;
 }
+
+void lend_threads(const OpenMpRuntime& lent) {
+  runtime = lent;
+  has_runtime.store(true, std::memory_order_release);
+}
+
+BorrowedThreads::BorrowedThreads(int threads) { borrowed_limit = threads; }
+BorrowedThreads::~BorrowedThreads() { borrowed_limit = 0; }
 
 Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   if (threads <= 1) return;
-  Pool* const pool = find_pool();
+  Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime, too
   if (!pool || !pool->try_acquire()) return;
+  if (borrowed_limit > 0 && has_runtime.load(std::memory_order_acquire)) {
+    holds_pool_ = borrowed_ = !runtime.in_parallel() && (!brief || runtime_is_awake());
+    size_ = borrowed_ ? threads : 1;
+    if (!borrowed_) pool->release();
+    return;
+  }
   const int workers = pool->ensure_workers(threads - 1);
   if (!brief || pool->awake(workers)) size_ = 1 + workers;
   if (brief && pool->expects_more()) workers_to_wake_ = workers;
@@ -221,6 +270,9 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
 Team::~Team() {
   if (!holds_pool_ && !brief_) return;
   Pool* const pool = current_pool.load();
+  if (borrowed_) runtime_work_ended = now();
+  if (borrowed_ && pool) pool->release();
+  if (borrowed_ || borrowed_limit > 0) return;
   if (!pool || (!holds_pool_ && !pool->try_acquire())) return;
   if (brief_) pool->brief_work_ends(workers_to_wake_);
   pool->release();
@@ -229,7 +281,7 @@ Team::~Team() {
 void Team::run_job(Job job, void* context) {
   if (size_ == 1)
     job(context, 0);
-  else
+  else if (!borrowed_ || !run_on_runtime(job, context, size_))
     current_pool.load()->run(job, context, size_);
 }
 

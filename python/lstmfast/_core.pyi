@@ -42,6 +42,23 @@ def fingerprint(isa: str, addresses: Sequence[int], sizes: Sequence[int], thread
     Equal for equal contents, whatever the ISA and the threads. The memory must be there: nothing is checked.
     """
 
+def array32_over(
+    address: int, shape: Sequence[int], strides: Sequence[int], owner: object
+) -> NDArray[np.float32]:
+    """An array over memory that `owner` keeps alive, strides in elements. Nothing of both is checked."""
+
+def array64_over(
+    address: int, shape: Sequence[int], strides: Sequence[int], owner: object
+) -> NDArray[np.float64]: ...
+def bools_over(
+    address: int, shape: Sequence[int], strides: Sequence[int], owner: object
+) -> NDArray[np.bool_]: ...
+def lend_threads(parallel: int, thread_number: int, team_size: int, in_parallel: int) -> None:
+    """Hand over an OpenMP runtime by the addresses of four of its functions (`lstmfast/threads.h`).
+
+    Calls with `threads` use its threads from then on, in place of the core's own.
+    """
+
 def kept_array32(count: int, /) -> NDArray[np.float32]:
     """An uninitialised array, aligned to 64 bytes; its memory is kept for later calls when it is freed."""
 
@@ -97,6 +114,7 @@ class Network32:
         parameters: Sequence[NDArray[np.float32]],
         isa: str,
         proj_size: int = 0,  # of an LSTM; 0 is no projection, and no weight_hr
+        threads: int = 0,  # for packing, as in infer
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -114,7 +132,9 @@ class Network32:
         c_n: NDArray[np.float32] | None = None,
         lengths: NDArray[np.int64] | None = None,  # [B], 0 to T; None is T for all
         reset: NDArray[np.bool_] | None = None,  # [T, B] whatever batch_first, C order; None is nowhere
-        threads: int = 0,  # the most that this call may use; 0: as many as set_num_threads says
+        # The most that this call may use, of a runtime's that were lent; 0: of the core's own, as many as
+        # set_num_threads says.
+        threads: int = 0,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
         """y [T, B, D*P] (or [B, T, D*P]), h_n [L*D, B, P], c_n [L*D, B, H] (None for an RNN)."""
 
@@ -194,6 +214,7 @@ class Network64:
         parameters: Sequence[NDArray[np.float64]],
         isa: str,
         proj_size: int = 0,
+        threads: int = 0,
     ) -> None: ...
     @property
     def isa(self) -> str: ...

@@ -264,7 +264,8 @@ class Model(ABC):
         Parameters
         ----------
         module
-            A `torch.nn.LSTM` for an `LSTM`, a `torch.nn.RNN` for an `RNN`, on any device.
+            A `torch.nn.LSTM` for an `LSTM`, a `torch.nn.RNN` for an `RNN`, on any device. Weights that hooks
+            compute before each call (pruning, the old weight_norm) are those of its last call.
         isa
             As for the class.
 

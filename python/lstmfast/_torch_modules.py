@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from . import _checks, _parameters
 
 _SIZES = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+_NONLINEARITIES = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}
 
 
 def read(module: Any, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401
@@ -25,7 +25,7 @@ def read(module: Any, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:  # no
     if kind == "LSTM":
         config["proj_size"] = module.proj_size
     else:
-        config["nonlinearity"] = module.nonlinearity
+        config["nonlinearity"] = _NONLINEARITIES[module.mode]  # what it computes by
     layout = _parameters.Layout(
         4 if kind == "LSTM" else 1,
         config["input_size"],
@@ -35,10 +35,14 @@ def read(module: Any, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:  # no
         config["bias"],
         config.get("proj_size", 0),
     )
-    # By their names, as the module itself finds them: they may be computed (torch.nn.utils.parametrize).
-    weights = {name: getattr(module, name).detach() for name, _, _ in layout.shapes()}
     known = {torch.float32: "float32", torch.float64: "float64"}
-    for name, weight in weights.items():
+    weights = {}
+    for name, shape, symbols in layout.shapes():
+        with torch.no_grad():
+            # By its name, as the module itself finds it: it may be computed (torch.nn.utils.parametrize).
+            weight = getattr(module, name, None)
+        if not isinstance(weight, torch.Tensor):
+            raise ValueError(f"module: expected a tensor {name}, got {_checks.shown(weight)}")
         if weight.is_meta:
             raise ValueError(f"module: expected weights with numbers in them, got {name} on the device meta")
         if weight.dtype not in known:
@@ -46,13 +50,15 @@ def read(module: Any, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:  # no
                 f"module: expected weights of float32 or float64, got {name} of {weight.dtype};"
                 " module.float() makes them float32"
             )
+        if tuple(weight.shape) != shape:
+            raise ValueError(f"module: expected {name} of shape {shape} {symbols}, got {tuple(weight.shape)}")
+        weights[name] = weight.detach().cpu()
     dtypes = {weight.dtype for weight in weights.values()}
     if len(dtypes) != 1:
-        raise ValueError(
-            f"module: expected weights of one dtype, got {' and '.join(map(str, sorted(dtypes, key=str)))}"
-        )
+        found = " and ".join(sorted(map(str, dtypes)))
+        raise ValueError(f"module: expected weights of one dtype, got {found}")
     config["dtype"] = known[dtypes.pop()]
-    return config, {name: weight.cpu() for name, weight in weights.items()}
+    return config, weights
 
 
 def make(kind: str, config: Mapping[str, Any], parameters: Mapping[str, _checks.Array]) -> Any:  # noqa: ANN401
@@ -62,11 +68,10 @@ def make(kind: str, config: Mapping[str, Any], parameters: Mapping[str, _checks.
     except ImportError as error:
         raise ImportError("to_torch needs PyTorch: pip install 'lstmfast[torch]'") from error
 
-    arguments = {**config, "dtype": getattr(torch, config["dtype"])}
-    with warnings.catch_warnings():
-        # Dropout in one layer does nothing, in both; whoever made the model need not be told again.
-        warnings.filterwarnings("ignore", "dropout option adds dropout", UserWarning)
-        # Without memory nothing is drawn, so PyTorch's generator stays where it is.
-        module = getattr(torch.nn, kind)(**arguments, device="meta").to_empty(device="cpu")
+    # Dropout is set afterwards: PyTorch warns of it where there is one layer, and whoever made the model need
+    # not be told again. Without memory (on meta) nothing is drawn, so PyTorch's generator stays where it is.
+    arguments = {**config, "dtype": getattr(torch, config["dtype"]), "dropout": 0.0}
+    module = getattr(torch.nn, kind)(**arguments, device="meta").to_empty(device="cpu")
+    module.dropout = config["dropout"]
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in parameters.items()})
     return module

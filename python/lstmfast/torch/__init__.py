@@ -14,12 +14,13 @@ try:
 except ImportError as error:
     raise ImportError("lstmfast.torch needs PyTorch: pip install 'lstmfast[torch]'") from error
 
-from . import _dynamo, _graph
+from . import _dynamo, _graph, _threads
 from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
 from ._explain import Explanation, explain
 from ._modules import LSTM, RNN
 
 _dynamo.install((LSTM, RNN), _graph)
+_threads.borrow()
 
 __all__ = [
     "LSTM",

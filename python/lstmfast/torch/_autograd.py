@@ -64,8 +64,8 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
 def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:
     """Whether PyTorch's own LSTM refuses that y be changed in place before the backward pass.
 
-    With oneDNN its y is what it keeps; else y is a copy, and users may write to it. So they may to ours: then it
-    is we who keep a copy.
+    With oneDNN its y is what it keeps; else y is a copy, and users may write to it. So they may to ours: then
+    it is we who keep a copy.
     """
     plain = not spec.bidirectional and not spec.proj_size
     return spec.cell == "lstm" and x.dtype is torch.float32 and plain

@@ -7,7 +7,7 @@ x is [T, B, I], [B, T, I], [T, I], or [N, I] of a packed sequence, with its layo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import _core
-from .._checks import READY
+from ._arrays import AnyArray, array_of, dense
 from ._weights import Spec
-
-AnyArray: TypeAlias = NDArray[Any]
 
 TIME_MAJOR, BATCH_FIRST, UNBATCHED = "time major", "batch first", "unbatched"
 
@@ -74,17 +72,6 @@ class Call(NamedTuple):
     def state_tensor(self, array: AnyArray) -> Tensor:
         """Lay h or c, or a gradient of theirs, out as PyTorch does."""
         return torch.from_numpy(array[:, 0] if self.layout == UNBATCHED else array)
-
-
-def array_of(tensor: Tensor) -> AnyArray:
-    """See a CPU tensor as an array, whether or not it is on a graph."""
-    array: AnyArray = (tensor.detach() if tensor.requires_grad else tensor).numpy()
-    return array
-
-
-def dense(array: AnyArray) -> AnyArray:
-    """Return an array that is C-ordered and aligned, itself if it is."""
-    return array if array.flags.num & READY == READY else np.array(array, order="C")
 
 
 def infer(network: Any, call: Call, x: Tensor, h0: Tensor | None, c0: Tensor | None) -> tuple[Tensor, ...]:

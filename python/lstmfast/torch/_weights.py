@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .. import _core, _parameters, _runtime
+from ._arrays import array_of
 
 # PyTorch's modes of its modules, by the names of the core's cells; and how many gates those have.
 CELLS = {"LSTM": "lstm", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
@@ -108,9 +109,10 @@ class Packed:
             spec.num_layers,
             spec.bidirectional,
             spec.bias,
-            [np.require(weight.detach().numpy(), requirements="A") for weight in dense],
+            [np.require(array_of(weight), requirements="A") for weight in dense],
             _runtime.isa(),
             spec.proj_size,
+            threads,
         )
         self._state = (mark, dtype, network)
         return network
