@@ -108,6 +108,25 @@ def test_after_a_fork_the_child_has_threads_of_its_own() -> None:
     assert run_python(FORKED).split() == ["0", "True"]
 
 
+STINTED = """
+import torch, lstmfast, lstmfast.torch
+torch.manual_seed(0)
+torch.set_num_threads(2)
+lstmfast.set_num_threads(2)
+module, x = lstmfast.torch.LSTM(64, 256), torch.randn(100, 32, 64)
+with torch.inference_mode():
+    found = module(x)[0]
+    torch.set_num_threads(1)
+    print(torch.equal(found, module(x)[0]))
+"""
+
+
+@pytest.mark.parametrize("limit", [{"OMP_THREAD_LIMIT": "1"}, {"OMP_DYNAMIC": "true"}])
+def test_fewer_threads_than_pytorch_was_told(limit: dict[str, str]) -> None:
+    """Then the core's own do the work: they wait for one another, so there have to be enough."""
+    assert run_python(STINTED, **limit).split() == ["True"]
+
+
 def test_many_python_threads_at_once() -> None:
     torch.manual_seed(0)
     module = lstmfast.torch.LSTM(32, 128, num_layers=2)

@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -208,7 +209,8 @@ Pool* find_pool() {
 
 std::chrono::steady_clock::rep now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-// Whether brief work may hope to find the runtime's threads spinning: ours has just run on them.
+// Whether brief work may hope to find the runtime's threads spinning, or to leave them so for what follows: some of
+// ours has just ended.
 bool runtime_is_awake() {
   return now() - runtime_work_ended.load(std::memory_order_relaxed) <
          std::chrono::steady_clock::duration(kRuntimeSpinTime).count();
@@ -255,9 +257,10 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime, too
   if (!pool || !pool->try_acquire()) return;
   if (borrowed_limit > 0 && has_runtime.load(std::memory_order_acquire)) {
-    holds_pool_ = borrowed_ = !runtime.in_parallel() && (!brief || runtime_is_awake());
-    size_ = borrowed_ ? threads : 1;
-    if (!borrowed_) pool->release();
+    on_runtime_ = true;
+    holds_pool_ = !runtime.in_parallel() && (!brief || runtime_is_awake());
+    size_ = holds_pool_ ? threads : 1;
+    if (!holds_pool_) pool->release();
     return;
   }
   const int workers = pool->ensure_workers(threads - 1);
@@ -270,19 +273,23 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
 Team::~Team() {
   if (!holds_pool_ && !brief_) return;
   Pool* const pool = current_pool.load();
-  if (borrowed_) runtime_work_ended = now();
-  if (borrowed_ && pool) pool->release();
-  if (borrowed_ || borrowed_limit > 0) return;
+  if (on_runtime_) {
+    runtime_work_ended.store(now(), std::memory_order_relaxed);
+    if (pool && holds_pool_) pool->release();
+    return;
+  }
   if (!pool || (!holds_pool_ && !pool->try_acquire())) return;
   if (brief_) pool->brief_work_ends(workers_to_wake_);
   pool->release();
 }
 
 void Team::run_job(Job job, void* context) {
-  if (size_ == 1)
-    job(context, 0);
-  else if (!borrowed_ || !run_on_runtime(job, context, size_))
-    current_pool.load()->run(job, context, size_);
+  if (size_ == 1) return job(context, 0);
+  if (on_runtime_ && run_on_runtime(job, context, size_)) return;
+  Pool* const pool = current_pool.load();
+  // For a runtime the pool has no workers yet.
+  if (on_runtime_ && pool->ensure_workers(size_ - 1) < size_ - 1) throw std::bad_alloc();
+  pool->run(job, context, size_);
 }
 
 }  // namespace lstmfast

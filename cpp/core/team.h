@@ -32,7 +32,8 @@ class Team {
 
   int size_ = 1;
   bool holds_pool_ = false;
-  bool borrowed_ = false;  // of a runtime (lstmfast/threads.h); the pool is held nevertheless, for one call at a time
+  // The threads are a runtime's (lstmfast/threads.h). The pool is held nevertheless: one call at a time.
+  bool on_runtime_ = false;
   const bool brief_;
   int workers_to_wake_ = 0;  // at the end of brief work
 };
