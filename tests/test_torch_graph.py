@@ -120,11 +120,12 @@ def test_changed_weights_are_seen_after_compiling() -> None:
     model = MODELS["lstm"]()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     gradients(model, compiled, TOKENS)
-    for change in (
+    changes: list[Callable[[Any], Any]] = [
         lambda w: w.data.mul_(0.5),
         lambda w: w.detach().numpy().fill(0.1),
         lambda w: torch.nn.init.uniform_(w, -0.3, 0.3),
-    ):
+    ]
+    for change in changes:
         change(model.recurrent.weight_hh_l0)
         for found, expected in zip(
             gradients(model, compiled, TOKENS), gradients(model, model, TOKENS), strict=True
@@ -309,7 +310,7 @@ def test_scripted_models_are_pytorchs_own(name: str) -> None:
             super().__init__()
             self.recurrent = LSTM(6, 7) if name == "lstm" else RNN(6, 7)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[name-defined]
             return self.recurrent(x)[0]
 
     model, x = Plain(), torch.randn(5, 4, 6)

@@ -122,7 +122,7 @@ with torch.inference_mode():
 
 
 @pytest.mark.parametrize("limit", [{"OMP_THREAD_LIMIT": "1"}, {"OMP_DYNAMIC": "true"}])
-def test_fewer_threads_than_pytorch_was_told(limit: dict[str, str]) -> None:
+def test_fewer_threads_than_pytorch_was_told(limit: dict[str, Any]) -> None:
     """Then the core's own do the work: they wait for one another, so there have to be enough."""
     assert run_python(STINTED, **limit).split() == ["True"]
 
