@@ -93,6 +93,3 @@ for name, work in (("forward and backward", train), ("inference", infer)):
 after, best = times(infer, [model, frozen])
 print(f"inference: accelerated {after:.2f}, frozen as well {best:.2f}")
 print("Other sizes and other machines give other numbers: `lstmfast bench torch` measures more of them.")
-
-# With more threads than one, PyTorch's own spin for a while after each of its operators, in the way of
-# lstmfast's. In its wheels for Linux GOMP_SPINCOUNT=1000 in the environment lets them sleep sooner.

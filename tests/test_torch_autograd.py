@@ -355,3 +355,31 @@ def test_gradcheck(config: str) -> None:
 
     x, hx = as_leaves(input_of(ours, steps=3)), as_leaves(state_of(ours))
     assert torch.autograd.gradcheck(function, (x, *tensors(hx), *ours.parameters()))
+
+
+@CONFIG
+@pytest.mark.parametrize("output", [0, 1])
+def test_upstream_gradients_that_are_negated_views(config: str, dtype: str, output: int) -> None:
+    """Gradients of complex numbers are; their memory holds the opposite."""
+    found = []
+    for module in configured(config, dtype):
+        x = leaf(input_of(module))
+        torch.manual_seed(1)
+        y, end = call(module, x)
+        outputs = [y, *tensors(end)]
+        z = torch.complex(torch.zeros_like(outputs[output]), outputs[output]).conj()
+        loss = torch.view_as_real(z * torch.randn(z.shape, dtype=z.dtype)).sum()
+        found.append(torch.autograd.grad(loss, [x, *module.parameters()]))
+    by_name = [{str(n): g.numpy() for n, g in enumerate(each)} for each in found]
+    assert_agree(by_name[1], by_name[0], dtype, config)
+    x = leaf(input_of(module))
+    y, _ = call(module.eval(), x)
+    (minus,) = torch.autograd.grad(y, x, torch._neg_view(torch.ones_like(y)), retain_graph=True)
+    (plus,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    assert torch.equal(minus, -plus)
+
+
+def test_many_gradients_at_once_are_refused() -> None:
+    _, ours = configured("lstm, both ways, projected")
+    with pytest.raises(RuntimeError, match="one gradient at a time"):
+        torch.autograd.functional.jacobian(lambda x: ours(x)[0], input_of(ours), vectorize=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from core_helpers import run_python
 
 torch = pytest.importorskip("torch")
 
@@ -57,6 +58,12 @@ def in_place(module: Any) -> None:
         module.bias_hh_l0.add_(1)
 
 
+def there_and_back(module: Any) -> None:
+    dtype = module.weight_hh_l0.dtype
+    module.to(torch.float32 if dtype is torch.float64 else torch.float64)
+    module.to(dtype)
+
+
 def replaced(module: Any) -> None:
     module.weight_ih_l0 = torch.nn.Parameter(2 * module.weight_ih_l0.detach())
 
@@ -70,6 +77,10 @@ SEEN: dict[str, Callable[[Any], Any]] = {
     "replaced": replaced,
     "other data": other_data,
     "load_state_dict": lambda m: m.load_state_dict({n: 2 * v for n, v in m.state_dict().items()}),
+    "load_state_dict, assigned": lambda m: m.load_state_dict(
+        {n: 2 * v for n, v in m.state_dict().items()}, assign=True
+    ),
+    "there and back": there_and_back,
     "float": lambda m: m.float(),
     "meta": lambda m: m.to("meta"),
 }
@@ -93,6 +104,61 @@ def test_a_change_that_pytorch_sees_is_an_error(name: str) -> None:
     assert type(found) is type(expected)
     if name != "meta":
         torch.testing.assert_close(found, expected)
+
+
+# In a process of its own: whether an address is used again depends on all that was allocated before.
+REPLACED = """
+import torch, lstmfast.torch
+
+def by_data(module):
+    module.weight_hh_l0.data = 1.5 * module.weight_hh_l0.data
+
+def by_parameter(module):
+    module.weight_hh_l0 = torch.nn.Parameter(1.5 * module.weight_hh_l0.detach())
+
+def by_load_state_dict(module):
+    state = {name: 1.5 * value for name, value in module.state_dict().items()}
+    module.load_state_dict(state, assign=True)
+
+def computed(module):
+    weight = module.parametrizations.weight_hh_l0.original0
+    weight.data.mul_(1.5)
+
+def refuses(module, x):
+    try:
+        with torch.no_grad():
+            module(x)
+    except RuntimeError as error:
+        assert "unfreeze" in str(error), error
+        return True
+    return False
+
+x, stale = torch.randn(4, 2, 5), {}
+for replace in (by_data, by_parameter, by_load_state_dict, computed):
+    for hidden_size in (7, 32, 100):
+        module = lstmfast.torch.LSTM(5, hidden_size)
+        if replace is computed:
+            torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+        else:
+            replace(module)
+        try:
+            module.freeze()
+        except RuntimeError:
+            continue  # which is an answer, for weights that are computed
+        for _ in range(30):
+            replace(module)
+            if not refuses(module, x):
+                stale[replace.__name__] = stale.get(replace.__name__, 0) + 1
+assert not stale, f"calls that went on with weights as they had been: {stale}"
+"""
+
+
+def test_a_weight_that_lies_where_the_frozen_one_lay() -> None:
+    """What replaces a weight twice may have the address of the first, and a version as new as that one's.
+
+    So may each of those that are computed for each call.
+    """
+    run_python(REPLACED)
 
 
 def test_a_change_that_it_does_not_see_is_for_unfreeze() -> None:
@@ -142,6 +208,21 @@ def test_what_cannot_be_frozen() -> None:
     with pytest.raises(RuntimeError, match=r"^freeze: the core cannot run this module: .*bfloat16"):
         ours.freeze()
     assert not ours.frozen
+
+
+def test_computed_weights_are_frozen_or_refused_at_once() -> None:
+    """If freeze() takes them, then calls do: nothing has changed."""
+    _, ours = pair("lstm")
+    x = input_of(ours)
+    torch.nn.utils.parametrizations.weight_norm(ours, "weight_hh_l0")
+    expected = y_of(ours, x)
+    try:
+        ours.freeze()
+    except RuntimeError as error:
+        assert "freeze" in str(error)
+        assert not ours.frozen
+    for _ in range(3):
+        assert torch.equal(y_of(ours, x), expected)
 
 
 def test_whole_models_are_frozen_wholly_or_not_at_all() -> None:

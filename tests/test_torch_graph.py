@@ -15,17 +15,14 @@ torch = pytest.importorskip("torch")
 
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
+from torch_module_helpers import input_of, outcome, pair  # noqa: E402
 
 import lstmfast._core as core  # noqa: E402
 import lstmfast.torch  # noqa: E402
 from lstmfast.torch import _operators, _weights  # noqa: E402
 
-# What PyTorch says of itself while it compiles.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+# PyTorch says this of TorchScript, which parts of its own use while it compiles.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +142,62 @@ def test_what_is_pytorchs_own_breaks_the_graph_as_there() -> None:
             torch.compile(model, backend="eager", fullgraph=True)(TOKENS)
 
 
+PACKED = pack_padded_sequence(torch.randn(5, 3, 6), torch.tensor([5, 3, 1]))
+
+
+# Dynamo's own look at a tensor, where it breaks the graph to read a number of rows.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("fullgraph", [False, True])
+@pytest.mark.parametrize("train", [False, True])
+def test_compiled_with_packed_sequences(backend: str, fullgraph: bool, train: bool) -> None:
+    """Packed outside of the graph: PyTorch forbids Dynamo to look into its packing functions."""
+    module = LSTM(6, 7)
+
+    def call(packed: Any) -> Any:
+        return module(packed)[0].data
+
+    compiled = torch.compile(call, backend=backend, fullgraph=fullgraph)
+    if train:
+        for found, expected in zip(
+            gradients(module, compiled, PACKED), gradients(module, call, PACKED), strict=True
+        ):
+            torch.testing.assert_close(found, expected)
+    else:
+        with torch.no_grad():
+            assert torch.equal(compiled(PACKED), call(PACKED))
+
+
+TRANSFORMS: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
+    "grad": lambda module: torch.func.grad(lambda x: module(x)[0].sum()),
+    "jacrev": lambda module: torch.func.jacrev(lambda x: module(x)[0]),
+    "vmap": lambda module: lambda x: torch.func.vmap(lambda x: module(x)[0])(torch.stack([x, 2 * x])),
+    "jvp": lambda module: lambda x: torch.func.jvp(lambda x: module(x)[0], (x,), (x,))[1],
+    "functional_call": lambda module: (
+        lambda x: torch.func.functional_call(
+            module, {name: 2 * weight for name, weight in module.named_parameters()}, (x,)
+        )[0]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_transforms_are_pytorchs_own(name: str, compiled: bool, dtype: str) -> None:
+    """In a compiled function as well: the same numbers, or an error where PyTorch has one."""
+    found = []
+    for module in pair("lstm", dtype):
+        function = TRANSFORMS[name](module)
+        if compiled:
+            torch._dynamo.reset()
+            function = torch.compile(function, backend="aot_eager")
+        found.append(outcome(function, input_of(module)))
+    theirs, ours = found
+    assert isinstance(ours, Exception) == isinstance(theirs, Exception), repr(ours)[:300]
+    if not isinstance(theirs, Exception):
+        torch.testing.assert_close(ours, theirs)
+
+
 IMPORTS = """
 {first}
 import torch
@@ -199,6 +252,40 @@ def test_traced_by_make_fx_and_run_without_data() -> None:
         with FakeTensorMode(allow_non_fake_inputs=True) as mode:
             y, (h, c) = module(mode.from_tensor(x))
         assert (y.shape, h.shape, c.shape) == ((5, 4, 7), (2, 4, 7), (2, 4, 7))
+
+
+def test_under_a_dispatch_mode_a_frozen_module_looks_for_changes() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    module, x = LSTM(6, 7).freeze(), torch.randn(5, 4, 6)
+    with torch.no_grad(), FlopCounterMode(display=False):
+        assert torch.equal(module(x)[0], module(x)[0])
+        module.weight_hh_l0.mul_(0.5)
+        with pytest.raises(RuntimeError, match="unfreeze"):
+            module(x)
+
+
+STATES: dict[str, Callable[[Any], Any]] = {
+    "half": lambda h: (h, None),
+    "one tensor": lambda h: torch.stack([h, h]),
+    "three": lambda h: (h, h, h),
+    "a list": lambda h: [h, h],
+    "a text": lambda h: "state",
+    "another size": lambda h: (h, h[..., :-1]),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_under_a_dispatch_mode_states_are_taken_as_in_pytorch(name: str) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    ours, theirs, x = LSTM(6, 7), torch.nn.LSTM(6, 7), torch.randn(5, 4, 6)
+    theirs.load_state_dict(ours.state_dict())
+    hx = STATES[name](torch.randn(1, 4, 7))
+    with torch.no_grad(), FlopCounterMode(display=False):
+        found, expected = (outcome(lambda m=m: m(x, hx)[0]) for m in (ours, theirs))
+    assert type(found) is type(expected)
+    assert str(found) == str(expected) or isinstance(expected, torch.Tensor)
 
 
 # The operators by themselves.
@@ -301,6 +388,19 @@ def test_gradients_of_gradients_are_refused_in_graphs_too() -> None:
 
 
 # TorchScript.
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", ["lstm, deep, both ways, batch first", "rnn"])
+def test_traced_saved_and_loaded(name: str) -> None:
+    model = MODELS[name]()
+    with torch.no_grad():
+        traced, file = torch.jit.trace(model, (TOKENS,)), io.BytesIO()
+        torch.jit.save(traced, file)
+        file.seek(0)
+        for each in (traced, torch.jit.load(file)):
+            torch.testing.assert_close(each(TOKENS), model(TOKENS))
+            torch.testing.assert_close(each(TOKENS[:3, :2]), model(TOKENS[:3, :2]))
 
 
 @pytest.mark.parametrize("name", ["lstm", "rnn"])

@@ -86,6 +86,32 @@ def test_no_pool_beside_pytorchs() -> None:
     assert run_python(THREADS_USED).splitlines() == ["0 new in PyTorch", "1 new of its own"]
 
 
+KEPT = """
+import os
+import torch, lstmfast, lstmfast.torch
+
+def threads() -> set[str]:
+    return set(os.listdir("/proc/self/task"))
+
+torch.set_num_threads(4)
+lstmfast.set_num_threads(4)
+module, x = lstmfast.torch.LSTM(64, 128), torch.randn(100, 2, 64)
+with torch.inference_mode():
+    a = torch.randn(1000, 1000)
+    a.exp()
+    before = threads()
+    module(x)  # two rows: two threads
+    after = threads()
+    a.exp()
+    print(len(before - after), len(threads() - before))
+"""
+
+
+@pytest.mark.skipif("not __import__('os').path.isdir('/proc/self/task')", reason="not Linux")
+def test_a_smaller_team_ends_none_of_pytorchs_threads() -> None:
+    assert run_python(KEPT).split() == ["0", "0"]
+
+
 FORKED = """
 import os, sys
 import numpy as np, torch, lstmfast, lstmfast.torch
@@ -94,7 +120,10 @@ lstmfast.set_num_threads(2)
 torch.manual_seed(0)
 module, x = lstmfast.torch.LSTM(64, 256), torch.randn(100, 32, 64)
 with torch.inference_mode():
+    {first}
     expected = module(x)[0].numpy().copy()
+    lstmfast.set_num_threads(2)
+    torch.randn(600, 600).exp()  # PyTorch's threads have worked, whether or not ours
     child = os.fork()
     if child == 0:  # PyTorch's threads are not here, and its operators that need them would wait for ever
         os._exit(0 if np.array_equal(module(x)[0].numpy(), expected) else 1)
@@ -104,8 +133,11 @@ with torch.inference_mode():
 
 
 @pytest.mark.skipif("not hasattr(__import__('os'), 'fork')", reason="no fork here")
-def test_after_a_fork_the_child_has_threads_of_its_own() -> None:
-    assert run_python(FORKED).split() == ["0", "True"]
+@pytest.mark.parametrize("late", [False, True])
+def test_after_a_fork_the_child_has_threads_of_its_own(late: bool) -> None:
+    """Also where the first call of ours that takes threads is the child's."""
+    first = "lstmfast.set_num_threads(1)" if late else ""
+    assert run_python(FORKED.format(first=first)).split() == ["0", "True"]
 
 
 STINTED = """

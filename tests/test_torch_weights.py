@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from core_helpers import run_python
 
 torch = pytest.importorskip("torch")
 
-from torch_module_helpers import assert_agree, input_of, leaf, pair, results  # noqa: E402
+from torch_module_helpers import assert_agree, input_of, leaf, outcome, pair, results  # noqa: E402
 
 import lstmfast.torch  # noqa: E402
 from lstmfast.torch import _weights  # noqa: E402
@@ -138,6 +139,65 @@ def there_and_back(module: Any) -> None:
     module.weight_hh_l0.data.mul_(0.5)
 
 
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def in_place(module: Any) -> None:
+    module.weight_ih_l0.mul_(0.5)
+
+
+def one_number_is_zeroed(module: Any) -> None:
+    module.weight_hh_l0.data[1, 1].zero_()
+
+
+def double_and_float(module: Any) -> None:
+    dtype = module.weight_hh_l0.dtype
+    module.double()
+    module.weight_hh_l0.data.mul_(0.5)
+    module.float()
+    module.to(dtype)
+
+
+def by_clipped_gradients(module: Any) -> None:
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
+    x = torch.ones(4, 2, module.input_size, dtype=module.weight_hh_l0.dtype)
+    module(x)[0].sum().backward()
+    torch.nn.utils.clip_grad_norm_(module.parameters(), 0.1)
+    optimizer.step()
+    module.zero_grad()
+
+
+def converted_by_swapping(module: Any) -> None:
+    dtype = module.weight_hh_l0.dtype
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    try:
+        module.to(torch.float64 if dtype is torch.float32 else torch.float32)
+        module.weight_hh_l0.data.mul_(0.5)
+        module.to(dtype)
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(False)
+
+
+class Half(torch.nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, weight: Any) -> Any:
+        return 0.5 * weight
+
+
+def computed(module: Any) -> None:
+    torch.nn.utils.parametrize.register_parametrization(module, "weight_hh_l0", Half())
+
+
+def computed_from_what_changes(module: Any) -> None:
+    torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+    module(torch.zeros(2, 1, module.input_size, dtype=module.weight_ih_l0.dtype))
+    module.parametrizations.weight_hh_l0.original0.data.mul_(0.5)
+
+
+def of_spectral_norm(module: Any) -> None:
+    """Evaluated: while training, each look at the weight is a step of its power iteration."""
+    torch.manual_seed(3)
+    torch.nn.utils.parametrizations.spectral_norm(module, "weight_hh_l0")
+    module.eval()
+
+
 def pruned(module: Any) -> None:
     import torch.nn.utils.prune as prune
 
@@ -147,6 +207,8 @@ def pruned(module: Any) -> None:
 CHANGES: dict[str, Change] = {
     "SGD": by_an_optimizer(torch.optim.SGD),
     "SGD, for each": by_an_optimizer(torch.optim.SGD, foreach=True),
+    "Adam": by_an_optimizer(torch.optim.Adam, foreach=False),
+    "Adam, for each": by_an_optimizer(torch.optim.Adam, foreach=True),
     "Adam, fused": by_an_optimizer(torch.optim.Adam, fused=True),
     "load_state_dict": load_state_dict,
     "load_state_dict, assigned": lambda module: load_state_dict(module, assign=True),
@@ -173,6 +235,14 @@ CHANGES |= {
         in_shared_memory,
         there_and_back,
         pruned,
+        in_place,
+        one_number_is_zeroed,
+        double_and_float,
+        by_clipped_gradients,
+        converted_by_swapping,
+        computed,
+        computed_from_what_changes,
+        of_spectral_norm,
     )
 }
 
@@ -202,6 +272,49 @@ def test_the_next_call_has_the_weights_as_they_are(name: str, kind: str, dtype: 
         for parameter, there in zip(fresh.parameters(), ours._weights(), strict=True):
             parameter.copy_(there)
         assert torch.equal(torch.nan_to_num(fresh(x)[0]), torch.nan_to_num(found))
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "no number"])
+def test_the_next_call_may_be_one_that_trains(name: str) -> None:
+    """No inference between the change and the call has packed the weights anew."""
+    theirs, ours = pair("lstm", "float64")
+    x = input_of(ours)
+    results(ours, x)
+    for module in (theirs, ours):
+        module.zero_grad()
+        CHANGES[name](module)
+    assert_agree(results(ours, x), results(theirs, x), "float64", name)
+
+
+def test_addresses_that_are_used_again() -> None:
+    theirs, ours = pair("lstm", "float32")
+    x = input_of(ours)
+    seen: list[int] = []
+    for step in range(30):
+        for module in (theirs, ours):
+            generator = torch.Generator().manual_seed(step)
+            weight = torch.randn(module.weight_hh_l0.shape, generator=generator)
+            module.weight_hh_l0 = torch.nn.Parameter(weight)
+            del weight
+        seen.append(ours.weight_hh_l0.data_ptr())
+        with torch.no_grad():
+            torch.testing.assert_close(ours(x)[0], theirs(x)[0])
+    if len(set(seen)) == len(seen):
+        pytest.skip("no address was used again")
+
+
+def test_swapped_tensors_are_as_in_pytorch() -> None:
+    """It refuses where something refers weakly to one of them, as PyTorch's own module does."""
+    found = []
+    for module in pair("lstm", "float32"):
+        with torch.no_grad():
+            module(input_of(module))
+        other = torch.nn.Parameter(torch.full_like(module.weight_hh_l0, 0.1))
+        error = outcome(torch.utils.swap_tensors, module.weight_hh_l0, other)
+        with torch.no_grad():
+            found.append((str(error), module(input_of(module))[0]))
+    assert found[0][0] == found[1][0]
+    torch.testing.assert_close(found[1][1], found[0][1])
 
 
 def test_zero_and_minus_zero_are_two() -> None:
@@ -336,3 +449,26 @@ def test_packed_weights_go_with_the_tensors_that_they_are_of() -> None:
     del weights
     gc.collect()
     assert len(_weights._of_tensors) == before
+
+
+def test_packed_weights_of_operators_go_though_the_first_tensor_stays() -> None:
+    """As where one weight is computed for each call, or assigned anew: what was packed of it is of no use."""
+    before = len(_weights._of_tensors)
+    weights = [p.detach() for p in lstmfast.torch.LSTM(3, 5).parameters()]
+    past = []
+    for _ in range(20):
+        past.append(weights[1])  # at once alive, so that each has an address of its own
+        weights[1] = 0.9 * weights[1]
+        torch.ops.lstmfast.infer(torch.zeros(2, 1, 3), None, None, weights, None, "lstm", True, False)
+    past.clear()
+    gc.collect()
+    assert len(_weights._of_tensors) <= before + 1
+
+
+def test_packed_weights_go_with_their_module() -> None:
+    _, ours = pair("lstm", "float32")
+    results(ours, input_of(ours))
+    gone = [weakref.ref(thing) for thing in (ours, ours._own(), ours._own().packed)]
+    del ours
+    gc.collect()
+    assert [reference() for reference in gone] == [None] * 3

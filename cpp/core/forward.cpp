@@ -165,6 +165,7 @@ class ForwardRun {
   }
 
   void keep_initial_state() const {
+    for (const Range& gap : tape_->layout.gaps) std::fill(tape_->at(gap.begin), tape_->at(gap.end), T(0));
     const Index states = shape_.passes() * call_.rows;
     copy_or_zero(call_.h0, states * shape_.state_size(), tape_->h0());
     if (has_memory(shape_.cell)) copy_or_zero(call_.c0, states * shape_.hidden_size, tape_->c0());

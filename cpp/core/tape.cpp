@@ -1,7 +1,5 @@
 #include "core/tape.h"
 
-#include <algorithm>
-
 namespace lstmfast {
 
 template <class T>
@@ -55,9 +53,7 @@ Tape<T>::Kept::Kept(const NetworkShape& shape, const ForwardCall<T>& call, const
       x(packed_by(plan.rows_before(), call.x)),
       y(packed_by(plan.rows_before(), as_const(call.y))),
       own_(memory ? 0 : layout.count),
-      block_(memory ? memory : own_.data()) {
-  for (const Range& gap : layout.gaps) std::fill(block_ + gap.begin, block_ + gap.end, T(0));
-}
+      block_(memory ? memory : own_.data()) {}
 
 template <class T>
 Tape<T>::Tape(const NetworkShape& shape, const ForwardCall<T>& call, const TrainingOptions<T>& options, T* memory)

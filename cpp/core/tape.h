@@ -53,8 +53,9 @@ struct Tape<T>::Kept {
   Sequence<const T> x;  // the caller's
   Sequence<const T> y;  // the caller's
 
-  T* h0() const { return block_ + layout.h0; }
-  T* c0() const { return block_ + layout.c0; }
+  T* at(Index number) const { return block_ + number; }
+  T* h0() const { return at(layout.h0); }
+  T* c0() const { return at(layout.c0); }
   Sequence<T> gates(Index pass, Index features) const { return part(layout.gates, pass, features); }
   Sequence<T> c(Index pass, Index features) const { return part(layout.c, pass, features); }
   // Outputs of a layer but the last, and what layer `layer` > 0 reads.

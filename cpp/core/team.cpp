@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -195,10 +196,15 @@ void abandon_pool() {
   }
 }
 
+// Sees to it, once, that a child forgets threads that it does not have; false where that cannot be.
+bool forgets_in_child() {
+  static const bool registered = pthread_atfork(nullptr, nullptr, abandon_pool) == 0;
+  return registered;
+}
+
 // Null where no pool would be safe.
 Pool* find_pool() {
-  static const bool forgets_in_child = pthread_atfork(nullptr, nullptr, abandon_pool) == 0;
-  if (!forgets_in_child) return nullptr;
+  if (!forgets_in_child()) return nullptr;
   Pool* found = current_pool.load(std::memory_order_acquire);
   if (found) return found;
   Pool* const made = new Pool;
@@ -216,8 +222,9 @@ bool runtime_is_awake() {
          std::chrono::steady_clock::duration(kRuntimeSpinTime).count();
 }
 
-// Runs all ranks at once on the runtime's threads. False, and nothing was run, where it gives fewer than asked for:
-// ranks wait for one another, so one thread cannot run two.
+// Runs all ranks at once on the runtime's threads. False, and nothing was run, where it gives fewer than that: ranks
+// wait for one another, so one thread cannot run two. All the program's threads are called, also for fewer ranks: a
+// runtime may end those that a smaller team leaves out, and the program's next operator would have to make them again.
 bool run_on_runtime(Job job, void* context, int size) {
   struct Work {
     Job job;
@@ -228,11 +235,12 @@ bool run_on_runtime(Job job, void* context, int size) {
   runtime.parallel(
       [](void* given) {
         Work& all = *static_cast<Work*>(given);
-        if (runtime.team_size() != all.size) return;
-        all.job(all.context, runtime.thread_number());
+        const int rank = runtime.thread_number();
+        if (runtime.team_size() < all.size || rank >= all.size) return;
+        all.job(all.context, rank);
         all.done.store(true, std::memory_order_relaxed);
       },
-      &work, static_cast<unsigned>(size), 0);
+      &work, static_cast<unsigned>(std::max(size, borrowed_limit)), 0);
   return work.done.load(std::memory_order_relaxed);
 }
 
@@ -245,6 +253,7 @@ int get_num_threads() {
 }
 
 void lend_threads(const OpenMpRuntime& lent) {
+  if (!forgets_in_child()) return;
   runtime = lent;
   has_runtime.store(true, std::memory_order_release);
 }

@@ -6,7 +6,8 @@ namespace lstmfast {
 class Team {
  public:
   // Borrows up to `threads` threads, the caller's own included. When another call holds the pool, or no
-  // thread can be made, the team is the caller alone: results are the same.
+  // thread can be made, the team is the caller alone: results are the same. (Only where a runtime lends threads, and
+  // then gives fewer than it said, and there is no memory for our own: std::bad_alloc from run().)
   // brief: the work takes less time than a sleeping thread needs to wake up. Then threads are borrowed only
   // while calls follow one another so closely that they are awake; a lone call is its caller's.
   explicit Team(int threads, bool brief = false);
@@ -18,7 +19,7 @@ class Team {
 
   // Runs body(rank) for each rank below size(), rank 0 on this thread; returns when all are done.
   // The body must not throw: take memory before.
-  // A rank whose thread has not woken up when rank 0 is done is run by this thread after all: more
+  // A rank whose thread, of our own, has not woken up when rank 0 is done is run by this thread after all: more
   // threads may be of no use but do no harm. (Where ranks wait for each other, all have woken up.)
   template <class Body>
   void run(Body&& body) {

@@ -81,9 +81,13 @@ def restore(model: M) -> M:
     """
     _check(model, "restore")
     for module in model.modules():
-        if type(module) in _THEIRS and module.__dict__.pop(_ACCELERATED, False):
+        if isinstance(module, _Recurrent) and module.__dict__.pop(_ACCELERATED, False):
             module._forget()
-            object.__setattr__(module, "__class__", _THEIRS[type(module)])
+            if type(module) in _THEIRS:
+                object.__setattr__(module, "__class__", _THEIRS[type(module)])
+            else:  # parametrized since: a class of its own over ours
+                (ours,) = type(module).__bases__
+                type(module).__bases__ = (_THEIRS[ours],)
     return model
 
 

@@ -26,6 +26,8 @@ def array_of(tensor: Tensor) -> AnyArray:
 
     Not by its `numpy()`, after which PyTorch lets nobody resize its memory; FSDP does that to weights.
     """
+    if tensor.is_neg():  # a view of what its memory holds, negated: gradients of complex numbers may be
+        tensor = tensor.resolve_neg()
     array: AnyArray = _OVER[tensor.dtype](tensor.data_ptr(), tensor.shape, tensor.stride(), tensor)
     return array
 

@@ -16,6 +16,11 @@ TWICE = (
     " lstmfast.torch.restore(model)"
 )
 
+BATCHED = (
+    "lstmfast.torch computes one gradient at a time, not many at once (is_grads_batched, vectorize=True);"
+    " PyTorch's own path does: lstmfast.torch.restore(model)"
+)
+
 
 class Recurrent(torch.autograd.Function):  # type: ignore[misc]
     """y, h_n and c_n from x, h_0, c_0 and the weights.
@@ -47,6 +52,8 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Go back, for what is wanted."""
+        if any(gradient is not None and _has_no_memory(gradient) for gradient in grads):
+            raise RuntimeError(BATCHED)
         y, reserve, masks, *inputs = ctx.saved_tensors
         x = inputs[0]
         _, _, _, x_wanted, h0_wanted, c0_wanted, *weights_wanted = ctx.needs_input_grad
@@ -59,6 +66,15 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         if torch.is_grad_enabled():  # create_graph=True
             found = once(found, inputs)
         return (None, None, None, *found)
+
+
+def _has_no_memory(gradient: Tensor) -> bool:
+    """Whether it stands for many gradients, as PyTorch's vmap gives them."""
+    try:
+        gradient.data_ptr()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:

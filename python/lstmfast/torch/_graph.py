@@ -21,8 +21,10 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
     x = input.data if packed else input
     weights = module._weights()
     if module.frozen:  # on the graph they are constants
+        if not torch.compiler.is_compiling():
+            module._check_frozen(weights)
         weights = [weight.detach() for weight in weights]
-    if not _is_for_core(module, x, weights, packed):
+    if not _is_for_core(module, x, weights, packed) or not _is_state(module, hx):
         return pytorch_forward(module, input, hx)
     batch_sizes = input.batch_sizes if packed else None
     unbatched = not packed and x.dim() == 2
@@ -65,10 +67,19 @@ def pytorch_forward(module: Any, input: Any, hx: Any) -> Any:
     return (break_at or call_pytorch)(module, input, hx)
 
 
+def _is_state(module: Any, hx: Any) -> bool:
+    """Whether hx is what the module's cell has for a state, or nothing."""
+    if hx is None:
+        return True
+    if module.mode != "LSTM":
+        return isinstance(hx, Tensor)
+    return isinstance(hx, (tuple, list)) and len(hx) == 2 and all(isinstance(state, Tensor) for state in hx)
+
+
 def _is_for_core(module: Any, x: Tensor, weights: list[Tensor], packed: bool) -> bool:
     if torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64):
         return False
-    if not torch.compiler.is_compiling() and _paths.refusal_of_mode():
+    if _paths.transforms_active() or (not torch.compiler.is_compiling() and _paths.refusal_of_mode()):
         return False
     if any(tensor.device.type != "cpu" or tensor.dtype != x.dtype for tensor in (x, *weights)):
         return False

@@ -20,6 +20,7 @@ class _Frozen(NamedTuple):
 
     network: Any
     marks: tuple[tuple[int, int], ...]  # of each weight, address and version
+    held: list[Tensor]  # so that no other weight can get such an address
 
 
 class _Own:
@@ -28,6 +29,10 @@ class _Own:
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
         self.frozen: _Frozen | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Own:
+        """Begin anew: parametrized modules copy all that they have."""
+        return _Own(Packed(self.packed.spec))
 
 
 class _Prepared(NamedTuple):
@@ -64,6 +69,9 @@ class _Recurrent:
             return _graph.forward(self, input, hx)
         prepared = self._prepare(input, hx)
         if isinstance(prepared, str):
+            if isinstance(input, torch.fx.Proxy):  # a leaf of symbolic traces, as PyTorch's own is
+                path = input.tracer.path_of_module(self)
+                return input.tracer.create_proxy("call_module", path, (input, hx), {})
             return super().forward(input, hx)  # type: ignore[misc]
         return self._finish(prepared, self._run_core(prepared))
 
@@ -79,11 +87,7 @@ class _Recurrent:
         own = self._own()
         weights = self._weights()
         if own.frozen is not None:
-            if _marks(weights) != own.frozen.marks:
-                raise RuntimeError(
-                    "a weight of this module was changed, replaced or moved after freeze(); call unfreeze(),"
-                    " and freeze() again if it is to stay as it is now"
-                )
+            self._check_frozen(weights)
         elif reason := _paths.refusal_of_weights(weights, own.packed.shapes):
             return reason
         dtype = weights[0].dtype
@@ -219,7 +223,7 @@ class _Recurrent:
         if reason := _paths.refusal_of_weights(weights, own.packed.shapes):
             raise RuntimeError(f"freeze: the core cannot run this module: {reason}")
         network = own.packed.network(weights, torch.get_num_threads())
-        own.frozen = _Frozen(network, _marks(weights))
+        own.frozen = _Frozen(network, _marks(weights), [weight.detach() for weight in weights])
         return self
 
     def unfreeze(self) -> Any:  # Self, which a mixin cannot say
@@ -232,6 +236,14 @@ class _Recurrent:
         """
         self._own().frozen = None
         return self
+
+    def _check_frozen(self, weights: list[Any]) -> None:
+        frozen = self._own().frozen
+        if frozen is not None and _marks(weights) != frozen.marks:
+            raise RuntimeError(
+                "a weight of this module was changed, replaced or moved after freeze(); call unfreeze(),"
+                " and freeze() again if it is to stay as it is now"
+            )
 
     def _forget(self) -> None:
         self.__dict__.pop(_OURS, None)

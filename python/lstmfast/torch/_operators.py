@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import _autograd, _run
-from ._weights import GATES, Packed, Spec, packed_of
+from ._weights import GATES, Spec, packed_of
 
 # Sizes of parts of a tape are rounded up to cache lines.
 _LINE_BYTES = 64
@@ -30,21 +30,20 @@ def _spec(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional
 
 def _prepared(
     x: Tensor,
-    h0: Tensor | None,
     weights: list[Tensor],
     batch_sizes: Tensor | None,
     cell: str,
     bias: bool,
     bidirectional: bool,
-) -> tuple[Packed, Any, _run.Call]:
-    """Return the packed weights, their network, and the call."""
+) -> tuple[Any, _run.Call]:
+    """Return the network of the weights, and the call."""
     spec = _spec(x, weights, cell, bias, bidirectional)
     threads = torch.get_num_threads()
     packed = packed_of(spec, weights)
     if not packed.fits(weights):
         raise RuntimeError(f"lstmfast: expected weights of shapes {list(packed.shapes)}")
     call = _run.call_of(spec, x, batch_sizes, threads)
-    return packed, packed.network(weights, threads), call
+    return packed.network(weights, threads), call
 
 
 def _empty_if_none(tensor: Tensor | None, like: Tensor) -> Tensor:
@@ -63,7 +62,7 @@ def infer(
     bidirectional: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run forward and keep nothing: y, h_n, c_n."""
-    _, network, call = _prepared(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
     y, h_n, *c_n = _run.infer(network, call, x, h0, c0)
     return y, h_n, c_n[0] if c_n else x.new_empty(0)
 
@@ -82,7 +81,7 @@ def forward(
     bidirectional: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Run forward: y, h_n, c_n, and what backward needs. masks: [L-1, T, B, D*S] or [L-1, N, D*S], bool."""
-    _, network, call = _prepared(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
     dropout = _run.Dropout(masks, mask_scale)
     (y, h_n, *c_n), reserve = _run.forward(network, call, x, h0, c0, dropout)
     return y, h_n, c_n[0] if c_n else x.new_empty(0), reserve
@@ -106,7 +105,7 @@ def backward(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
-    _, network, call = _prepared(x, None, weights, batch_sizes, cell, bias, bidirectional)
+    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
     grads = (dy, dh_n, dc_n if cell == "lstm" else None)[: 3 if cell == "lstm" else 2]
     dropout = _run.Dropout(masks, mask_scale)
     dx, dh0, dc0, *dweights = _run.backward(network, call, grads, x, y, reserve, wanted, dropout)
@@ -197,15 +196,15 @@ def _(
     spec = _spec(x, weights, cell, bias, bidirectional)
     depth = spec.depth
     x_wanted, state_wanted, *weights_wanted = wanted
-    if batch_sizes is None:
-        rows = x.shape[1]
-    else:
-        rows = torch.library.get_ctx().new_dynamic_size() if dh_n is None else dh_n.shape[1]
-    states = [(depth, rows, spec.state_size), (depth, rows, spec.hidden_size)]
-    if not state_wanted:
-        states = [0, 0]  # type: ignore[list-item]
-    elif cell != "lstm":
-        states[1] = 0  # type: ignore[call-overload]
+    states: list[Any] = [0, 0]
+    if state_wanted:
+        if batch_sizes is None:
+            rows = x.shape[1]
+        else:
+            rows = torch.library.get_ctx().new_dynamic_size() if dh_n is None else dh_n.shape[1]
+        states[0] = (depth, rows, spec.state_size)
+        if cell == "lstm":
+            states[1] = (depth, rows, spec.hidden_size)
     return (
         x.new_empty(x.shape if x_wanted else 0),
         x.new_empty(states[0]),

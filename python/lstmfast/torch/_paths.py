@@ -20,7 +20,7 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 try:
     _tracing_state = torch._C._get_tracing_state
     _any_autocast = torch._C._is_any_autocast_enabled
-    _transforms_active = torch._C._are_functorch_transforms_active
+    transforms_active = torch._C._are_functorch_transforms_active
     dispatch_modes = torch._C._len_torch_dispatch_stack
     _ = forward_ad._current_level
 except AttributeError as error:
@@ -35,7 +35,7 @@ def refusal_of_mode() -> str | None:
         return "torch.jit.trace is recording"
     if _any_autocast() and torch.is_autocast_enabled("cpu"):
         return "autocast is on for the CPU: lower precision is PyTorch's own"
-    if _transforms_active():
+    if transforms_active():
         return "a transform of torch.func (grad, vmap, jvp, ...) is at work"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is at work"

@@ -22,9 +22,10 @@ def borrow() -> bool:
     The functions are looked for where PyTorch's own code finds them. Where there are none (a PyTorch with
     threads of another kind), the core's own threads do.
     """
-    for library in sorted(Path(torch.__file__).parent.glob("lib/libtorch_cpu.*")):
+    # First what was loaded for all to see (LD_PRELOAD), then what PyTorch's library itself brings.
+    for library in (None, *map(str, sorted(Path(torch.__file__).parent.glob("lib/libtorch_cpu.*")))):
         try:
-            found = ctypes.CDLL(str(library))
+            found = ctypes.CDLL(library)
             addresses = [ctypes.cast(getattr(found, name), ctypes.c_void_p).value or 0 for name in _FUNCTIONS]
         except (OSError, AttributeError):
             continue

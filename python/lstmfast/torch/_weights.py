@@ -118,14 +118,15 @@ class Packed:
         return network
 
 
-# Packed weights of calls that bring tensors and no module (the operators', in compiled graphs), until the
-# memory of their first weight is gone. An address that is used again by then is no danger: fingerprints tell.
-_of_tensors: dict[tuple[Spec, tuple[int, ...]], Packed] = {}
+# Packed weights of calls that bring tensors and no module (the operators', in compiled graphs), by the address
+# of the first weight and until its memory is gone. That address may be another's by then, and the other weights
+# may be others at each call: fingerprints tell.
+_of_tensors: dict[tuple[Spec, int], Packed] = {}
 
 
 def packed_of(spec: Spec, weights: Sequence[Tensor]) -> Packed:
     """Find what was packed for these tensors before, or make room for it."""
-    key = (spec, tuple(weight.data_ptr() for weight in weights))
+    key = (spec, weights[0].data_ptr())
     found = _of_tensors.get(key)
     if found is None:
         found = _of_tensors.setdefault(key, Packed(spec))
