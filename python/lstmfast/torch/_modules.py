@@ -214,7 +214,8 @@ class _Recurrent:
         Raises
         ------
         RuntimeError
-            If the core cannot run these weights, by their dtype or device: the message says why. Later, from
+            If the core cannot run these weights, by their dtype or device, or they are computed at each call
+            (torch.nn.utils.parametrize): the message says why. Later, from
             calls, if a weight was changed, replaced or moved meanwhile. (A change that PyTorch does not
             count, such as `p.data.mul_()`, is not seen: calls go on with the weights as they were, until
             `unfreeze`.)
@@ -222,6 +223,11 @@ class _Recurrent:
         own, weights = self._own(), self._weights()
         if reason := _paths.refusal_of_weights(weights, own.packed.shapes):
             raise RuntimeError(f"freeze: the core cannot run this module: {reason}")
+        computed = [name for name in self._flat_weights_names if name not in self._parameters]
+        if computed:
+            raise RuntimeError(
+                f"freeze: expected weights that stay, got {computed[0]}, computed at each call"
+            )
         network = own.packed.network(weights, torch.get_num_threads())
         own.frozen = _Frozen(network, _marks(weights), [weight.detach() for weight in weights])
         return self

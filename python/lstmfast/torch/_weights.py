@@ -118,9 +118,9 @@ class Packed:
         return network
 
 
-# Packed weights of calls that bring tensors and no module (the operators', in compiled graphs), by the address
-# of the first weight and until its memory is gone. That address may be another's by then, and the other weights
-# may be others at each call: fingerprints tell.
+# Packed weights of calls that bring tensors and no module (operators' calls, in compiled graphs), by the
+# address of the first weight and until its memory is gone. That may be another's by then, and the other
+# weights may be others at each call: fingerprints tell.
 _of_tensors: dict[tuple[Spec, int], Packed] = {}
 
 
