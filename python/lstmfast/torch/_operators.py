@@ -219,8 +219,8 @@ def _(
 def reserve_size(spec: Spec, places: int, rows: int, itemsize: int, dropout: bool) -> int:
     """Count the numbers of what forward keeps: `tape_size` of the core, for sizes that may be symbols.
 
-    Compiled graphs that Inductor has cached on disk hold this size, and do not ask again: another layout of the
-    tape needs another name of the operators.
+    Compiled graphs that Inductor has cached on disk hold this size, and do not ask again: another layout of
+    the tape needs another name of the operators.
     """
     layout = spec.layout
     depth = spec.num_layers * layout.directions
