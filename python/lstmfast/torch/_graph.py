@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _operators, _paths, _run
+from . import _operators, _paths
 from ._weights import CELLS
 
 
@@ -123,10 +123,7 @@ def _run_operator(
 ) -> tuple[Tensor, ...]:
     """y, h_n and c_n of time-major or packed x, by the operator that keeps what is needed and no more."""
     config = (CELLS[module.mode], module.bias, module.bidirectional)
-    dropout = _run.KEEP_ALL
-    if module.training and module.dropout != 0 and module.num_layers > 1:
-        features = (2 if module.bidirectional else 1) * (module.proj_size or module.hidden_size)
-        dropout = _run.draw_dropout(module.dropout, module.num_layers - 1, (*x.shape[:-1], features), x.dtype)
+    dropout = module._draw_dropout(x.shape[:-1], x.dtype)
     on_graph = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *weights)
     )

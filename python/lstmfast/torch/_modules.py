@@ -121,16 +121,16 @@ class _Recurrent:
         return _Prepared(call, weights, x, *states, packing)
 
     def _states(self, hx: Any, call: _run.Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None] | str:
-        depth = self.num_layers * (2 if self.bidirectional else 1)
-        lead = (depth,) if call.layout == _run.UNBATCHED else (depth, call.rows)
-        h_shape = (*lead, self.proj_size or self.hidden_size)
+        spec = call.spec
+        lead = (spec.depth,) if call.layout == _run.UNBATCHED else (spec.depth, call.rows)
+        h_shape = (*lead, spec.state_size)
         if self.mode != "LSTM":
             return _paths.refusal_of_state(hx, "h_0", h_shape, dtype) or (hx, None)
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             return "the initial state is no pair of h_0 and c_0"
         return (
             _paths.refusal_of_state(hx[0], "h_0", h_shape, dtype)
-            or _paths.refusal_of_state(hx[1], "c_0", (*lead, self.hidden_size), dtype)
+            or _paths.refusal_of_state(hx[1], "c_0", (*lead, spec.hidden_size), dtype)
             or (hx[0], hx[1])
         )
 
@@ -139,7 +139,8 @@ class _Recurrent:
         own = self._own()
         frozen = own.frozen
         network = own.packed.network(weights, call.threads) if frozen is None else frozen.network
-        dropout = self._draw_dropout(call, x)
+        places = (x.shape[0],) if x.dim() == 2 else (call.steps, call.rows)
+        dropout = self._draw_dropout(places, x.dtype)
         on_graph = () if not torch.is_grad_enabled() else (x, h0, c0) if frozen else (x, h0, c0, *weights)
         if any(tensor is not None and tensor.requires_grad for tensor in on_graph):
             if frozen is not None:  # on the graph they are constants
@@ -150,12 +151,12 @@ class _Recurrent:
             return _run.forward(network, call, x, h0, c0, dropout)[0]
         return _run.infer(network, call, x, h0, c0)
 
-    def _draw_dropout(self, call: _run.Call, x: Tensor) -> _run.Dropout:
-        """Draw what PyTorch would, with its generator: the same masks under the same seed."""
+    def _draw_dropout(self, places: tuple[int, ...], dtype: torch.dtype) -> _run.Dropout:
+        """Draw what PyTorch would, for outputs of so many steps and rows, or rows of a packed sequence."""
         if not self.training or self.dropout == 0 or self.num_layers == 1:
             return _run.KEEP_ALL
-        places = (x.shape[0],) if x.dim() == 2 else (call.steps, call.rows)
-        return _run.draw_dropout(self.dropout, self.num_layers - 1, (*places, call.spec.features), x.dtype)
+        features = (2 if self.bidirectional else 1) * (self.proj_size or self.hidden_size)
+        return _run.draw_dropout(self.dropout, self.num_layers - 1, (*places, features), dtype)
 
     def _finish(self, prepared: _Prepared, results: tuple[Tensor, ...]) -> Any:
         y, *states = results
@@ -215,10 +216,9 @@ class _Recurrent:
         ------
         RuntimeError
             If the core cannot run these weights, by their dtype or device, or they are computed at each call
-            (torch.nn.utils.parametrize): the message says why. Later, from
-            calls, if a weight was changed, replaced or moved meanwhile. (A change that PyTorch does not
-            count, such as `p.data.mul_()`, is not seen: calls go on with the weights as they were, until
-            `unfreeze`.)
+            (torch.nn.utils.parametrize): the message says why. Later, from calls, if a weight was changed,
+            replaced or moved meanwhile. (A change that PyTorch does not count, such as `p.data.mul_()`, is
+            not seen: calls go on with the weights as they were, until `unfreeze`.)
         """
         own, weights = self._own(), self._weights()
         if reason := _paths.refusal_of_weights(weights, own.packed.shapes):
@@ -275,9 +275,8 @@ class _Recurrent:
 def _marks(weights: list[Any]) -> tuple[tuple[int, int], ...]:
     try:
         return tuple([(weight.data_ptr(), weight._version) for weight in weights])
-    except (
-        RuntimeError
-    ):  # made in inference mode: they have no version, nor can they change where PyTorch counts
+    except RuntimeError:
+        # Made in inference mode: they have no version, nor can they change where PyTorch counts.
         return tuple((w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights)
 
 

@@ -106,7 +106,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
     network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
-    grads = (dy, dh_n, dc_n if cell == "lstm" else None)[: 3 if cell == "lstm" else 2]
+    grads = (dy, dh_n, dc_n) if cell == "lstm" else (dy, dh_n)
     dropout = _run.Dropout(masks, mask_scale)
     dx, dh0, dc0, *dweights = _run.backward(network, call, grads, x, y, reserve, wanted, dropout)
     return (
@@ -123,29 +123,6 @@ def backward(
 def _fake_results(
     x: Tensor,
     h0: Tensor | None,
-    weights: list[Tensor],
-    batch_sizes: Tensor | None,
-    cell: str,
-    bias: bool,
-    bidirectional: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    spec = _spec(x, weights, cell, bias, bidirectional)
-    depth = spec.depth
-    if batch_sizes is None:
-        rows = x.shape[1]
-    elif h0 is not None:
-        rows = h0.shape[1]
-    else:
-        raise RuntimeError("lstmfast: expected h0 beside batch_sizes: only it says how many rows there are")
-    y = x.new_empty((*x.shape[:-1], spec.features))
-    h_n = x.new_empty((depth, rows, spec.state_size))
-    return y, h_n, x.new_empty((depth, rows, spec.hidden_size) if cell == "lstm" else 0)
-
-
-@infer.register_fake  # type: ignore[untyped-decorator]
-def _(
-    x: Tensor,
-    h0: Tensor | None,
     c0: Tensor | None,
     weights: list[Tensor],
     batch_sizes: Tensor | None,
@@ -153,7 +130,19 @@ def _(
     bias: bool,
     bidirectional: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return _fake_results(x, h0, weights, batch_sizes, cell, bias, bidirectional)
+    spec = _spec(x, weights, cell, bias, bidirectional)
+    if batch_sizes is None:
+        rows = x.shape[1]
+    elif h0 is not None:
+        rows = h0.shape[1]
+    else:
+        raise RuntimeError("lstmfast: expected h0 beside batch_sizes: only it says how many rows there are")
+    y = x.new_empty((*x.shape[:-1], spec.features))
+    h_n = x.new_empty((spec.depth, rows, spec.state_size))
+    return y, h_n, x.new_empty((spec.depth, rows, spec.hidden_size) if cell == "lstm" else 0)
+
+
+infer.register_fake(_fake_results)
 
 
 @forward.register_fake  # type: ignore[untyped-decorator]
@@ -165,14 +154,11 @@ def _(
     batch_sizes: Tensor | None,
     masks: Tensor | None,
     mask_scale: float,
-    cell: str,
-    bias: bool,
-    bidirectional: bool,
+    *config: Any,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    y, h_n, c_n = _fake_results(x, h0, weights, batch_sizes, cell, bias, bidirectional)
-    spec = _spec(x, weights, cell, bias, bidirectional)
+    y, h_n, c_n = _fake_results(x, h0, c0, weights, batch_sizes, *config)
     places = x.shape[0] if batch_sizes is not None else x.shape[0] * x.shape[1]
-    size = reserve_size(spec, places, h_n.shape[1], x.dtype.itemsize, masks is not None)
+    size = reserve_size(_spec(x, weights, *config), places, h_n.shape[1], x.dtype.itemsize, masks is not None)
     return y, h_n, c_n, x.new_empty(size)
 
 
@@ -194,7 +180,6 @@ def _(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     spec = _spec(x, weights, cell, bias, bidirectional)
-    depth = spec.depth
     x_wanted, state_wanted, *weights_wanted = wanted
     states: list[Any] = [0, 0]
     if state_wanted:
@@ -202,9 +187,9 @@ def _(
             rows = x.shape[1]
         else:
             rows = torch.library.get_ctx().new_dynamic_size() if dh_n is None else dh_n.shape[1]
-        states[0] = (depth, rows, spec.state_size)
+        states[0] = (spec.depth, rows, spec.state_size)
         if cell == "lstm":
-            states[1] = (depth, rows, spec.hidden_size)
+            states[1] = (spec.depth, rows, spec.hidden_size)
     return (
         x.new_empty(x.shape if x_wanted else 0),
         x.new_empty(states[0]),
@@ -222,16 +207,11 @@ def reserve_size(spec: Spec, places: int, rows: int, itemsize: int, dropout: boo
     Compiled graphs that Inductor has cached on disk hold this size, and do not ask again: another layout of
     the tape needs another name of the operators.
     """
-    layout = spec.layout
-    depth = spec.num_layers * layout.directions
-    memory = spec.cell == "lstm"
-    parts = [places * layout.features] * (
-        (spec.num_layers - 1) * (2 if dropout and spec.num_layers > 1 else 1)
-    )
-    if memory:
-        parts += [places * layout.gates * spec.hidden_size, places * spec.hidden_size] * depth
-        parts.append(depth * rows * spec.hidden_size)  # c_0
-    parts.append(depth * rows * layout.output_size)  # h_0
+    parts = [places * spec.features] * ((spec.num_layers - 1) * (2 if dropout else 1))
+    if spec.cell == "lstm":  # gates, c and c_0; an RNN's gate is h
+        parts += [places * GATES["lstm"] * spec.hidden_size, places * spec.hidden_size] * spec.depth
+        parts.append(spec.depth * rows * spec.hidden_size)
+    parts.append(spec.depth * rows * spec.state_size)  # h_0
     line = _LINE_BYTES // itemsize
     return sum((part + line - 1) // line * line for part in parts)
 

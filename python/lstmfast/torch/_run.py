@@ -134,22 +134,17 @@ def forward(
     masks = dropout.array(call)
     places = call.steps * call.rows if call.lengths is None else x.shape[0]
     size = network.tape_size(places, call.rows, False, masks is not None)
-    kept = (_core.kept_array32 if x.dtype is torch.float32 else _core.kept_array64)(size)
+    kept = _kept_array(x.dtype, size)
     *found, _ = network.forward(
         call.sequence(x),
         call.state(h0),
         call.state(c0),
         False,
-        call.lengths,
-        None,
-        False,
-        masks,
-        dropout.scale,
-        None,
-        None,
-        None,
-        kept,
-        call.threads,
+        lengths=call.lengths,
+        masks=masks,
+        mask_scale=dropout.scale,
+        memory=kept,
+        threads=call.threads,
     )
     return call.results(x, *found), torch.from_numpy(kept)
 
@@ -172,11 +167,9 @@ def backward(
         dense(call.sequence(y)),
         _aligned(reserve),
         False,
-        call.lengths,
-        None,
-        False,
-        dropout.array(call),
-        dropout.scale,
+        lengths=call.lengths,
+        masks=dropout.array(call),
+        mask_scale=dropout.scale,
     )
     dy, dh_n, *dc_n = grads
     dx, dh0, dc0, dweights = network.backward(
@@ -200,11 +193,14 @@ def _aligned(reserve: Tensor) -> AnyArray:
     array = array_of(reserve)
     if reserve.data_ptr() % 64 == 0 and reserve.is_contiguous():
         return array
-    copy: AnyArray = (_core.kept_array32 if reserve.dtype is torch.float32 else _core.kept_array64)(
-        array.size
-    )
+    copy = _kept_array(reserve.dtype, array.size)
     copy[...] = array
     return copy
+
+
+def _kept_array(dtype: torch.dtype, size: int) -> AnyArray:
+    """Make memory for a tape."""
+    return _core.kept_array32(size) if dtype is torch.float32 else _core.kept_array64(size)
 
 
 def call_of(

@@ -76,9 +76,8 @@ class Packed:
         self.spec = spec
         self.shapes = tuple(shape for _, shape, _ in spec.layout.shapes())
         self._sizes = [math.prod(shape) for shape in self.shapes]
-        self._state: tuple[bytes, torch.dtype, Any] | None = (
-            None  # fingerprint, dtype, network: one for threads
-        )
+        # Fingerprint, dtype and network: one object, for threads.
+        self._state: tuple[bytes, torch.dtype, Any] | None = None
 
     def fits(self, weights: Sequence[Tensor]) -> bool:
         """Whether the weights have the shapes of the spec."""
