@@ -59,13 +59,16 @@ def test_pytorchs_threads_are_found() -> None:
     assert _threads.borrow()
 
 
-THREADS_USED = """
-import os, sys, time
+# What scripts begin with that count the process's threads.
+COUNTING = """
+import os
 import torch, lstmfast, lstmfast.torch
 
 def threads() -> set[str]:
     return set(os.listdir("/proc/self/task"))
+"""
 
+THREADS_USED = """
 torch.set_num_threads(2)
 lstmfast.set_num_threads(2)
 module, x = lstmfast.torch.LSTM(64, 256), torch.randn(100, 32, 64)
@@ -83,16 +86,10 @@ with torch.inference_mode():
 
 @pytest.mark.skipif("not __import__('os').path.isdir('/proc/self/task')", reason="not Linux")
 def test_no_pool_beside_pytorchs() -> None:
-    assert run_python(THREADS_USED).splitlines() == ["0 new in PyTorch", "1 new of its own"]
+    assert run_python(COUNTING + THREADS_USED).splitlines() == ["0 new in PyTorch", "1 new of its own"]
 
 
 KEPT = """
-import os
-import torch, lstmfast, lstmfast.torch
-
-def threads() -> set[str]:
-    return set(os.listdir("/proc/self/task"))
-
 torch.set_num_threads(4)
 lstmfast.set_num_threads(4)
 module, x = lstmfast.torch.LSTM(64, 128), torch.randn(100, 2, 64)
@@ -109,7 +106,7 @@ with torch.inference_mode():
 
 @pytest.mark.skipif("not __import__('os').path.isdir('/proc/self/task')", reason="not Linux")
 def test_a_smaller_team_ends_none_of_pytorchs_threads() -> None:
-    assert run_python(KEPT).split() == ["0", "0"]
+    assert run_python(COUNTING + KEPT).split() == ["0", "0"]
 
 
 FORKED = """
