@@ -4,6 +4,7 @@
 #include <Python.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <exception>
 #include <type_traits>
 #if defined(__GLIBCXX__)
@@ -43,6 +44,17 @@ auto without_gil(Work&& work) {
     take_gil_back(state);
     throw;
   }
+}
+
+// Multiply-adds below which a call is done sooner than the GIL could be handed over and back (about 2 us).
+inline constexpr std::ptrdiff_t kShortCall = 50'000;
+
+template <class Work>
+void without_gil_if_long(std::ptrdiff_t terms, Work&& work) {
+  if (terms < kShortCall)
+    work();
+  else
+    without_gil(work);
 }
 
 }  // namespace lstmfast::bindings

@@ -56,17 +56,8 @@ class ForwardRun {
   void run() {
     if (call_.rows == 0) return;  // nothing to do, however many steps there are
     const PanelLayout& layout = packed_.forward.front().layout();
-    const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
-    const Index step_terms = shape_.gates() * shape_.hidden_size * (widest + shape_.state_size()) +
-                             shape_.hidden_size * shape_.projection_size;
-    const LoopSize size = {plan().places(call_.steps, call_.rows) * shape_.num_layers,
-                           call_.rows,
-                           shape_.directions,
-                           layout.panels(),
-                           step_terms,
-                           step_terms * static_cast<Index>(sizeof(T)),
-                           kernels_.row_tile,
-                           call_.steps * shape_.num_layers > 1 || shape_.projection_size > 0};
+    const LoopSize size =
+        forward_size(shape_, kernels_, layout, plan().places(call_.steps, call_.rows), call_.rows, call_.steps);
     Team team(choose_split(size, get_num_threads()).threads(), is_brief(size.terms()));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);

@@ -32,7 +32,26 @@ struct Pass {
   T* c_n;               // [B, H]; may be c's memory; null for cells without it
   T* m;                 // [parts of rows][rows, H], room for what is to be projected; null without projection
   Index m_part;         // between the parts
+
+  T* m_of(const Share& share) const { return m + share.row_part * m_part; }
 };
+
+// Of a forward pass through all layers; places: pairs of step and row.
+template <class T>
+LoopSize forward_size(const NetworkShape& shape, const KernelTable<T>& kernels, const PanelLayout& layout, Index places,
+                      Index rows, Index steps) {
+  const Index widest = std::max(shape.input_size, shape.layer_input(shape.num_layers - 1));
+  const Index step_terms =
+      shape.gates() * shape.hidden_size * (widest + shape.state_size()) + shape.hidden_size * shape.projection_size;
+  return {places * shape.num_layers,
+          rows,
+          shape.directions,
+          layout.panels(),
+          step_terms,
+          step_terms * static_cast<Index>(sizeof(T)),
+          kernels.row_tile,
+          steps * shape.num_layers > 1 || shape.projection_size > 0};
+}
 
 template <class T>
 class ForwardLoop {
@@ -73,7 +92,7 @@ class ForwardLoop {
         step.z = z;
         step.z_stride = z_row(share);
       }
-      run_step(step, state, pass, share, meeting);
+      run_step(step, state, pass.m_of(share), share, meeting);
       if (s + 1 == steps) return;
       meeting.after_step(share);
       advance(pass, step, state);
@@ -93,11 +112,11 @@ class ForwardLoop {
   }
 
   // The cell, whose rows are in `step`, and the projection of what it gives where there is one; the new h to `state`.
-  void run_step(ForwardStep<T>& step, const Rows<T>& state, const Pass<T>& pass, const Share& share,
-                Meeting& meeting) const {
+  // m: [rows, H], room for what is to be projected.
+  void run_step(ForwardStep<T>& step, const Rows<T>& state, T* m, const Share& share, Meeting& meeting) const {
     const bool has_work = step.rows > 0 && share.panels.size() > 0;
     const Index H = shape_.hidden_size;
-    step.h_out = projection_ ? Rows<T>{pass.m + share.row_part * pass.m_part, H, nullptr} : state;
+    step.h_out = projection_ ? Rows<T>{m, H, nullptr} : state;
     if (has_work) kernels_.forward_step[static_cast<int>(shape_.cell)](step);
     if (!projection_) return;
     meeting.after_step(share);

@@ -58,7 +58,7 @@ class PlannedLoop {
         step.c_out = {nullptr, 0, lists.c_out.data()};
       }
       if (pass.gates.data) step.gates = {nullptr, 0, lists.gates.data()};
-      loop_.run_step(step, {nullptr, 0, lists.h_out.data()}, pass, share, meeting);
+      loop_.run_step(step, {nullptr, 0, lists.h_out.data()}, pass.m_of(share), share, meeting);
       if (s + 1 < steps) meeting.after_step(share);
       step.descending = !step.descending;
       if (step.z) step.z += step.rows * z_row;

@@ -17,6 +17,7 @@ from ._gradient_flow import GradientFlow, gradient_flow
 from ._lstm import LSTM
 from ._rnn import RNN
 from ._runtime import available_isas, get_num_threads, isa, set_num_threads
+from ._streams import Stream, StreamPool, StreamSnapshot
 from ._tape import Gradients, Tape
 
 __all__ = [
@@ -24,6 +25,9 @@ __all__ = [
     "RNN",
     "GradientFlow",
     "Gradients",
+    "Stream",
+    "StreamPool",
+    "StreamSnapshot",
     "Tape",
     "__version__",
     "available_isas",

@@ -225,6 +225,12 @@ def sequence(
     return array, batched
 
 
+def addressable(nbytes: int, name: str, value: int) -> None:
+    """Check that arrays of so many bytes can be addressed, on any machine."""
+    if nbytes > sys.maxsize:
+        raise ValueError(f"{name}: {shown(value)} needs {shown(nbytes)} bytes, more than the address space")
+
+
 def exact(value: object, name: str, shape: tuple[int, ...], symbols: str, dtype: np.dtype[Any]) -> Array:
     """Check for exactly this shape, called `symbols` in messages, and return a C-ordered array."""
     if (

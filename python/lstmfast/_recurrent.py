@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, _core, _dropout, _sequences
 from ._checks import READY, Array
 from ._model import Model
+from ._streams import Stream, StreamPool
 from ._tape import Gradients, StateT, Tape
 
 StateLikeT = TypeVar("StateLikeT")
@@ -75,6 +76,14 @@ class Recurrent(Model, Generic[StateT, StateLikeT]):
         if batched:
             return y, self._join(h, c, True)
         return (y[0] if self._batch_first else y[:, 0]), self._join(h, c, False)
+
+    def stream(self, batch: int = 1) -> Stream[StateT]:
+        """Keep a state from call to call: `Stream` of this model, with B = `batch` rows."""
+        return Stream(self, batch)
+
+    def stream_pool(self, capacity: int) -> StreamPool[StateT]:
+        """Keep the states of up to `capacity` streams, to step any of them as one batch: `StreamPool`."""
+        return StreamPool(self, capacity)
 
     def forward(
         self,

@@ -26,6 +26,12 @@ struct NetworkShape {
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction
 };
 
+inline bool operator==(const NetworkShape& a, const NetworkShape& b) {
+  return a.cell == b.cell && a.input_size == b.input_size && a.hidden_size == b.hidden_size &&
+         a.num_layers == b.num_layers && a.directions == b.directions && a.bias == b.bias &&
+         a.projection_size == b.projection_size;
+}
+
 // How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_hr].
 constexpr Index parameters_of_pass(const NetworkShape& shape) {
   return (shape.bias ? 4 : 2) + (shape.projection_size ? 1 : 0);
@@ -134,6 +140,7 @@ class Network {
 
   const NetworkShape& shape() const;
   const char* isa() const;
+  const Packed& packed() const { return *packed_; }
 
   // Keeps nothing.
   void infer(const ForwardCall<T>& call) const;

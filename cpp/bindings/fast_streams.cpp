@@ -1,0 +1,180 @@
+// fast_step, fast_run, fast_pool_step: methods of Stream and StreamPool as fast methods. Usual: C-ordered arrays of the
+// model's dtype; ids of int64; out: nothing, or such a writeable array that shares no memory with x.
+#include "bindings/fast_method.h"
+#include "bindings/gil.h"
+#include "bindings/register.h"
+#include "bindings/streams.h"
+#include "bindings/usual.h"
+
+namespace lstmfast::bindings {
+namespace {
+
+// What a stream's or a pool's object has: a Stream32, say, and the model, which has the network.
+struct Parts {
+  py::object core, model, network;
+
+  explicit Parts(PyObject* self) {
+    static PyObject* const core_name = PyUnicode_InternFromString("_core");
+    static PyObject* const model_name = PyUnicode_InternFromString("_model");
+    static PyObject* const network_name = PyUnicode_InternFromString("_network");
+    core = attribute(self, core_name);
+    model = attribute(self, model_name);
+    if (model) network = attribute(model.ptr(), network_name);
+  }
+  bool there() const { return core && network; }
+};
+
+// The network, if it is one that the streams can be stepped with.
+template <class T>
+const Network<T>* network_for(const Streams<T>& streams, const Parts& parts) {
+  const Network<T>* const network = as_bound<Network<T>>(parts.network.ptr());
+  return network && network->shape() == streams.shape() ? network : nullptr;
+}
+
+// y of x's axes with `features` numbers in the last: new, or `out` if it is a usual one; else an empty object.
+template <class T>
+py::object result_like(PyObject* x, Index features, PyObject* out, T*& data) {
+  const int axes = py::detail::array_proxy(x)->nd;
+  py::ssize_t sizes[3] = {};
+  std::copy_n(shape_of(x), axes, sizes);
+  sizes[axes - 1] = features;
+  if (!out) {
+    py::object made = quick_array<T>(axes, sizes);
+    data = data_of<T>(made);
+    return made;
+  }
+  data = usual_array<T>(out, axes, kWriteable);
+  if (!data || !std::equal(sizes, sizes + axes, shape_of(out))) return {};
+  return py::reinterpret_borrow<py::object>(out);
+}
+
+template <class T>
+bool share_memory(const T* x, Index x_count, const T* y, Index y_count) {
+  return overlap(Memory<T>{x, x_count}, Memory<T>{y, y_count});
+}
+
+// One frame: x [B, I], or [I] of a single row.
+template <class T>
+py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
+  Streams<T>& streams = batch.streams;
+  const Network<T>* const network = network_for(streams, parts);
+  if (!network) return {};
+  const NetworkShape& shape = streams.shape();
+  const Index rows = streams.count(), S = shape.state_size();
+  const T* x_data = usual_array<T>(x, rows, shape.input_size);
+  if (!x_data && rows == 1) {
+    x_data = usual_array<T>(x, 1);
+    if (x_data && shape_of(x)[0] != shape.input_size) return {};
+  }
+  if (!x_data) return {};
+  T* y_data = nullptr;
+  py::object y = result_like<T>(x, S, out, y_data);
+  if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
+  const Turn turn(batch.turns);
+  without_gil_if_long(step_terms(shape, rows), [&] { streams.step(*network, {rows, nullptr, x_data, y_data}); });
+  return y;
+}
+
+// A chunk: x [T, B, I], [B, T, I] with batch_first, or [T, I] of a single row.
+template <class T>
+py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
+  static PyObject* const batch_first_name = PyUnicode_InternFromString("_batch_first");
+  Streams<T>& streams = batch.streams;
+  const Network<T>* const network = network_for(streams, parts);
+  const py::object batch_first = attribute(parts.model.ptr(), batch_first_name);
+  if (!network || !batch_first) return {};
+  const NetworkShape& shape = streams.shape();
+  const Index rows = streams.count(), I = shape.input_size, S = shape.state_size();
+  const bool rows_first = batch_first.ptr() == Py_True;
+  const T* x_data = usual_array<T>(x, 3);
+  Index steps = 0;
+  if (x_data) {
+    const py::ssize_t* const sizes = shape_of(x);
+    if (sizes[rows_first ? 0 : 1] != rows || sizes[2] != I) return {};
+    steps = sizes[rows_first ? 1 : 0];
+  } else {
+    x_data = usual_array<T>(x, 2);
+    if (!x_data || rows != 1 || shape_of(x)[1] != I) return {};
+    steps = shape_of(x)[0];
+  }
+  if (steps == 0) return {};
+  T* y_data = nullptr;
+  py::object y = result_like<T>(x, S, out, y_data);
+  if (!y || share_memory<T>(x_data, steps * rows * I, y_data, steps * rows * S)) return {};
+  const auto layout = [&](auto* data, Index size) {
+    using Element = std::remove_pointer_t<decltype(data)>;
+    return rows_first ? Sequence<Element>{data, size, steps * size} : Sequence<Element>{data, rows * size, size};
+  };
+  const Turn turn(batch.turns);
+  without_gil_if_long(step_terms(shape, steps * rows),
+                      [&] { streams.run(*network, steps, layout(x_data, I), layout(y_data, S)); });
+  return y;
+}
+
+// One frame of some streams: ids [n], x [n, I].
+template <class T>
+py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyObject* x, PyObject* out) {
+  Streams<T>& streams = pool.streams;
+  const Network<T>* const network = network_for(streams, parts);
+  if (!network) return {};
+  const NetworkShape& shape = streams.shape();
+  const Index* const names = usual_array<Index>(ids, 1);
+  if (!names) return {};
+  const Index rows = shape_of(ids)[0], S = shape.state_size();
+  const T* const x_data = usual_array<T>(x, rows, shape.input_size);
+  if (!x_data || rows == 0) return {};
+  T* y_data = nullptr;
+  py::object y = result_like<T>(x, S, out, y_data);
+  if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
+  const Turn turn(pool.turns);
+  Index at = 0;
+  const Index* const slots = pool.ids.slots_of(names, rows, at);
+  if (!slots) return {};
+  without_gil_if_long(step_terms(shape, rows), [&] { streams.step(*network, {rows, slots, x_data, y_data}); });
+  return y;
+}
+
+py::object answer_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+  if (count != 2) return {};
+  const Parts parts(args[0]);
+  if (!parts.there()) return {};
+  if (auto* found = as_bound<StreamBatch<float>>(parts.core.ptr())) return step(*found, parts, args[1], out);
+  if (auto* found = as_bound<StreamBatch<double>>(parts.core.ptr())) return step(*found, parts, args[1], out);
+  return {};
+}
+
+py::object answer_run(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+  if (count != 2) return {};
+  const Parts parts(args[0]);
+  if (!parts.there()) return {};
+  if (auto* found = as_bound<StreamBatch<float>>(parts.core.ptr())) return run(*found, parts, args[1], out);
+  if (auto* found = as_bound<StreamBatch<double>>(parts.core.ptr())) return run(*found, parts, args[1], out);
+  return {};
+}
+
+py::object answer_pool_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+  if (count != 3) return {};
+  const Parts parts(args[0]);
+  if (!parts.there()) return {};
+  if (auto* found = as_bound<StreamPool<float>>(parts.core.ptr()))
+    return pool_step(*found, parts, args[1], args[2], out);
+  if (auto* found = as_bound<StreamPool<double>>(parts.core.ptr()))
+    return pool_step(*found, parts, args[1], args[2], out);
+  return {};
+}
+
+void define(py::module_& m, const char* name, Answer answer) {
+  m.def(
+      name, [answer](const py::function& general) { return make_fast_method(general, answer); }, py::arg("general"),
+      py::pos_only());
+}
+
+}  // namespace
+
+void register_fast_streams(py::module_& m) {
+  define(m, "fast_step", answer_step);
+  define(m, "fast_run", answer_run);
+  define(m, "fast_pool_step", answer_pool_step);
+}
+
+}  // namespace lstmfast::bindings

@@ -1,0 +1,40 @@
+// Streams and pools of them as Python objects.
+#pragma once
+
+#include <string>
+
+#include "bindings/calls.h"
+#include "bindings/turn.h"
+#include "lstmfast/stream_ids.h"
+#include "lstmfast/streams.h"
+
+namespace lstmfast::bindings {
+
+// One stream of B rows that are stepped together.
+template <class T>
+struct StreamBatch {
+  StreamBatch(const NetworkShape& shape, Index rows) : streams(shape, rows) {
+    streams.write(nullptr, rows, nullptr, nullptr);
+  }
+
+  Streams<T> streams;
+  Turns turns;
+};
+
+// Streams that are opened, closed and stepped by id.
+template <class T>
+struct StreamPool {
+  StreamPool(const NetworkShape& shape, Index capacity) : streams(shape, capacity), ids(capacity) {}
+
+  Streams<T> streams;
+  StreamIds ids;
+  Turns turns;
+};
+
+// Multiply-adds of a step of so many rows.
+inline Index step_terms(const NetworkShape& shape, Index rows) {
+  const Index S = shape.state_size(), widest = std::max(shape.input_size, S);
+  return rows * shape.num_layers * (shape.gates() * shape.hidden_size * (widest + S) + S * shape.projection_size);
+}
+
+}  // namespace lstmfast::bindings
