@@ -109,6 +109,8 @@ MAY_INCLUDE = {
         "lstmfast/kernel_table.h",
         "lstmfast/network.h",
         "lstmfast/probes.h",
+        "lstmfast/stream_ids.h",
+        "lstmfast/streams.h",
         "lstmfast/threads.h",
         "lstmfast/types.h",
     ),

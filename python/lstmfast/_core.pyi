@@ -71,6 +71,15 @@ def fast_call(general: _Call, /) -> _Call:
     `_batch_first`. Everything else is passed on to `general`, whose results are the same.
     """
 
+def fast_step(general: _Call, /) -> _Call:
+    """Likewise of a stream's `step`, whose `self` has `_core`, a Stream32 or Stream64, and `_model`."""
+
+def fast_run(general: _Call, /) -> _Call:
+    """Likewise of a stream's `run`."""
+
+def fast_pool_step(general: _Call, /) -> _Call:
+    """Likewise of a pool's `step`: `_core` is a StreamPool32 or StreamPool64."""
+
 @final
 class Tape32:
     """What a forward pass keeps for its backward pass. Opaque."""
@@ -263,3 +272,125 @@ class Network64:
         list[NDArray[np.float64] | Any],
     ]: ...
     def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int: ...
+
+@final
+class Stream32:
+    """The states of B rows, which are stepped together. One thread at a time, else RuntimeError.
+
+    Networks are of the shape of the first, with one direction.
+    """
+
+    def __init__(self, network: Network32, rows: int) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def step(
+        self, network: Network32, x: NDArray[np.float32], y: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """x [B, I], y [B, P], in C order. Overlaps are not checked, as in infer."""
+
+    def run(
+        self,
+        network: Network32,
+        x: NDArray[np.float32],
+        batch_first: bool,
+        y: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """x and y as in infer, with B rows."""
+
+    def read(self) -> tuple[NDArray[np.float32], Any]:
+        """Copies of h [L, B, P] and c [L, B, H]; None for c of an RNN."""
+
+    def write(self, h: NDArray[np.float32] | None, c: NDArray[np.float32] | None) -> None:
+        """Shaped as in read; None is zero."""
+
+    def clear(self, rows: NDArray[np.int64]) -> None: ...
+
+@final
+class StreamPool32:
+    """The states of streams that are known by ids. Otherwise as Stream32."""
+
+    def __init__(self, network: Network32, capacity: int) -> None: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def open_count(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def open(self) -> int:
+        """An id whose state is zero; -1 if all are open."""
+
+    def close(self, ids: NDArray[np.int64]) -> None: ...
+    def step(
+        self,
+        network: Network32,
+        ids: NDArray[np.int64],  # [n], each once, here and elsewhere: else ValueError, and nothing is done
+        x: NDArray[np.float32],  # [n, I], C order
+        y: NDArray[np.float32] | None = None,  # [n, P]
+    ) -> NDArray[np.float32]: ...
+    def read(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], Any]: ...
+    def write(
+        self, ids: NDArray[np.int64], h: NDArray[np.float32] | None, c: NDArray[np.float32] | None
+    ) -> None: ...
+    def grow(self, capacity: int) -> None: ...
+    def ids(self) -> NDArray[np.int64]:
+        """Of all that are open."""
+
+    def table(self) -> NDArray[np.int64]:
+        """What a new pool needs to go on with these ids, [capacity]."""
+
+    def restore_table(self, table: NDArray[np.int64]) -> None:
+        """Open streams begin from zero."""
+
+@final
+class Stream64:
+    """Stream32 in float64."""
+
+    def __init__(self, network: Network64, rows: int) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def step(
+        self, network: Network64, x: NDArray[np.float64], y: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]: ...
+    def run(
+        self,
+        network: Network64,
+        x: NDArray[np.float64],
+        batch_first: bool,
+        y: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]: ...
+    def read(self) -> tuple[NDArray[np.float64], Any]: ...
+    def write(self, h: NDArray[np.float64] | None, c: NDArray[np.float64] | None) -> None: ...
+    def clear(self, rows: NDArray[np.int64]) -> None: ...
+
+@final
+class StreamPool64:
+    """StreamPool32 in float64."""
+
+    def __init__(self, network: Network64, capacity: int) -> None: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def open_count(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def open(self) -> int: ...
+    def close(self, ids: NDArray[np.int64]) -> None: ...
+    def step(
+        self,
+        network: Network64,
+        ids: NDArray[np.int64],
+        x: NDArray[np.float64],
+        y: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]: ...
+    def read(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], Any]: ...
+    def write(
+        self, ids: NDArray[np.int64], h: NDArray[np.float64] | None, c: NDArray[np.float64] | None
+    ) -> None: ...
+    def grow(self, capacity: int) -> None: ...
+    def ids(self) -> NDArray[np.int64]: ...
+    def table(self) -> NDArray[np.int64]: ...
+    def restore_table(self, table: NDArray[np.int64]) -> None: ...

@@ -184,7 +184,7 @@ class Stream(_Kept[StateT]):
 
     @property
     def state(self) -> StateT:
-        """The state, as the model's calls take and return it: copies, (h [L, B, H], c [L, B, H]) or h [L, B, H].
+        """Copies of the state, as the model's calls take it: (h [L, B, H], c [L, B, H]), or h of an RNN.
 
         It can be set to anything that a call takes, None (zero) included, also as [L, H] where B is 1.
         """
@@ -344,7 +344,7 @@ class StreamPool(_Kept[StateT]):
             return False
 
     def __bool__(self) -> bool:
-        """A pool is a pool, also with no stream open."""
+        """Be true, also with no stream open."""
         return True
 
     def open(self) -> int:
@@ -363,7 +363,7 @@ class StreamPool(_Kept[StateT]):
         id: int = self._core.open()
         if id < 0:
             raise RuntimeError(
-                f"all {self.capacity} streams of the pool are open: close some, or make room by grow(capacity)"
+                f"all {self.capacity} streams of the pool are open: close some, or make room, grow(capacity)"
             )
         return id
 
@@ -522,8 +522,8 @@ def _check_model(model: object) -> None:
         raise TypeError(f"model: expected an LSTM or an RNN, got {_checks.shown(model)}")
     if model.bidirectional:
         raise ValueError(
-            "model: expected one direction, got bidirectional=True: the reverse direction begins with the last"
-            " step, which a stream does not know"
+            "model: expected one direction, got bidirectional=True: the reverse direction begins with the"
+            " last step, which a stream does not know"
         )
 
 
