@@ -70,25 +70,32 @@ class StepRun {
   void run() const {
     const PanelLayout& layout = packed_.forward.front().layout();
     const LoopSize size = forward_size(shape_, *packed_.kernels, layout, call_.rows, call_.rows, 1);
-    const int threads = std::min(get_num_threads(), static_cast<int>(kept_.scratch_rows));
-    Team team(choose_split(size, threads).threads(), is_brief(size.terms()));
+    const int threads = choose_split(size, std::min(get_num_threads(), static_cast<int>(kept_.scratch_rows))).threads();
+    if (threads == 1) {
+      const Split alone;
+      Meeting meeting(alone);
+      return run_share(Share(alone, 0, call_.rows, 1, layout.panels()), meeting);
+    }
+    Team team(threads, is_brief(size.terms()));
     const Split split = choose_split(size, team.size());
     Meeting meeting(split);
     team.run([&](int rank) {
-      if (rank >= split.threads()) return;
-      const Share share(split, rank, call_.rows, 1, layout.panels());
-      const Index block = std::min(kBlockRows, kept_.scratch_rows / share.row_parts);
-      bool descends = descends_;
-      BlockLists<T> lists;
-      for (Index first = share.rows.begin; first < share.rows.end; first += block) {
-        step_block({first, std::min(first + block, share.rows.end)}, share, share.row_part * block, descends, lists,
-                   meeting);
-        descends = !descends;
-      }
+      if (rank < split.threads()) run_share(Share(split, rank, call_.rows, 1, layout.panels()), meeting);
     });
   }
 
  private:
+  void run_share(const Share& share, Meeting& meeting) const {
+    const Index block = std::min(kBlockRows, kept_.scratch_rows / share.row_parts);
+    bool descends = descends_;
+    BlockLists<T> lists;
+    for (Index first = share.rows.begin; first < share.rows.end; first += block) {
+      step_block({first, std::min(first + block, share.rows.end)}, share, share.row_part * block, descends, lists,
+                 meeting);
+      descends = !descends;
+    }
+  }
+
   // All layers. scratch: the row of scratch that is this block's first.
   void step_block(const Range& rows, const Share& share, Index scratch, bool descends, BlockLists<T>& lists,
                   Meeting& meeting) const {

@@ -36,6 +36,13 @@ struct Group {
   static constexpr Index terms_of_three =
       40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
 
+  // One row whose panels fit in L1 one by one, but not in pairs: what was read last, and is read first in the next
+  // step, is then still there. Only where each is read as fast as one panel's four chains go, and few others follow: at
+  // I = H = 64, 4 % of a step.
+  static constexpr bool one_by_one(Index panels, Index panel_bytes) {
+    return sizeof(V) == 64 && panels <= 4 && panel_bytes > 24 * 1024 && panel_bytes <= 40 * 1024;
+  }
+
   // Whether panels are worth asking for ahead of use. Those that come from L3 are not: the hardware's own
   // prefetching is fast enough, and asking costs a few percent.
   static constexpr bool prefetches(Index panels, Index panel_stride) {
@@ -106,11 +113,12 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
   constexpr Index width = G::panel_width;
   const Index terms = s.stretches[0].terms + s.stretches[1].terms;
   const Index bytes = terms * width * static_cast<Index>(sizeof(T));  // of a panel
+  const bool alone = G::one_by_one(s.panels, bytes);
   for (Index done = 0; done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
     // three where they are in L1 (from L2 fewer streams are faster).
     const Index left = s.panels - done;
-    const Index together = s.rows > 1 ? 1 : left == 3 && terms <= G::terms_of_three ? 3 : left > 1 ? 2 : 1;
+    const Index together = s.rows > 1 || alone ? 1 : left == 3 && terms <= G::terms_of_three ? 3 : left > 1 ? 2 : 1;
     const bool last_is_among = s.descending ? done == 0 : together == left;
     const Index count = last_is_among && s.last_vectors < kPanelVectors ? 1 : together;
     const Index p = s.descending ? left - count : done;

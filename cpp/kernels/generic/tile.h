@@ -39,40 +39,41 @@ template <class V, int R, int P, int N, bool prefetch = false, bool add = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   using T = typename V::Scalar;
   V acc[R][P][N];
-  for (int r = 0; r < R; ++r)
-    for (int p = 0; p < P; ++p)
-      for (int n = 0; n < N; ++n)
-        acc[r][p][n] = V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
+  LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int p = 0; p < P; ++p)
+      LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][p][n] =
+          V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
 
   const Index panel_stride = args.panel_stride;
   const T* w = args.panel;
   const char* next = args.next;
-  for (const Stretch<T>& stretch : args.stretches) {
+  // Twice in line and not in a loop, and all below unrolled from the start: else the compiler keeps the sums in memory
+  // as well, and copies them there and back around each stretch.
+  const auto add_products = [&](const Stretch<T>& stretch) __attribute__((always_inline)) {
     const T* a[R];
-    for (int r = 0; r < R; ++r) a[r] = stretch.rows[r] + stretch.offset;
+    LSTMFAST_UNROLL for (int r = 0; r < R; ++r) a[r] = stretch.rows[r] + stretch.offset;
     for (Index k = 0; k < stretch.terms; ++k) {
       if constexpr (prefetch) {
         __builtin_prefetch(next, 0, 2);  // to read, into L2
         next += kPrefetched;
       }
       V row[R];
-      for (int r = 0; r < R; ++r) row[r] = V::set1(a[r][k]);
-      for (int p = 0; p < P; ++p)
-        for (int n = 0; n < N; ++n) {
-          const V column = V::load(w + p * panel_stride + n * V::lanes);
-          for (int r = 0; r < R; ++r) acc[r][p][n] = fma(row[r], column, acc[r][p][n]);
-        }
+      LSTMFAST_UNROLL for (int r = 0; r < R; ++r) row[r] = V::set1(a[r][k]);
+      LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
+        const V column = V::load(w + p * panel_stride + n * V::lanes);
+        LSTMFAST_UNROLL for (int r = 0; r < R; ++r) acc[r][p][n] = fma(row[r], column, acc[r][p][n]);
+      }
       w += kPanelVectors * V::lanes;
     }
-  }
+  };
+  add_products(args.stretches[0]);
+  add_products(args.stretches[1]);
 
-  for (int r = 0; r < R; ++r) {
+  LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
     T* const z = args.z_rows[r] + args.z_offset;
-    for (int p = 0; p < P; ++p)
-      for (int n = 0; n < N; ++n) {
-        T* const to = z + (p * kPanelVectors + n) * V::lanes;
-        (add ? V::load(to) + acc[r][p][n] : acc[r][p][n]).store(to);
-      }
+    LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
+      T* const to = z + (p * kPanelVectors + n) * V::lanes;
+      (add ? V::load(to) + acc[r][p][n] : acc[r][p][n]).store(to);
+    }
   }
 }
 
