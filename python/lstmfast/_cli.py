@@ -155,6 +155,15 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, torch"
         " or all",
     )
+    bench.add_argument(
+        "--suite",
+        dest="also",
+        metavar="SUITE",
+        action="append",
+        type=_suite,
+        default=[],
+        help="the same; the option can be repeated",
+    )
     bench.add_argument("--full", action="store_true", help="the same as the suite all")
     bench.add_argument(
         "--shapes",
@@ -163,10 +172,10 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         type=_shapes,
         default=[],
         help="shapes of one's own: T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn]"
-        "[,valid=65][,reset=1][,recompute=1]; more than one with ; between them, or the option repeated; T=1 "
-        "is a step whose state is carried on; valid: rows have lengths of their own, so many percent of T*B "
-        "steps in all; reset: rows start anew at so many percent of them; recompute: training without gates "
-        "in the tape",
+        "[,valid=65][,reset=1][,recompute=1][,pool=1]; more than one with ; between them, or the option "
+        "repeated; T=1 is a step whose state is carried on; valid: rows have lengths of their own, so many "
+        "percent of T*B steps in all; reset: rows start anew at so many percent of them; recompute: training "
+        "without gates in the tape; pool: a step of B streams, each with its own state, in any order",
     )
     bench.add_argument(
         "--engines",
@@ -287,21 +296,23 @@ def _run_bench(options: argparse.Namespace) -> None:
     except outputs.UnwritableError as error:
         raise _UserError(str(error)) from None
 
-    names = [suites.ALL] if options.full else options.suites
+    names = [suites.ALL] if options.full else options.suites + options.also
     own = tuple(case for cases in options.shapes for case in cases)
     quick = not names and not own
     chosen = options.engines
     if chosen is None:
         chosen = [name for name in ENGINES if name not in KIN or {"torch", suites.ALL} & set(names)]
+    seconds = options.seconds or command.SECONDS
     try:
         command.run(
             suites.quick() if quick else suites.select(names) + own,
             engines={name: spec for name, spec in ENGINES.items() if name in {OURS, *chosen}},
             threads=options.threads,
             isa=options.isa,
-            seconds=options.seconds or command.SECONDS,
+            seconds=seconds,
             # Who says how long each may take, may wait.
             deadline=command.QUICK_DEADLINE if quick and options.seconds is None else None,
+            latency_seconds=0.0 if quick else command.LATENCIES * seconds,
             outputs=files,
         )
     except command.BenchError as error:

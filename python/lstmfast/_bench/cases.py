@@ -8,8 +8,10 @@ from typing import Literal, TypeAlias, get_args
 __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 
 # sequence: inference over T steps from a zero state. step: one step, its state carried from call to call,
-# as a program that streams does. train: forward over T steps, then gradients of x and of every weight.
-Work: TypeAlias = Literal["sequence", "step", "train"]
+# as a program that streams does. pool: one step of B streams, each with a state of its own, that come in
+# another order each time, as on a server. train: forward over T steps, then gradients of x and of every
+# weight.
+Work: TypeAlias = Literal["sequence", "step", "pool", "train"]
 WORKS: tuple[Work, ...] = get_args(Work)
 
 # rnn: the vanilla RNN with tanh.
@@ -51,14 +53,19 @@ class Case:
     def label_parts(self) -> list[str]:
         """The same for narrow columns: what comes in, the network, and each thing that few rows have."""
         rnn = " RNN" if self.cell == "rnn" else ""
-        train = " train" if self.work == "train" else ""
+        work = f" {self.work}" if self.work in {"train", "pool"} else ""
         deep = f" L={self.layers} D={self.directions}" if self.layers > 1 or self.directions > 1 else ""
-        parts = [f"T={self.T} B={self.B}{rnn}{train}", f"I={self.I} H={self.H}{deep}"]
+        parts = [f"T={self.T} B={self.B}{rnn}{work}", f"I={self.I} H={self.H}{deep}"]
         if self.valid < 100:
             parts.append(f"{self.valid} % valid")
         if self.reset:
             parts.append(f"reset {self.reset} %")
         return [*parts, "recompute"] if self.recompute else parts
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the state is carried on from call to call."""
+        return self.work in {"step", "pool"}
 
     @property
     def gates(self) -> int:

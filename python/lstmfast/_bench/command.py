@@ -16,9 +16,10 @@ from .outputs import Outputs
 from .results import Report
 from .worker import Request
 
-__all__ = ["QUICK_DEADLINE", "SECONDS", "BenchError", "run"]
+__all__ = ["LATENCIES", "QUICK_DEADLINE", "SECONDS", "BenchError", "run"]
 
 SECONDS = 0.3  # for each engine in each row
+LATENCIES = 10.0  # times as long for the latencies of single steps: 100,000 of up to 30 us each
 QUICK_DEADLINE = 95.0  # of a quick run, which then has time to draw before its two minutes are over
 
 
@@ -34,6 +35,7 @@ def run(
     isa: str | None = None,
     seconds: float = SECONDS,
     deadline: float | None = None,
+    latency_seconds: float = 0.0,
     outputs: Outputs | None = None,
 ) -> Report:
     """Measure in a process of its own, print the tables, write the outputs.
@@ -52,6 +54,8 @@ def run(
         For each engine in each row.
     deadline : float, optional
         Seconds for the whole run; rows get shorter when it comes near.
+    latency_seconds : float
+        For each engine in each row of single steps, to time each by itself; 0 leaves that out.
     outputs : Outputs, optional
         What to write beside the tables; checked already.
 
@@ -64,7 +68,7 @@ def run(
         Likewise, after Ctrl-C.
     """
     outputs = outputs or Outputs()
-    request = Request(cases, engines, threads, isa, seconds, deadline)
+    request = Request(cases, engines, threads, isa, seconds, deadline, latency_seconds=latency_seconds)
     report = Report(
         settings={
             "command": sys.argv,

@@ -44,6 +44,8 @@ def render(report: Report) -> str:
     body += [_suite(report, suite, rows) for suite, rows in report.suites.items()]
     if len(report.suites) > 1:
         body.append(_table(report, "All rows", [_mean(report, report.rows)]))
+    if report.latencies:
+        body.append(_latencies(report))
     body.append(
         "<h2>Notes</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in notes(report)) + "</ul>"
     )
@@ -63,6 +65,18 @@ def _picture(name: str, svg: bytes) -> str:
 def _suite(report: Report, suite: str, rows: list[Row]) -> str:
     lines = [_row(report, row) for row in rows]
     return _table(report, suite, [*lines, _mean(report, rows)])
+
+
+def _latencies(report: Report) -> str:
+    heads = "".join(f"<th>{name}</th>" for name in ("shape", "engine", "calls", "p50", "p99", "p99.9"))
+    lines = [
+        f"<tr><td>{escape(row.case.label)}</td><td>{escape(name)}</td><td>{latency.calls:,}</td>"
+        + "".join(f"<td>{time(part)}</td>" for part in latency.parts)
+        + "</tr>"
+        for row in report.latencies
+        for name, latency in report.latencies_of(row)
+    ]
+    return f"<h2>Single calls</h2><table><tr>{heads}</tr>{''.join(lines)}</table>"
 
 
 def _table(report: Report, title: str, lines: Iterable[str]) -> str:

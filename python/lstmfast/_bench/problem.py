@@ -15,7 +15,7 @@ from lstmfast.reference import Reference
 
 from .cases import Case
 
-__all__ = ["STEPS", "TOLERANCES", "Array", "Problem", "Results", "difference", "make", "model"]
+__all__ = ["ORDERS", "STEPS", "TOLERANCES", "Array", "Problem", "Results", "difference", "make", "model"]
 
 Array: TypeAlias = NDArray[Any]
 # y, h_n and for an LSTM c_n by name, shaped as PyTorch has them; for training y, dx and "d " + each
@@ -24,6 +24,8 @@ Results: TypeAlias = Mapping[str, Array]
 
 # A step is checked after so many calls: a state that is not carried on shows.
 STEPS = 3
+# In how many orders a pool's streams come.
+ORDERS = 8
 
 # The largest difference from the truth, in units of the truth's largest value. Gates in a wrong order make
 # 0.02 to 0.6, float32 rounding some 1e-6. int8 makes up to 0.05; its models are converted from the float32
@@ -44,6 +46,8 @@ class Problem:
     lengths: Array | None
     # [T, B] bool: where a row starts anew, from the zero state; None where none does.
     reset: Array | None
+    # [calls, B] int64, of a pool: the order in which the streams come in each call, over and over.
+    orders: Array | None
     truth: Results  # float64
 
 
@@ -56,7 +60,7 @@ def model(case: Case, isa: str | None = None, seed: int | None = None) -> lstmfa
 def make(case: Case, seed: int = 0) -> Problem:
     """Draw weights as PyTorch initialises them and inputs of unit variance, and compute the truth.
 
-    For a step the truth is what comes out of the last of `STEPS` calls with the same x.
+    For a step, of a pool too, the truth is what comes out of the last of `STEPS` calls with the same x.
     """
     weights = model(case, seed=seed).state_dict()
     generator = np.random.default_rng(seed)
@@ -64,6 +68,9 @@ def make(case: Case, seed: int = 0) -> Problem:
     dy = generator.standard_normal((case.T, case.B, case.directions * case.H), np.float32)
     lengths = None if case.valid == 100 else _draw_lengths(case, generator)
     reset = None if case.reset == 0 else _draw_reset(case, generator)
+    orders = None
+    if case.work == "pool":
+        orders = generator.permuted(np.tile(np.arange(case.B), (ORDERS, 1)), axis=1)
 
     cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
     reference = Reference(cell, weights, case.layers, case.directions == 2)
@@ -71,7 +78,7 @@ def make(case: Case, seed: int = 0) -> Problem:
         truth = _truth(reference, case, x, dy)
     else:
         truth = _truth_by_piece(reference, case, x, dy, lengths, reset)
-    return Problem(case, weights, x, dy, lengths, reset, truth)
+    return Problem(case, weights, x, dy, lengths, reset, orders, truth)
 
 
 def _draw_lengths(case: Case, generator: np.random.Generator) -> Array:
@@ -98,7 +105,7 @@ def _draw_reset(case: Case, generator: np.random.Generator) -> Array:
 def _truth(reference: Reference, case: Case, x: Array, dy: Array) -> dict[str, Array]:
     """Compute the results of whole sequences."""
     h_n = c_n = None
-    for _ in range(STEPS if case.work == "step" else 1):
+    for _ in range(STEPS if case.goes_on else 1):
         y, (h_n, c_n), cache = reference.forward(x, h_n, c_n)
     if case.work == "train":
         dx, _, _, dparameters = reference.backward(cache, dy)

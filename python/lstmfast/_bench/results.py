@@ -10,6 +10,7 @@ from typing import Any
 
 from .cases import Case
 from .engines import KIN, OURS
+from .latency import Latency
 from .limits import Level, Limits, geometric_mean, intensity, least_seconds
 
 __all__ = ["Cell", "EngineInfo", "Report", "Row"]
@@ -30,6 +31,7 @@ class Cell:
     seconds: list[float] = field(default_factory=list)  # a call, round by round
     cpus: float = 0.0  # CPU time over time
     tape_bytes: int | None = None  # what training keeps for its backward pass, where it is known
+    latency: Latency | None = None  # of single calls, where each was timed
 
     @property
     def best(self) -> float:
@@ -101,7 +103,7 @@ class Report:
             )
             self.probes.append(Limits(event["gflops"], tuple(levels)))
         elif kind == "row":
-            cells = {name: Cell(**values) for name, values in event["cells"].items()}
+            cells = {name: _cell(values) for name, values in event["cells"].items()}
             self.rows.append(Row(self.planned[event["row"]], cells))
         elif kind == "end":
             self.finished = True
@@ -164,6 +166,16 @@ class Report:
         """Return the geometric mean of the ratios to one engine, or to the fastest other one; NaN of none."""
         ratios = [self.ratio(row) if name is None else row.ratio(name) for row in rows]
         return geometric_mean([ratio for ratio in ratios if ratio is not None])
+
+    @property
+    def latencies(self) -> list[Row]:
+        """The rows in which single calls were timed."""
+        return [row for row in self.rows if self.latencies_of(row)]
+
+    def latencies_of(self, row: Row) -> list[tuple[str, Latency]]:
+        """Return a row's engines in which single calls were timed, and these times."""
+        cells = ((name, row.cells[name].latency) for name in self.names if name in row.cells)
+        return [(name, latency) for name, latency in cells if latency is not None]
 
     @property
     def failures(self) -> list[str]:
@@ -230,6 +242,11 @@ class Report:
             "ratio": self.ratio(row),
             "cells": cells,
         }
+
+
+def _cell(values: Mapping[str, Any]) -> Cell:
+    latency = values.get("latency")
+    return Cell(**{**values, "latency": None if latency is None else Latency(**latency)})
 
 
 def _limits_to_json(limits: Limits) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from .cases import CELLS, Case, Cell, Work
 
 __all__ = ["FORM", "parse"]
 
-FORM = "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn][,valid=65][,reset=1][,recompute=1]"
+FORM = (
+    "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn][,valid=65][,reset=1][,recompute=1]"
+    "[,pool=1]"
+)
 _SIZES = ("T", "B", "I", "H")
 # The most of each; of the sizes it is a million, memory permitting. Those that may be 0 as well as 1.
-_MOST = {"layers": 64, "directions": 2, "train": 1, "valid": 100, "reset": 100, "recompute": 1}
-_MAY_BE_0 = {"train", "reset", "recompute"}
+_MOST = {"layers": 64, "directions": 2, "train": 1, "valid": 100, "reset": 100, "recompute": 1, "pool": 1}
+_MAY_BE_0 = {"train", "reset", "recompute", "pool"}
 _UNKNOWN_MEMORY = 8 << 30
 
 
@@ -24,8 +27,9 @@ def parse(text: str) -> tuple[Case, ...]:
     ValueError
         If there is none, a part is not `name=value`, a name is unknown, missing or given twice, a number is
         out of range, no lengths have that percentage of valid steps, rows that start anew have one step or
-        lengths, or so few places that none is one of them, gates are to be recomputed without training, or
-        the float64 reference would need more than half of this machine's memory.
+        lengths, or so few places that none is one of them, gates are to be recomputed without training, a
+        pool is to do anything but step forward, or the float64 reference would need more than half of this
+        machine's memory.
     """
     cases = tuple(_one(part.strip()) for part in text.split(";") if part.strip())
     if not cases:
@@ -47,7 +51,8 @@ def _one(text: str) -> Case:
     if missing := [name for name in _SIZES if name not in values]:
         raise ValueError(f"expected {FORM}, got {text!r}: no {missing[0]}")
     train = values.pop("train", 0)
-    work: Work = "train" if train else "step" if values["T"] == 1 else "sequence"
+    pool = values.pop("pool", 0)
+    work: Work = "train" if train else "pool" if pool else "step" if values["T"] == 1 else "sequence"
     case = Case(
         values["T"],
         values["B"],
@@ -71,6 +76,8 @@ def _one(text: str) -> Case:
             f"{text!r}: expected reset where T is more than 1, valid is 100 and at least one of T*B places is"
             f" chosen, got {case.reset} %: {case.starts} of {case.T * case.B}"
         )
+    if pool and (train or case.T > 1 or case.directions > 1):
+        raise ValueError(f"{text!r}: expected T=1, one direction and no training with pool=1: streams step")
     if case.recompute and not train:
         raise ValueError(f"{text!r}: expected train=1 with recompute=1: only training keeps gates")
     memory = _memory()

@@ -35,16 +35,20 @@ SUITES: dict[str, tuple[Case, ...]] = {
         "classic", [Case(100, B, H, H) for H, B in product((64, 128, 256, 512, 1024), (1, 4, 16, 64))]
     ),
     # One step at a time from Python. I=1, H=20 and 40 are amplifier models, 128 a voice activity detector.
-    "step": _of(
-        "step",
-        [
-            Case(1, 1, I, H)
-            for I, H in (
-                (1, 20), (1, 40), (24, 24), (32, 32), (40, 40), (64, 64), (128, 128), (256, 256), (512, 512),
-                (1024, 1024),
-            )
-        ],
-        "step",
+    # Then one step of many streams that share a model, in any order.
+    "step": (
+        *_of(
+            "step",
+            [
+                Case(1, 1, I, H)
+                for I, H in (
+                    (1, 20), (1, 40), (24, 24), (32, 32), (40, 40), (64, 64), (128, 128), (256, 256),
+                    (512, 512), (1024, 1024),
+                )
+            ],
+            "step",
+        ),
+        *_of("step", [Case(1, 64, 40, 40), Case(1, 64, 128, 128), Case(1, 512, 128, 128)], "pool"),
     ),
     # The sizes of Baidu's DeepBench (https://github.com/baidu-research/DeepBench): translation, language and
     # speech models.

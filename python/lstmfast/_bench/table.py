@@ -15,7 +15,7 @@ from .engines import OURS
 from .results import Cell, Report, Row
 from .words import headline, notes, percent, ratio, time
 
-__all__ = ["Terminal", "progress", "results_table"]
+__all__ = ["Terminal", "latencies_table", "progress", "results_table"]
 
 WIDTH_OF_A_FILE = 132  # columns, where the output goes to no terminal
 ANY_WIDTH = 1000
@@ -35,6 +35,8 @@ class Terminal(Console):
             self.print(line, soft_wrap=True)
         self.print()
         self.print(self._fitting(report))
+        if report.latencies:
+            self.print(latencies_table(report))
         for line in notes(report):
             self.print(line)
 
@@ -88,6 +90,20 @@ def results_table(report: Report, others: list[str]) -> Table:
         table.add_row(*_means(report, "geometric mean", rows, others), end_section=True)
     if len(report.suites) > 1:
         table.add_row(*_means(report, "all rows", report.rows, others), style="bold")
+    return table
+
+
+def latencies_table(report: Report) -> Table:
+    """Lay out what part of single calls is done within what time, for every engine that was so timed."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("single calls\nshape", no_wrap=True)
+    table.add_column("engine", no_wrap=True)
+    for name in ("calls", "p50", "p99", "p99.9"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in report.latencies:
+        for k, (name, latency) in enumerate(report.latencies_of(row)):
+            shape = row.case.label if k == 0 else ""
+            table.add_row(shape, name, f"{latency.calls:,}", *map(time, latency.parts))
     return table
 
 

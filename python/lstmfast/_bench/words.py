@@ -70,6 +70,13 @@ def notes(report: Report) -> list[str]:
             f"recompute: {OURS} keeps no gates and computes them once more, which counts as no work;"
             " the others train as ever."
         )
+    if any(row.case.work == "pool" for row in report.rows):
+        lines.append("pool: a step of B streams, each with a state of its own, in another order each time.")
+    if report.latencies:
+        lines.append(
+            "p50, p99, p99.9: within this time so many percent of single calls are done, the clock's own time"
+            " (some 50 ns) included."
+        )
     if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
         lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")
     if kin := [engine.name for engine in report.engines if engine.name in KIN]:

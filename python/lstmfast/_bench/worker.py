@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import lstmfast
 
-from . import machine, probes, problem, timing
+from . import latency, machine, probes, problem, timing
 from .cases import Case
 from .engines import Engine, Run, UnsupportedError, load
 
@@ -39,6 +39,9 @@ class Request:
     seconds: float  # for each engine in each row
     deadline: float | None = None  # for the whole run; rows get shorter when it comes near
     probe_seconds: float = probes.SECONDS
+    latency_seconds: float = (
+        0.0  # for each engine in each row of single steps: each of which is timed by itself
+    )
 
     def to_json(self) -> str:
         """Write it on one line."""
@@ -87,7 +90,7 @@ def measure(request: Request, clock: Callable[[], float] = time.monotonic) -> It
         if request.deadline is not None:
             left = (request.deadline - (clock() - begin)) * (1 - OVERHEAD)
             seconds = max(LEAST_SECONDS, min(seconds, left / rows_left / max(len(engines), 1)))
-        yield from _row(number, case, engines, seconds, request.threads)
+        yield from _row(number, case, engines, seconds, request)
     yield _limits(request, isa)
     yield {"event": "end"}
 
@@ -107,7 +110,7 @@ def _limits(request: Request, isa: str) -> Event:
 
 
 def _row(
-    number: int, case: Case, engines: Mapping[str, Engine], seconds: float, threads: int
+    number: int, case: Case, engines: Mapping[str, Engine], seconds: float, request: Request
 ) -> Iterator[Event]:
     """Check and time one case; every engine gets a cell, whatever becomes of it."""
     yield {"event": "at", "row": number, "doing": "reference"}
@@ -139,19 +142,26 @@ def _row(
     def failed(name: str, error: Exception) -> None:
         cells[name] = _failed(error)
 
-    for name, timed in timing.measure(runs, seconds, threads=threads, failed=failed).items():
+    for name, timed in timing.measure(runs, seconds, threads=request.threads, failed=failed).items():
         cells[name] |= {
             "calls": timed.calls,
             "seconds": timed.seconds,
             "cpus": timed.cpu_seconds / max(timed.wall_seconds, 1e-9),
         }
+    if case.work == "step" and request.latency_seconds > 0:
+        yield {"event": "at", "row": number, "doing": "latencies"}
+        for name in [name for name in runs if "calls" in cells[name]]:
+            try:
+                cells[name]["latency"] = asdict(latency.measure(runs[name], request.latency_seconds))
+            except Exception as error:
+                cells[name] = _failed(error)
     yield {"event": "row", "row": number, "cells": cells}
 
 
 def _check(run: Run, task: problem.Problem) -> float:
     returned = None
     with run.context():
-        for _ in range(problem.STEPS if task.case.work == "step" else 1):
+        for _ in range(problem.STEPS if task.case.goes_on else 1):
             returned = run.call()
         return problem.difference(run.results(returned), task.truth)
 

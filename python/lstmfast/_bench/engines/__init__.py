@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import numpy as np
 
 from ..environment import HELD
 from ..problem import Array, Problem, Results
@@ -43,7 +46,7 @@ class Run:
     """A case as one engine runs it."""
 
     # What is timed: arrays in the engine's own containers in, results in its own containers out. For a
-    # step the state goes on from call to call, beginning at zero.
+    # step the state goes on from call to call, beginning at zero; of a pool each stream's own.
     call: Callable[[], Any]
     # What `call` returned as NumPy arrays, shaped like the truth; not timed.
     results: Callable[[Any], Results]
@@ -85,6 +88,25 @@ def load(spec: str, threads: int, isa: str | None) -> Engine:
 def named(y: Array, h_n: Array, c_n: Array | None = None) -> Results:
     """Name the results of inference as the truth does: an RNN has no c."""
     return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
+
+
+def turns(problem: Problem) -> Iterator[tuple[Array, Array]]:
+    """Say in which order a pool's streams come, call by call: the order [B], and x so ordered [1, B, I]."""
+    assert problem.orders is not None
+    return itertools.cycle([(order, problem.x[:, order]) for order in problem.orders])
+
+
+def in_order(y: Array, order: Array) -> Array:
+    """Return y [1, B, H] of streams that came in this order as y of all in their own."""
+    returned = np.empty_like(y)
+    returned[:, order] = y
+    return returned
+
+
+def without_pools(problem: Problem) -> None:
+    """Raise `UnsupportedError` where many streams are to be stepped."""
+    if problem.case.work == "pool":
+        raise UnsupportedError("pools are measured with other engines")
 
 
 def try_import(*modules: str) -> str | None:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from ..problem import Problem, Results
-from . import Run, held, named, try_import
+from . import Run, held, named, try_import, without_pools
 
 __all__ = ["Jax"]
 
@@ -55,6 +55,7 @@ class Jax:
 
     def prepare(self, problem: Problem) -> Run:
         """Compile for these shapes."""
+        without_pools(problem)
         case, jax = problem.case, self._jax
         numpy = jax.numpy
         weights = {name: numpy.array(array) for name, array in problem.weights.items()}

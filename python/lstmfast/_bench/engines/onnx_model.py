@@ -23,12 +23,12 @@ def states(case: Case) -> list[str]:
 
 
 def inputs(problem: Problem) -> dict[str, Array]:
-    """Return the inputs by name: x, the rows' lengths if they have any, and for a step the zero state."""
+    """Return the inputs by name: x, the rows' lengths if they have any, and for steps the zero state."""
     case = problem.case
     given = {"x": problem.x}
     if problem.lengths is not None:
         given["lengths"] = problem.lengths.astype(np.int32)
-    if case.work == "step":
+    if case.goes_on:
         given |= {name: np.zeros((case.directions, case.B, case.H), np.float32) for name in states(case)}
     return given
 

@@ -6,13 +6,14 @@ import contextlib
 import importlib
 import itertools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, named, onnx_model, try_import
+from . import Run, UnsupportedError, held, in_order, named, onnx_model, try_import, turns
 
 __all__ = ["OnnxRuntime", "OnnxRuntimeBound", "OnnxRuntimeInt8"]
 
@@ -20,7 +21,12 @@ ERRORS_ONLY = 3  # of its log levels
 
 
 class OnnxRuntime:
-    """`session.run(None, {...})`: NumPy arrays in, new NumPy arrays out."""
+    """`session.run(None, {...})`: NumPy arrays in, new NumPy arrays out.
+
+    Of many streams the states are gathered into a batch before the call and put back after it.
+    """
+
+    _pool_settings = "states gathered into a batch and put back"
 
     name = "ONNX Runtime"
     precision = "float32"
@@ -47,6 +53,7 @@ class OnnxRuntime:
             "threads": f"intra_op_num_threads {self._threads}, inter_op_num_threads 1",
             "provider": "CPUExecutionProvider",
             "lengths": "sequence_lens",
+            "pool": self._pool_settings,
             "instruction set": held(self._isa),
         }
 
@@ -84,16 +91,38 @@ class OnnxRuntime:
 
             return Run(step, results)
 
+        if problem.case.work == "pool":
+            kept = {name: feed[name].copy() for name in onnx_model.states(problem.case)}
+            calls = turns(problem)
+
+            def step_pool() -> Any:  # noqa: ANN401
+                order, x = next(calls)
+                gathered = {name: half[:, order] for name, half in kept.items()}
+                y, *news = session.run(None, {"x": x, **gathered})
+                for half, new in zip(kept.values(), news, strict=True):
+                    half[:, order] = new
+                return y, order
+
+            def results_of_pool(returned: Any) -> Results:  # noqa: ANN401
+                y, order = returned
+                ends = {f"{name}_n": half for name, half in kept.items()}
+                shaped = y.reshape(1, problem.case.B, -1)
+                return _states({"y": in_order(shaped, order), **ends}, problem)
+
+            return Run(step_pool, results_of_pool)
+
         return Run(lambda: session.run(None, feed), results)
 
 
 class OnnxRuntimeBound(OnnxRuntime):
     """`session.run_with_iobinding`: inputs and outputs are memory that was bound beforehand.
 
-    A step's states go to and fro between two sets of memory, each with a binding of its own.
+    A step's states go to and fro between two sets of memory, each with a binding of its own. So do those of
+    each of many streams, which are stepped one by one.
     """
 
     name = "ONNX Runtime bound"
+    _pool_settings = "streams stepped one by one, each with bindings of its own"
 
     def settings(self) -> dict[str, str]:
         """Return what it was told."""
@@ -101,7 +130,32 @@ class OnnxRuntimeBound(OnnxRuntime):
 
     def prepare(self, problem: Problem) -> Run:
         """Build the session and the bindings."""
+        if problem.case.work == "pool":
+            return self._one_by_one(problem)
         session = self._session(self._model(problem))
+        return self._bound(session, problem)
+
+    def _one_by_one(self, problem: Problem) -> Run:
+        """Step each of many streams by itself, in the order in which they come."""
+        case = replace(problem.case, B=1, work="step")
+        rows = [replace(problem, case=case, x=problem.x[:, k : k + 1].copy()) for k in range(problem.case.B)]
+        session = self._session(self._model(rows[0]))
+        runs = [self._bound(session, row) for row in rows]
+        orders = itertools.cycle(problem.orders.tolist() if problem.orders is not None else ())
+
+        def step() -> list[Any]:
+            returned: list[Any] = [None] * len(runs)
+            for k in next(orders):
+                returned[k] = runs[k].call()
+            return returned
+
+        def results(returned: Any) -> Results:  # noqa: ANN401
+            each = [run.results(one) for run, one in zip(runs, returned, strict=True)]
+            return {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
+
+        return Run(step, results, keep=runs)
+
+    def _bound(self, session: Any, problem: Problem) -> Run:  # noqa: ANN401
         value = self._ort.OrtValue.ortvalue_from_numpy
         given = {name: value(array) for name, array in onnx_model.inputs(problem).items()}
         zeros = {name: np.zeros(size, np.float32) for name, size in onnx_model.outputs(problem.case).items()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..problem import Array, Problem, Results
-from . import Run, UnsupportedError, held, named, try_import
+from . import Run, UnsupportedError, held, named, try_import, without_pools
 
 __all__ = ["OpenVino"]
 
@@ -55,6 +55,7 @@ class OpenVino:
 
     def prepare(self, problem: Problem) -> Run:
         """Build and compile the model."""
+        without_pools(problem)
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
         if problem.reset is not None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+
+import numpy as np
 
 import lstmfast
 
 from .. import problem as problems
-from ..problem import Problem, Results
-from . import OURS, Run, named
+from ..problem import ORDERS, Array, Problem, Results
+from . import OURS, Run, in_order, named, turns
 
 __all__ = ["Ours"]
 
 
 class Ours:
-    """`lstm(x)`; for a step `lstm(x, state, out=(y, state))`; for training `forward` and `backward`.
+    """`lstm(x)`; for a step `stream.step(x, out=y)`; for training `forward` and `backward`.
+
+    Many streams are a pool: `pool.step(ids, x, out=y)`.
 
     Where rows have lengths or start anew, `lengths=` or `reset=` in the call and in `forward`; a smaller tape
     is `forward(x, recompute=True)`.
@@ -40,7 +45,7 @@ class Ours:
         return {
             "threads": str(lstmfast.get_num_threads()),
             "instruction set": self._isa,
-            "step": "results written in place (out=)",
+            "step": "a stream, of many a pool; results written in place (out=)",
         }
 
     def prepare(self, problem: Problem) -> Run:
@@ -63,19 +68,44 @@ class Ours:
             return Run(train, _gradients, tape_bytes=tape.nbytes)
 
         if work == "step":
-            y, state = model(x)
-            for array in _halves(state):
-                array[...] = 0
-            out = (y, state)
-
-            def step() -> Any:  # noqa: ANN401
-                return model(x, state, out=out)
-
-            return Run(step, _states)
+            return _step(model, x[0])
+        if work == "pool":
+            return _pool(model, problem)
 
         if not told:  # as users write it, and without a keyword the call is shorter
             return Run(lambda: model(x), _states)
         return Run(lambda: model(x, **told), _states)
+
+
+def _step(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
+    stream = model.stream(len(x))
+    y = np.empty((len(x), model.hidden_size), np.float32)
+
+    def results(y: Array) -> Results:
+        return named(y[np.newaxis], *_halves(stream.state))
+
+    return Run(lambda: stream.step(x, out=y), results)
+
+
+def _pool(model: Any, problem: Problem) -> Run:  # noqa: ANN401 - an LSTM or an RNN
+    """Twice as many streams as are stepped, which lie anywhere among them."""
+    rows = problem.case.B
+    pool = model.stream_pool(2 * rows)
+    ids = np.random.default_rng(0).permutation([pool.open() for _ in range(2 * rows)])[:rows]
+    y = np.empty((rows, model.hidden_size), np.float32)
+    calls = itertools.cycle(
+        [(ids[order], x[0], order) for order, x in itertools.islice(turns(problem), ORDERS)]
+    )
+
+    def step() -> Any:  # noqa: ANN401
+        now, x, order = next(calls)
+        return pool.step(now, x, out=y), order
+
+    def results(returned: Any) -> Results:  # noqa: ANN401
+        y, order = returned
+        return named(in_order(y[np.newaxis], order), *_halves(pool.state(ids)))
+
+    return Run(step, results)
 
 
 def _halves(state: Any) -> tuple[Any, ...]:  # noqa: ANN401

@@ -8,14 +8,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, named, try_import
+from ..problem import ORDERS, Problem, Results
+from . import Run, UnsupportedError, held, in_order, named, try_import, turns
 
 __all__ = ["PyTorch", "PyTorchInt8"]
 
 
 class PyTorch:
     """The module's call; for a step with its state; for training with `torch.autograd.grad`.
+
+    Of many streams the states are gathered into a batch before the call and put back after it.
 
     Rows of different lengths are packed before the module and padded after it, as part of the call. Where
     rows start anew, the module runs from one such step to the next, and the state in between is masked.
@@ -48,6 +50,7 @@ class PyTorch:
             "threads": str(self._torch.get_num_threads()),
             "mode": "inference_mode around the loop; autograd for training",
             "lengths": "pack_padded_sequence, pad_packed_sequence",
+            "pool": "states gathered into a batch and put back",
             "reset": "a loop over the runs of steps in which no row starts anew",
             "instruction set": held(self._isa, *variables),
         }
@@ -96,8 +99,34 @@ class PyTorch:
                 return y, state
 
             return Run(step, _states, torch.inference_mode)
+        if problem.case.work == "pool":
+            return self._pool(module, problem)
 
         return Run(lambda: forward(x), _states, torch.inference_mode)
+
+    def _pool(self, module: Any, problem: Problem) -> Run:  # noqa: ANN401
+        torch, case = self._torch, problem.case
+        kept = [torch.zeros(case.layers, case.B, case.H) for _ in range(case.halves)]
+        calls = itertools.cycle(
+            [
+                (torch.tensor(order), torch.tensor(x), order)
+                for order, x in itertools.islice(turns(problem), ORDERS)
+            ]
+        )
+
+        def step() -> Any:  # noqa: ANN401
+            ids, x, order = next(calls)
+            gathered = [half[:, ids] for half in kept]
+            y, state = module(x, tuple(gathered) if len(kept) > 1 else gathered[0])
+            for half, new in zip(kept, state if len(kept) > 1 else (state,), strict=True):
+                half[:, ids] = new
+            return y, order
+
+        def results(returned: Any) -> Results:  # noqa: ANN401
+            y, order = returned
+            return named(in_order(y.numpy(), order), *(half.numpy() for half in kept))
+
+        return Run(step, results, torch.inference_mode)
 
     def _packing(self, module: Any, problem: Problem) -> Callable[[Any], Any]:  # noqa: ANN401
         """Let a module ignore what is past the rows' ends, as its users do."""
