@@ -3,6 +3,7 @@
 #include "bindings/fast_method.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
+#include "bindings/stream_parts.h"
 #include "bindings/streams.h"
 #include "bindings/usual.h"
 
@@ -14,14 +15,14 @@ struct Parts {
   py::object core, model, network;
 
   explicit Parts(PyObject* self) {
-    static PyObject* const core_name = PyUnicode_InternFromString("_core");
-    static PyObject* const model_name = PyUnicode_InternFromString("_model");
     static PyObject* const network_name = PyUnicode_InternFromString("_network");
-    core = attribute(self, core_name);
-    model = attribute(self, model_name);
-    if (model) network = attribute(model.ptr(), network_name);
+    const StreamParts* const parts = as_stream_parts(self);
+    if (!parts || !parts->core || !parts->model) return;
+    core = py::reinterpret_borrow<py::object>(parts->core);
+    model = py::reinterpret_borrow<py::object>(parts->model);
+    network = attribute(parts->model, network_name);
   }
-  bool there() const { return core && network; }
+  bool there() const { return static_cast<bool>(network); }
 };
 
 // The network, if it is one that the streams can be stepped with.

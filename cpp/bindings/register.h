@@ -12,6 +12,7 @@ void register_probes(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_memory(pybind11::module_& m);
 void register_fast_call(pybind11::module_& m);
+void register_stream_parts(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
 void register_fast_streams(pybind11::module_& m);
 

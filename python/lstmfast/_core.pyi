@@ -72,7 +72,7 @@ def fast_call(general: _Call, /) -> _Call:
     """
 
 def fast_step(general: _Call, /) -> _Call:
-    """Likewise of a stream's `step`, whose `self` has `_core`, a Stream32 or Stream64, and `_model`."""
+    """Likewise of a stream's `step`: `self` is a StreamParts whose `_core` is a Stream32 or Stream64."""
 
 def fast_run(general: _Call, /) -> _Call:
     """Likewise of a stream's `run`."""
@@ -272,6 +272,12 @@ class Network64:
         list[NDArray[np.float64] | Any],
     ]: ...
     def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int: ...
+
+class StreamParts:
+    """Base of `Stream` and `StreamPool`, which holds these where `fast_step` finds them at once."""
+
+    _core: Any
+    _model: Any
 
 @final
 class Stream32:

@@ -21,10 +21,10 @@ _STATE: Names = ("state", ("h", "c"), "state: h", "state: c")
 _MOST_STREAMS = 1 << 24  # of a pool, as the core has it
 
 
-class _Kept(Generic[StateT]):
+class _Kept(_core.StreamParts, Generic[StateT]):
     """What Stream and StreamPool have in common: a model, and states in the core."""
 
-    __slots__ = ("__weakref__", "_core", "_model")
+    __slots__ = ()
 
     _model: Recurrent[StateT, Any]
     _core: Any  # Stream32 or StreamPool32 of the core, or those of float64

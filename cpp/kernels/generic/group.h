@@ -37,8 +37,8 @@ struct Group {
       40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
 
   // One row whose panels fit in L1 one by one, but not in pairs: what was read last, and is read first in the next
-  // step, is then still there. Only where each is read as fast as one panel's four chains go, and few others follow: at
-  // I = H = 64, 4 % of a step.
+  // step, is then still there, and each asks for a part of the next one. Only with vectors so long that one panel's
+  // four chains keep up with L2, and few panels. At I = H = 64, 8 % of a step.
   static constexpr bool one_by_one(Index panels, Index panel_bytes) {
     return sizeof(V) == 64 && panels <= 4 && panel_bytes > 24 * 1024 && panel_bytes <= 40 * 1024;
   }
@@ -113,7 +113,7 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
   constexpr Index width = G::panel_width;
   const Index terms = s.stretches[0].terms + s.stretches[1].terms;
   const Index bytes = terms * width * static_cast<Index>(sizeof(T));  // of a panel
-  const bool alone = G::one_by_one(s.panels, bytes);
+  const bool alone = s.rows == 1 && G::one_by_one(s.panels, bytes);
   for (Index done = 0; done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
     // three where they are in L1 (from L2 fewer streams are faster).
@@ -138,12 +138,12 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
     // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
+    const bool ahead = s.prefetch || (alone && done < s.panels);
     const char* const follower =
-        s.prefetch ? reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride))
-                   : nullptr;
+        ahead ? reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) : nullptr;
     Index asked = 0;
     for_even_parts(s.rows, R, [&](Index, Index rows) {
-      args.next = s.prefetch && asked < bytes ? follower + asked : nullptr;
+      args.next = ahead && asked < bytes ? follower + asked : nullptr;
       asked += terms * kPrefetched;
       tile_of<V, R, add>(rows, vectors, args);
       for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;

@@ -53,7 +53,7 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
     LSTMFAST_UNROLL for (int r = 0; r < R; ++r) a[r] = stretch.rows[r] + stretch.offset;
     for (Index k = 0; k < stretch.terms; ++k) {
       if constexpr (prefetch) {
-        __builtin_prefetch(next, 0, 2);  // to read, into L2
+        __builtin_prefetch(next, 0, R == 1 ? 3 : 2);  // to read, into L1 or L2
         next += kPrefetched;
       }
       V row[R];
@@ -88,8 +88,9 @@ void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar>& args
     case 2: return tile<V, R, 1, 2, false, add>(args);
     case 3: return tile<V, R, 1, 3, false, add>(args);
     default:
-      // With fewer rows the loads are what takes the time, and the hardware's own prefetching keeps up.
-      if constexpr (R >= 3)
+      // With two rows the loads are what takes the time, and the hardware's own prefetching keeps up. One row asks
+      // where its few chains leave time for it (group.h).
+      if constexpr (R != 2)
         if (args.next) return tile<V, R, 1, 4, true, add>(args);
       return tile<V, R, 1, 4, false, add>(args);
   }
