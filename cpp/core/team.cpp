@@ -177,6 +177,8 @@ class Pool {
 };
 
 std::atomic<Pool*> current_pool{nullptr};
+// Calls now at work that several threads would be of use for.
+std::atomic<int> callers{0};
 std::atomic<int> num_threads{1};
 thread_local int borrowed_limit = 0;  // of this thread's calls, on a runtime's threads; 0: an ordinary call
 
@@ -190,6 +192,7 @@ Pool* abandoned_pools = nullptr;
 
 void abandon_pool() {
   has_runtime.store(false);
+  callers.store(0);
   if (Pool* const pool = current_pool.exchange(nullptr)) {
     pool->before_fork = abandoned_pools;
     abandoned_pools = pool;
@@ -261,8 +264,9 @@ void lend_threads(const OpenMpRuntime& lent) {
 BorrowedThreads::BorrowedThreads(int threads) { borrowed_limit = threads; }
 BorrowedThreads::~BorrowedThreads() { borrowed_limit = 0; }
 
-Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
+Team::Team(int threads, bool brief) : brief_(brief && threads > 1), is_counted_(threads > 1) {
   if (threads <= 1) return;
+  const int others = callers.fetch_add(1, std::memory_order_relaxed);
   Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime, too
   if (!pool || !pool->try_acquire()) return;
   if (borrowed_limit > 0 && has_runtime.load(std::memory_order_acquire)) {
@@ -270,6 +274,13 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
     holds_pool_ = !runtime.in_parallel() && (!brief || runtime_is_awake());
     size_ = holds_pool_ ? threads : 1;
     if (!holds_pool_) pool->release();
+    return;
+  }
+  // Other callers have CPUs of their own: with a team for one and a thread for each of the others there would be more
+  // threads than CPUs, and those that meet would wait for those that are not running.
+  threads = std::min(threads, std::max(threads, get_num_threads()) - others);
+  if (threads <= 1) {
+    pool->release();
     return;
   }
   const int workers = pool->ensure_workers(threads - 1);
@@ -280,6 +291,7 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
 }
 
 Team::~Team() {
+  if (is_counted_) callers.fetch_sub(1, std::memory_order_relaxed);
   if (!holds_pool_ && !brief_) return;
   Pool* const pool = current_pool.load();
   if (on_runtime_) {

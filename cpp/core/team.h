@@ -5,11 +5,11 @@ namespace lstmfast {
 
 class Team {
  public:
-  // Borrows up to `threads` threads, the caller's own included. When another call holds the pool, or no
-  // thread can be made, the team is the caller alone: results are the same. (Only where a runtime lends threads, and
-  // then gives fewer than it said, and there is no memory for our own: std::bad_alloc from run().)
-  // brief: the work takes less time than a sleeping thread needs to wake up. Then threads are borrowed only
-  // while calls follow one another so closely that they are awake; a lone call is its caller's.
+  // Borrows up to `threads` threads, the caller's own included, but leaves one to each other call that is at work. When
+  // one of them holds the pool, or no thread can be made, the team is the caller alone: results are the same. (Only
+  // where a runtime lends threads, and then gives fewer than it said, and there is no memory for our own:
+  // std::bad_alloc from run().) brief: the work takes less time than a sleeping thread needs to wake up. Then threads
+  // are borrowed only while calls follow one another so closely that they are awake; a lone call is its caller's.
   explicit Team(int threads, bool brief = false);
   ~Team();
   Team(const Team&) = delete;
@@ -36,6 +36,7 @@ class Team {
   // The threads are a runtime's (lstmfast/threads.h). The pool is held nevertheless: one call at a time.
   bool on_runtime_ = false;
   const bool brief_;
+  const bool is_counted_;    // among the calls that several threads would be of use for
   int workers_to_wake_ = 0;  // at the end of brief work
 };
 

@@ -74,13 +74,28 @@ void test_many_callers() {
     callers.emplace_back([&] {
       for (int repeat = 0; repeat < 300; ++repeat) {
         Team team(3);
-        CHECK(team.size() == 1 || team.size() == 3, "all threads or the caller alone");
+        CHECK(team.size() >= 1 && team.size() <= 3, "all threads, or some, or the caller alone");
         const int size = team.size();
         team.run([&](int) { sum += 6 / size; });
       }
     });
   for (std::thread& caller : callers) caller.join();
   CHECK(sum == 6L * 300 * 6, "every team did its work");
+}
+
+void test_other_calls_keep_a_thread() {
+  auto first = std::make_unique<Team>(3);
+  const auto second = std::make_unique<Team>(3);
+  CHECK(first->size() == 3 && second->size() == 1, "one has the pool");
+  first.reset();
+  {
+    const Team third(3);
+    CHECK(third.size() == 2, "the second, which is at work still, has a CPU of its own");
+    const Team fourth(2);
+    CHECK(fourth.size() == 1, "the third has the pool");
+  }
+  const Team fifth(2);
+  CHECK(fifth.size() == 1, "a team of two is the caller alone beside another");
 }
 
 void test_team_inside_a_team() {
@@ -168,6 +183,7 @@ int main(int argc, char** argv) {
   test_brief_work();
   test_barrier_orders_writes();
   test_many_callers();
+  test_other_calls_keep_a_thread();
   test_team_inside_a_team();
   if (fork_too) test_fork();
   test_shares_cover_everything_once();
