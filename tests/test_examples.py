@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
 import subprocess
 import sys
+import wave
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -17,9 +21,16 @@ from lstmfast._demo.train import train
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(name: str, *arguments: str, given: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run an example; `given` is a file for its standard input."""
+    with open(given or os.devnull, "rb") as stdin:
+        return run_with(stdin, name, *arguments)
+
+
+def run_with(stdin: BinaryIO, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],
+        stdin=stdin,
         capture_output=True,
         text=True,
         timeout=120,
@@ -32,6 +43,7 @@ def test_there_is_no_example_that_is_not_tested() -> None:
         "accelerate_model.py",
         "run_trained.py",
         "step_by_step.py",
+        "stream_audio.py",
         "train.py",
         "train_distributed.py",  # with more processes than one: test_torch_distributed.py
         "truncated.py",
@@ -62,6 +74,34 @@ def test_step_by_step() -> None:
     done = run("step_by_step.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "the same bits as all steps at once: True\nand the same state: True\n"
+
+
+def test_stream_audio(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "stream_audio.py"))
+    samples, beeps = example["sound"](4, np.random.default_rng(3))
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((32767 * samples).astype("<i2").tobytes() + b"\0\0")  # no whole frame
+    done = run("stream_audio.py", given=tmp_path / "sound.wav")
+    assert done.returncode == 0
+    said = np.array([float(line.split()[2]) for line in done.stdout.splitlines()])
+    assert said.shape == beeps.shape
+    assert 0.1 < beeps.mean() < 0.9
+    assert np.mean((said > 0.5) == beeps) > 0.95
+    assert done.stderr.startswith("400 frames; the LSTM took ")
+
+
+def test_stream_audio_with_other_input(tmp_path: Path) -> None:
+    path = tmp_path / "other.wav"
+    path.write_bytes(b"")
+    assert "expected a WAV file on standard input" in run("stream_audio.py", given=path).stderr
+    path.write_bytes(b"no sound at all, but text")
+    assert "expected a WAV file on standard input" in run("stream_audio.py", given=path).stderr
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, 44_100, 0, "NONE", ""))
+    done = run("stream_audio.py", given=path)
+    assert done.returncode == 1
+    assert done.stderr == "expected one channel, 2 bytes a sample and 16000 Hz, got (2, 2, 44100)\n"
 
 
 def test_run_trained(tmp_path: Path) -> None:
