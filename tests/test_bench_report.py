@@ -16,6 +16,7 @@ from rich.console import Console
 from lstmfast._bench import page, pictures, suites, table, words
 from lstmfast._bench.cases import Case
 from lstmfast._bench.engines import KIN
+from lstmfast._bench.latency import Latency
 from lstmfast._bench.limits import least_seconds
 from lstmfast._bench.outputs import Outputs, UnwritableError
 from lstmfast._bench.results import Report
@@ -259,6 +260,22 @@ def test_a_row_with_starts_or_a_small_tape_says_so_and_how_to_read_it(report: Re
     assert (saved["reset"], saved["recompute"], saved["flops"]) == (1, True, 3 * 1600 * 2 * 4 * 64 * 128)
     assert saved["cells"]["lstmfast"]["tape_bytes"] == 4096
     assert report.to_json()["rows"][0]["cells"]["lstmfast"]["tape_bytes"] is None
+
+
+def test_latencies_are_told(report: Report) -> None:
+    assert "p99" not in printed(report, 120) + page.render(report)
+    row = report.rows[2]
+    row.cells["lstmfast"].latency = Latency(100_000, 4e-7, 5e-7, 6.5e-6)
+    row.cells["PyTorch"].latency = Latency(12_345, 40e-6, 50e-6, 650e-6)
+    text = printed(report, 120)
+    assert re.search(r"\nT=1 B=1 I=1 H=20 +lstmfast +100,000 +0.40us +0.50us +6.50us", text)
+    assert re.search(r"\n +PyTorch +12,345 +40.0us +50.0us +650us", text)
+    assert "p50, p99, p99.9: within this time" in text
+    html = page.render(report)
+    assert "<h2>Single calls</h2>" in html
+    assert "<td>lstmfast</td><td>100,000</td><td>0.40us</td><td>0.50us</td><td>6.50us</td>" in html
+    saved = json.loads(json.dumps(report.to_json()))["rows"][2]["cells"]["lstmfast"]["latency"]
+    assert saved == {"calls": 100_000, "p50": 4e-7, "p99": 5e-7, "p999": 6.5e-6}
 
 
 def test_markup_in_a_message_is_text(report: Report) -> None:

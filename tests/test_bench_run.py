@@ -376,6 +376,7 @@ def test_nothing_asked_is_the_quick_run(monkeypatch: pytest.MonkeyPatch) -> None
         "isa": None,
         "seconds": command.SECONDS,
         "deadline": command.QUICK_DEADLINE,
+        "latency_seconds": 0.0,
     }
     assert command.QUICK_DEADLINE < 110
 
@@ -394,6 +395,14 @@ def test_full_and_suites_are_measured_whole(monkeypatch: pytest.MonkeyPatch) -> 
         cases, options = asked_of(monkeypatch, *arguments)
         assert cases == suites.select(names)
         assert options["deadline"] is None
+        assert options["latency_seconds"] == command.LATENCIES * command.SECONDS
+
+
+def test_suites_may_be_named_by_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked_of(monkeypatch, "--suite", "step")[0] == suites.SUITES["step"]
+    assert asked_of(monkeypatch, "odd", "--suite", "step")[0] == suites.select(["odd", "step"])
+    with pytest.raises(SystemExit):
+        _cli.main(["bench", "--suite", "nosuch"])
 
 
 def test_shapes_come_alone_or_after_suites(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,14 @@ def test_classic_is_every_size_with_every_batch() -> None:
 
 def test_steps_are_single_and_carry_their_state() -> None:
     cases = suites.SUITES["step"]
-    assert {(case.T, case.B, case.work) for case in cases} == {(1, 1, "step")}
-    assert {case.H for case in cases} >= {24, 40, 64, 128, 256, 512}
+    steps = [case for case in cases if case.work == "step"]
+    assert {(case.T, case.B) for case in steps} == {(1, 1)}
+    assert {case.H for case in steps} >= {24, 40, 64, 128, 256, 512}
+    pools = [case for case in cases if case.work == "pool"]
+    assert set(steps) | set(pools) == set(cases)
+    assert {(case.T, case.B, case.I, case.H) for case in pools} >= {(1, 64, 128, 128)}
+    assert all(case.goes_on for case in cases)
+    assert not any(case.goes_on for case in suites.SUITES["classic"] + suites.SUITES["train"])
 
 
 def test_deepbench_has_its_lengths() -> None:
@@ -166,6 +172,10 @@ def test_starts_and_recomputing() -> None:
     (case,) = shapes.parse("T=1,B=4,I=2,H=3,recompute=1,train=1")
     assert case == Case(1, 4, 2, 3, work="train", recompute=True)
     assert case.recompute is True
+    assert shapes.parse("T=1,B=4,I=2,H=3,pool=1;T=1,B=4,I=2,H=3,pool=0") == (
+        Case(1, 4, 2, 3, work="pool"),
+        Case(1, 4, 2, 3, work="step"),
+    )
 
 
 def test_one_step_is_a_step() -> None:
@@ -212,6 +222,10 @@ def test_one_step_is_a_step() -> None:
         ("T=9,B=4,I=1,H=1,reset=10,valid=65", "valid is 100"),
         ("T=9,B=4,I=1,H=1,recompute=2,train=1", "from 0 to 1 for recompute"),
         ("T=9,B=4,I=1,H=1,recompute=1", "expected train=1 with recompute=1"),
+        ("T=9,B=4,I=1,H=1,pool=1", "expected T=1, one direction and no training with pool=1"),
+        ("T=1,B=4,I=1,H=1,pool=1,train=1", "expected T=1, one direction and no training with pool=1"),
+        ("T=1,B=4,I=1,H=1,pool=1,directions=2", "expected T=1, one direction and no training with pool=1"),
+        ("T=1,B=4,I=1,H=1,pool=2", "from 0 to 1 for pool"),
         ("T=1,B=1,I=1000000,H=1000000", "checking it takes about"),
         ("T=1000000,B=1000000,I=1,H=1", "checking it takes about"),
     ],

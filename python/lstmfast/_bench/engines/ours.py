@@ -68,7 +68,7 @@ class Ours:
             return Run(train, _gradients, tape_bytes=tape.nbytes)
 
         if work == "step":
-            return _step(model, x[0])
+            return _step(model, x[0]) if problem.case.directions == 1 else _call(model, x)
         if work == "pool":
             return _pool(model, problem)
 
@@ -85,6 +85,15 @@ def _step(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
         return named(y[np.newaxis], *_halves(stream.state))
 
     return Run(lambda: stream.step(x, out=y), results)
+
+
+def _call(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
+    """Step with both directions, which no stream has."""
+    y, state = model(x)
+    for array in _halves(state):
+        array[...] = 0
+    out = (y, state)
+    return Run(lambda: model(x, state, out=out), _states)
 
 
 def _pool(model: Any, problem: Problem) -> Run:  # noqa: ANN401 - an LSTM or an RNN
