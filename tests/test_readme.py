@@ -43,13 +43,20 @@ def test_the_example() -> None:
     assert 0.9 < (loss(before) - loss(after)) / (1e-5 * squared) < 1.0
 
 
-def test_the_example_step_by_step() -> None:
-    (example,) = (text for text in EXAMPLES if "out=(" in text)
+def test_the_example_frame_by_frame() -> None:
+    (example,) = (text for text in EXAMPLES if ".stream()" in text)
     names = run(example)
-    whole, end = names["lstm"](names["frames"][:, 0])
-    assert np.array_equal(names["y"], whole[-1:])
-    for part, expected in zip(names["state"], end, strict=True):
-        assert np.array_equal(part, expected)
+    whole, _ = names["lstm"](names["frames"])
+    assert np.array_equal(names["y"], whole[49])
+    assert np.array_equal(names["ys"], whole[50:])
+    assert np.array_equal(names["stream"].run(names["frames"][50:]), whole[50:])  # it went back
+
+
+def test_the_example_of_a_pool() -> None:
+    (example,) = (text for text in EXAMPLES if "stream_pool" in text)
+    names = run(example)
+    assert names["y"].shape == (2, 32)
+    assert set(names["pool"].ids.tolist()) == {names["alice"], names["carol"]}
 
 
 def test_the_example_with_lengths_and_reset() -> None:
@@ -91,7 +98,7 @@ def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_test_line_is_there() -> None:
