@@ -545,9 +545,16 @@ def _frames(value: object, rows: int, model: Recurrent[Any, Any], symbols: str) 
     return _checks.dense(array.reshape(rows, size), model.dtype), frame
 
 
+def _integers(value: object, name: str, kinds: str, what: str) -> NDArray[Any]:
+    """Check an array of integers, as `_checks.array_of`; to NumPy an empty list is one of floats."""
+    if isinstance(value, (list, tuple)) and not value:
+        return np.zeros(0, np.int64)
+    return _checks.array_of(value, name, kinds, what)
+
+
 def _rows(value: object, batch: int) -> NDArray[np.int64]:
     """Check which rows of a stream are meant."""
-    array = _checks.array_of(value, "rows", "biu", f"integers from 0 to {batch - 1}, or bools [{batch}]")
+    array = _integers(value, "rows", "biu", f"integers from 0 to {batch - 1}, or bools [{batch}]")
     if array.dtype.kind == "b":
         if array.shape != (batch,):
             raise ValueError(f"rows: expected {batch} bools [B], got {array.shape}")
@@ -563,11 +570,7 @@ def _rows(value: object, batch: int) -> NDArray[np.int64]:
 
 def _ids(value: object) -> NDArray[np.int64]:
     """Check ids, one or several, but for whether there are such streams."""
-    array: NDArray[Any]
-    if isinstance(value, (list, tuple)) and not value:
-        array = np.zeros(0, np.int64)
-    else:
-        array = _checks.array_of(value, "ids", "iu", "integers")
+    array = _integers(value, "ids", "iu", "integers")
     if array.ndim > 1:
         raise ValueError(f"ids: expected one axis [n], or one id, got {array.shape}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:

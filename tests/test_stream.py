@@ -1,0 +1,230 @@
+"""A stream gives what the whole sequence gives, to the bit: frame by frame, in chunks, and in any mixture."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from core_helpers import unaligned
+from helpers import CELLS, assert_same_bits, make, parts, random, random_state, random_x
+from hypothesis import strategies as st
+
+import lstmfast
+
+# The ways of usual arguments, and those through Python, with all checks and messages.
+STEP: Any = lstmfast.Stream.step
+RUN: Any = lstmfast.Stream.run
+WAYS = {"fast": (STEP, RUN), "general": (STEP.__wrapped__, RUN.__wrapped__)}
+
+
+def chunk(model: Any, x: Any, steps: slice) -> Any:
+    return x[:, steps] if model.batch_first else x[steps]
+
+
+def whole(model: Any, x: Any, state: Any = None) -> tuple[Any, Any]:
+    """y [T, B, H] and the state after it, of the model's own call."""
+    y, end = model(x, state)
+    return (y.swapaxes(0, 1) if model.batch_first else y), end
+
+
+def streamed(model: Any, x: Any, cuts: list[int], state: Any = None, way: str = "fast") -> tuple[Any, Any]:
+    """The same by a stream: chunks between the cuts, single steps where a chunk has one."""
+    step, run = WAYS[way]
+    axis = 1 if model.batch_first else 0
+    T, B = x.shape[axis], x.shape[1 - axis]
+    stream = model.stream(B)
+    if state is not None:
+        stream.state = state
+    ys = []
+    for begin, end in itertools.pairwise([0, *sorted(cuts), T]):
+        part = np.ascontiguousarray(chunk(model, x, slice(begin, end)))
+        if end - begin == 1:
+            ys.append(step(stream, part[:, 0] if model.batch_first else part[0])[np.newaxis])
+        else:
+            y = run(stream, part)
+            ys.append(y.swapaxes(0, 1) if model.batch_first else y)
+    return np.concatenate(ys), stream.state
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("kind", "proj_size"), CELLS)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_same_bits(kind: str, proj_size: int, layers: int, dtype: str, isa: str, way: str) -> None:
+    for batch, batch_first in ((1, False), (5, True), (5, False)):
+        model = make(
+            kind, 3, 21, num_layers=layers, proj_size=proj_size, dtype=dtype, isa=isa, batch_first=batch_first
+        )
+        x, state = random_x(model, 11, batch), random_state(model, batch)
+        for cuts in (list(range(1, 11)), [4, 5], []):
+            for given in (None, state):
+                assert_same_bits(streamed(model, x, cuts, given, way), whole(model, x, given))
+
+
+@hypothesis.settings(max_examples=400)
+@hypothesis.given(st.data())
+def test_same_bits_however_it_is_cut(data: st.DataObject) -> None:
+    kind, proj_size = data.draw(st.sampled_from(CELLS), label="cell")
+    model = make(
+        kind,
+        data.draw(st.integers(1, 9), label="I"),
+        data.draw(st.integers(5, 40), label="H"),
+        num_layers=data.draw(st.integers(1, 3), label="layers"),
+        bias=data.draw(st.booleans(), label="bias"),
+        batch_first=data.draw(st.booleans(), label="batch_first"),
+        dtype=data.draw(st.sampled_from(["float32", "float64"]), label="dtype"),
+        isa=data.draw(st.sampled_from(lstmfast.available_isas()), label="isa"),
+        proj_size=proj_size,
+    )
+    T, B = data.draw(st.integers(1, 25), label="T"), data.draw(st.integers(1, 20), label="B")
+    cuts = data.draw(st.lists(st.integers(1, max(T - 1, 1)), max_size=T), label="cuts")
+    x = random_x(model, T, B)
+    state = data.draw(st.sampled_from([None, random_state(model, B)]), label="state")
+    cuts = sorted({cut for cut in cuts if cut < T})
+    assert_same_bits(streamed(model, x, cuts, state), whole(model, x, state))
+
+
+@pytest.mark.parametrize("rows", [127, 128, 129, 600])
+@pytest.mark.parametrize(("kind", "proj_size"), CELLS)
+def test_more_rows_than_a_block(kind: str, proj_size: int, rows: int) -> None:
+    model = make(kind, 3, 9, num_layers=3, proj_size=proj_size)
+    x = random_x(model, 3, rows)
+    assert_same_bits(streamed(model, x, [1, 2]), whole(model, x))
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("rows", "hidden"), [(1, 300), (3, 300), (200, 64), (700, 40)])
+@pytest.mark.parametrize(("kind", "proj_size"), [("lstm", 0), ("lstm", 30), ("rnn_tanh", 0)])
+def test_same_bits_on_several_threads(kind: str, proj_size: int, rows: int, hidden: int) -> None:
+    model = make(kind, 200, hidden, num_layers=2, proj_size=proj_size)
+    x = random_x(model, 6, rows)
+    lstmfast.set_num_threads(1)
+    expected = whole(model, x)
+    for threads in (1, 2, 3):
+        lstmfast.set_num_threads(threads)
+        for _ in range(3):  # at first the threads are asleep
+            assert_same_bits(streamed(model, x, list(range(1, 6))), expected, f"{threads} threads")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_single_row_needs_no_axis_for_it(kind: str, dtype: str, way: str) -> None:
+    step, run = WAYS[way]
+    for batch_first in (False, True):
+        model = make(kind, 3, 7, num_layers=2, dtype=dtype, batch_first=batch_first)
+        x = random((9, 3), dtype)
+        y, _ = model(x)
+        stream = model.stream()
+        for t in range(4):
+            frame = step(stream, x[t])
+            assert frame.shape == (7,)
+            assert_same_bits(frame, y[t])
+        assert_same_bits(run(stream, x[4:8]), y[4:8])
+        assert_same_bits(step(stream, x[8:9]), y[8:9])
+        stream.reset()
+        axis = 0 if batch_first else 1
+        assert_same_bits(run(stream, np.expand_dims(x, axis)), np.expand_dims(y, axis))
+
+
+def test_any_real_input(dtype: str) -> None:
+    model = make("lstm", 4, 6, dtype=dtype)
+    x = np.arange(24).reshape(2, 3, 4) - 9  # T=2, B=3
+    wide = np.zeros((2, 3, 8))
+    wide[..., ::2] = x
+    inputs: dict[str, Any] = {
+        "integers": x,
+        "lists": x.tolist(),
+        "float16": x.astype("float16"),
+        "float64": x.astype("float64"),
+        "big-endian": x.astype(">f4"),
+        "strided": wide[..., ::2],
+        "Fortran": np.asfortranarray(x.astype(dtype)),
+        "read-only": np.frombuffer(x.astype(dtype).tobytes(), dtype).reshape(x.shape),
+        "unaligned": unaligned(x.astype(dtype)),
+    }
+    expected, _ = model(x)
+    for name, given in inputs.items():
+        stream = model.stream(3)
+        assert_same_bits(stream.run(given), expected, name)
+        stream.reset()
+        assert_same_bits(stream.step(given[0]), expected[0], name)
+
+
+def test_nan_and_infinity_are_data() -> None:
+    model = make("lstm", 2, 5)
+    x = random_x(model, 6, 3)
+    x[2, 0], x[3, 1] = np.nan, np.inf
+    y, _ = streamed(model, x, [1, 2, 3, 4])
+    assert_same_bits(y, whole(model, x)[0])
+    assert np.isnan(y[2:, 0]).all()
+    assert not np.isnan(y[:, 2]).any()
+
+
+def test_no_steps_change_nothing() -> None:
+    model = make("lstm", 2, 5)
+    for stream, empty, y in (
+        (model.stream(3), np.zeros((0, 3, 2)), (0, 3, 5)),
+        (model.stream(), np.zeros((0, 2)), (0, 5)),
+    ):
+        stream.run(random((4, stream.batch, 2)))
+        before = stream.state
+        assert stream.run(empty).shape == y
+        assert_same_bits(stream.state, before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_out_is_what_is_returned(kind: str, dtype: str, way: str) -> None:
+    step, run = WAYS[way]
+    model = make(kind, 3, 7, dtype=dtype)
+    x = random_x(model, 6, 2)
+    expected, _ = model(x)
+    stream = model.stream(2)
+    y, ys = np.empty((2, 7), dtype), np.empty((5, 2, 7), dtype)
+    assert step(stream, x[0], out=y) is y
+    assert run(stream, x[1:], out=ys) is ys
+    assert_same_bits((y, ys), (expected[0], expected[1:]))
+    single, one, many = model.stream(), np.empty(7, dtype), np.empty((5, 7), dtype)
+    assert step(single, x[0, 0], out=one) is one
+    assert run(single, np.ascontiguousarray(x[1:, 0]), out=many) is many
+    assert_same_bits((one, many), (expected[0, 0], expected[1:, 0].copy()))
+    assert step(single, x[0, 0], out=None) is not one
+
+
+def test_weights_given_later_hold_from_the_next_call_on() -> None:
+    model = make("lstm", 3, 7, num_layers=2)
+    other = make("lstm", 3, 7, num_layers=2, seed=5)
+    x = random_x(model, 9, 2)
+    stream = model.stream(2)
+    first, state = whole(model, x[:4])
+    assert_same_bits(stream.run(x[:4]), first)
+    model.load_state_dict(other.state_dict())
+    second, state = whole(other, x[4:], state)
+    assert_same_bits(stream.step(x[4]), second[0])
+    assert_same_bits(stream.run(x[5:]), second[1:])
+    assert_same_bits(stream.state, state)
+    assert not np.array_equal(second, make("lstm", 3, 7, num_layers=2)(x)[0][4:])
+
+
+def test_streams_of_one_model_do_not_meet() -> None:
+    model = make("rnn_relu", 3, 7)
+    x = random_x(model, 8, 3)
+    streams = [model.stream() for _ in range(3)]
+    expected, _ = model(x)
+    for t in range(8):
+        for b in ((0, 1, 2), (2, 0, 1), (1, 2, 0))[t % 3]:
+            assert_same_bits(streams[b].step(x[t, b]), expected[t, b])
+
+
+def test_a_stream_keeps_its_model() -> None:
+    stream = make("lstm", 3, 7).stream()
+    assert stream.model.hidden_size == 7
+    assert_same_bits(stream.step([1, 2, 3]), make("lstm", 3, 7)(np.array([[1, 2, 3]]))[0][0])
+
+
+def test_what_it_says_of_itself() -> None:
+    stream = make("lstm", 3, 32, num_layers=2).stream(4)
+    assert repr(stream) == "Stream(LSTM(3, 32, num_layers=2), batch=4)"
+    assert stream.batch == 4
+    states = sum(half.nbytes for half in parts(stream.state))
+    assert states <= stream.nbytes <= states + 4 * 32 * 4 + 1024
