@@ -1,6 +1,6 @@
-"""A pool against the plainest one there is: a dict of states, each of which the model steps alone.
+"""A pool of streams does what each of them would do alone.
 
-They agree bit for bit, whichever streams are stepped together, in which order, and by how many threads.
+To the bit, whichever are stepped together, in which order, and by how many threads.
 """
 
 from __future__ import annotations
@@ -8,69 +8,23 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from core_helpers import run_python, state_like, unaligned
-from helpers import CELLS, ISAS, Array, assert_same_bits, make, parts, random, random_state
+from core_helpers import run_python
+from helpers import CELLS, ISAS, assert_same_bits, make, random, random_state
+from stream_helpers import check, joined, opened, row_of, step_alone, zero_state
 
 import lstmfast
 
-STEP: Any = lstmfast.StreamPool.step
-STEPS: dict[str, Callable[..., Any]] = {"fast": STEP, "general": STEP.__wrapped__}
 COPIES: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
-    **{f"protocol {n}": lambda pool, n=n: pickle.loads(pickle.dumps(pool, n)) for n in (0, 2, 5)},
+    "the oldest pickle": lambda pool: pickle.loads(pickle.dumps(pool, 0)),
+    "the newest pickle": lambda pool: pickle.loads(pickle.dumps(pool, pickle.HIGHEST_PROTOCOL)),
 }
-
-
-def zero_state(model: Any, rows: int) -> Any:
-    """What a call begins with that brings no state."""
-    return model(np.zeros((0, rows, model.input_size), model.dtype))[1]
-
-
-def joined(model: Any, states: Sequence[Any]) -> Any:
-    """States of one row each, as one of all rows."""
-    halves = zip(*map(parts, [zero_state(model, 0), *states]), strict=True)
-    arrays = [np.concatenate(half, axis=1) for half in halves]
-    return state_like(model, arrays[0], arrays[-1])
-
-
-def row_of(state: Any, row: int) -> Any:
-    """The state of one row."""
-    rows = tuple(half[:, row : row + 1].copy() for half in parts(state))
-    return rows if isinstance(state, tuple) else rows[0]
-
-
-def step_alone(model: Any, streams: dict[int, Any], ids: Sequence[int], x: Array) -> Array:
-    """What a pool's step gives: each stream by itself."""
-    y = np.zeros((len(ids), parts(zero_state(model, 0))[0].shape[2]), model.dtype)
-    for n, id in enumerate(ids):
-        one, streams[id] = model(x[n][None, None], streams[id])
-        y[n] = one[0, 0]
-    return y
-
-
-def opened(model: Any, capacity: int, count: int, seed: int = 5) -> tuple[Any, dict[int, Any]]:
-    """A pool with some open streams in random states, and those states."""
-    pool = model.stream_pool(capacity)
-    state = random_state(model, count, seed)
-    streams = {pool.open(): row_of(state, n) for n in range(count)}
-    pool.set_state(list(streams), state)
-    return pool, streams
-
-
-def check(pool: Any, streams: dict[int, Any], closed: Sequence[int] = ()) -> None:
-    """Compare all that there is."""
-    assert len(pool) == len(streams)
-    assert pool.ids.dtype == np.int64
-    assert sorted(pool.ids.tolist()) == sorted(streams)
-    assert all(id in pool for id in streams)
-    assert not any(id in pool for id in closed)
-    assert_same_bits(pool.state(list(streams)), joined(pool.model, list(streams.values())))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -144,13 +98,13 @@ def test_others_order_and_threads_make_no_difference(
     ids, x = np.array(list(streams)), random((8, 300), dtype)
     start = pool.state(ids)
     y = step_alone(model, streams, ids.tolist(), x)
-    together = [[range(8)], [range(7, -1, -1)], [(3,), (5, 0), (7, 6, 4, 2, 1)]]
+    together = [[[*range(8)]], [[*range(7, -1, -1)]], [[3], [5, 0], [7, 6, 4, 2, 1]]]
     for count in (1, 2):
         lstmfast.set_num_threads(count)
         for groups in together:
             for _ in range(2):  # short work is shared only if some came just before
                 pool.set_state(ids, start)
-                for group in map(list, groups):
+                for group in groups:
                     assert_same_bits(pool.step(ids[group], x[group]), y[group], f"{group}, {count} threads")
                 check(pool, streams)
 
@@ -260,3 +214,47 @@ def test_growing(kind: str, dtype: str) -> None:
     ids, x = list(streams), random((700, 3), dtype)
     assert_same_bits(pool.step(ids, x), step_alone(model, streams, ids, x))
     check(pool, streams, [closed])
+
+
+def test_copies(kind: str, dtype: str) -> None:
+    """Ids go on to mean the same, closed ones nothing, and the next ones are new to every copy."""
+    model = make(kind, 3, 5, num_layers=2, dtype=dtype)
+    pool, streams = opened(model, 6, 5)
+    closed = list(streams)[1:3]
+    for id in closed:
+        pool.close(id)
+        del streams[id]
+    x = random((2, 3), dtype)
+    for way, copied in COPIES.items():
+        other, own = copied(pool), dict(streams)
+        assert type(other) is type(pool), way
+        assert (other.model is model) == (way == "copy"), way
+        assert other.capacity == 6, way
+        check(other, own, closed)
+        for n in range(6):
+            ids = list(own)[: 2 + n % 2 : 1 + n % 2]
+            assert_same_bits(other.step(ids, x[: len(ids)]), step_alone(model, own, ids, x), way)
+            if len(own) < 6:
+                id = other.open()
+                assert id not in [*own, *closed], way
+                own[id] = zero_state(model, 1)
+            else:
+                other.close(ids)
+                own = {id: state for id, state in own.items() if id not in ids}
+            check(other, own, closed)
+        check(pool, streams, closed)  # which knows nothing of all that
+
+
+def test_later_weights_hold_from_the_next_step(kind: str) -> None:
+    model = make(kind, 3, 5, num_layers=2)
+    pool, streams = opened(model, 3, 3)
+    ids = list(streams)
+    for seed in range(4):
+        x = random((3, 3), seed=seed)
+        assert_same_bits(pool.step(ids, x), step_alone(model, streams, ids, x))
+        weights = make(kind, 3, 5, num_layers=2, seed=seed + 10).state_dict()
+        if seed % 2:
+            model.update({"weight_hh_l1": weights["weight_hh_l1"]})
+        else:
+            model.load_state_dict(weights)
+    check(pool, streams)
