@@ -71,7 +71,7 @@ def error_of(act: Callable[[], Any]) -> RuntimeError | None:
 
 
 def assert_refused_in_the_midst(attempt: Callable[[], Attempt]) -> None:
-    """Try again and again, with things of its own each time, until `act` comes while a thread is at `work`."""
+    """Try again and again, with new things each time, until `act` comes while a thread is at `work`."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         work, act = attempt()
