@@ -114,11 +114,12 @@ def test_others_order_and_threads_make_no_difference(
 def test_more_rows_than_a_block(
     threads: None, kind: str, proj_size: int, layers: int, dtype: str, isa: str
 ) -> None:
-    model = make(kind, 5, 12, proj_size=proj_size, num_layers=layers, dtype=dtype, isa=isa)
+    """With layers enough threads share the rows, each with a part of the scratch."""
+    model = make(kind, 40, 24, proj_size=proj_size, num_layers=layers, dtype=dtype, isa=isa)
     pool, streams = opened(model, 1600, 1550)
     other = copy.copy(pool)
     ids = np.random.default_rng(0).permutation(pool.ids)[:1500]
-    x = random((1500, 5), dtype)
+    x = random((1500, 40), dtype)
     y = step_alone(model, streams, ids.tolist(), x)
     for same, count in ((pool, 1), (other, 2)):
         lstmfast.set_num_threads(count)

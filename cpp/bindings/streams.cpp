@@ -200,6 +200,13 @@ void grow_pool(const Pool<T>& self, Index capacity) {
 }
 
 template <class T>
+bool is_open(const Pool<T>& self, Index id) {
+  existing(self);
+  const Turn turn(self->turns);
+  return self->ids.standing(id) == StreamIds::Standing::open;
+}
+
+template <class T>
 Ids open_ids(const Pool<T>& self) {
   existing(self);
   const Turn turn(self->turns);
@@ -259,6 +266,7 @@ void register_for(py::module_& m, const char* stream_name, const char* pool_name
       .def("read", &read_pool<T>, py::arg("ids").noconvert())
       .def("write", &write_pool<T>, py::arg("ids").noconvert(), py::arg("h").noconvert(), py::arg("c").noconvert())
       .def("grow", &grow_pool<T>, py::arg("capacity"))
+      .def("is_open", &is_open<T>, py::arg("id"))
       .def("ids", &open_ids<T>)
       .def("table", &table_of_pool<T>)
       .def("restore_table", &restore_table<T>, py::arg("table").noconvert());

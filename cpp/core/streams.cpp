@@ -70,7 +70,7 @@ class StepRun {
   void run() const {
     const PanelLayout& layout = packed_.forward.front().layout();
     const LoopSize size = forward_size(shape_, *packed_.kernels, layout, call_.rows, call_.rows, 1);
-    const int threads = choose_split(size, std::min(get_num_threads(), static_cast<int>(kept_.scratch_rows))).threads();
+    const int threads = choose_split(size, std::min(get_num_threads(), static_cast<int>(kScratchRows))).threads();
     if (threads == 1) {
       const Split alone;
       Meeting meeting(alone);

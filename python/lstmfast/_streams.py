@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
@@ -339,9 +340,10 @@ class StreamPool(_Kept[StateT]):
     def __contains__(self, id: object) -> bool:
         """Whether it is the id of an open stream."""
         try:
-            return bool(np.isin(operator.index(id), self.ids))  # type: ignore[arg-type]
+            number = operator.index(id)  # type: ignore[arg-type]
         except TypeError:
             return False
+        return 0 <= number <= sys.maxsize and self._core.is_open(number)
 
     def __bool__(self) -> bool:
         """Be true, also with no stream open."""
