@@ -111,7 +111,8 @@ class StepRun {
       place_states(step, layer, rows, lists);
       Rows<T> out = {call_.y + rows.begin * S, S, nullptr};
       if (layer < last_layer) out.data = kept_.between.data() + ((layer % 2) * kept_.scratch_rows + scratch) * S;
-      loop.run_step(step, out, kept_.m.data() + scratch * shape_.hidden_size, share, meeting);
+      T* const m = shape_.projection_size ? kept_.m.data() + scratch * shape_.hidden_size : nullptr;
+      loop.run_step(step, out, m, share, meeting);
       meeting.after_layer();  // all have read the states, and all that the next layer reads is there
       keep_h(layer, rows, out, loop.state_columns(share));
       x = {out.data, S, nullptr};

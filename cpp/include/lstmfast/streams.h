@@ -17,7 +17,8 @@ struct StreamStep {
 };
 
 // The states of N streams, slots 0 to N-1, of networks of one shape with one direction. What a step needs besides is
-// taken when the object is made: step() takes no memory, and no lock. One thread at a time may use an object.
+// taken when the object is made: step() takes no memory (threads apart, which the process makes when they are first of
+// use) and no lock. One thread at a time may use an object.
 template <class T>
 class Streams {
  public:
