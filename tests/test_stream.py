@@ -94,9 +94,13 @@ def test_more_rows_than_a_block(kind: str, proj_size: int, rows: int) -> None:
     assert_same_bits(streamed(model, x, [1, 2]), whole(model, x))
 
 
+# A single row is shared, by panels, only in such large models.
+SIZES = [("lstm", 0, 1, 700), ("lstm", 350, 1, 1400), ("rnn_tanh", 0, 1, 1600), ("lstm", 200, 3, 700)]
+SIZES += [(*cell, *size) for cell in CELLS for size in ((1, 300), (3, 300), (200, 64), (700, 40))]
+
+
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize(("rows", "hidden"), [(1, 300), (3, 300), (200, 64), (700, 40)])
-@pytest.mark.parametrize(("kind", "proj_size"), [("lstm", 0), ("lstm", 30), ("rnn_tanh", 0)])
+@pytest.mark.parametrize(("kind", "proj_size", "rows", "hidden"), SIZES)
 def test_same_bits_on_several_threads(kind: str, proj_size: int, rows: int, hidden: int) -> None:
     model = make(kind, 200, hidden, num_layers=2, proj_size=proj_size)
     x = random_x(model, 6, rows)
@@ -161,16 +165,20 @@ def test_nan_and_infinity_are_data() -> None:
     assert not np.isnan(y[:, 2]).any()
 
 
-def test_no_steps_change_nothing() -> None:
-    model = make("lstm", 2, 5)
-    for stream, empty, y in (
-        (model.stream(3), np.zeros((0, 3, 2)), (0, 3, 5)),
-        (model.stream(), np.zeros((0, 2)), (0, 5)),
-    ):
-        stream.run(random((4, stream.batch, 2)))
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_no_steps_change_nothing(way: str, batch_first: bool) -> None:
+    _, run = WAYS[way]
+    model = make("lstm", 2, 5, batch_first=batch_first)
+    for batch, shape in ((3, (3, 0) if batch_first else (0, 3)), (1, (0,))):
+        stream = model.stream(batch)
+        stream.state = random_state(model, batch)
         before = stream.state
-        assert stream.run(empty).shape == y
-        assert_same_bits(stream.state, before)
+        out = np.empty((*shape, 5), np.float32)
+        for empty in (np.zeros((*shape, 2), np.float32), np.zeros((*shape, 2))):
+            assert run(stream, empty).shape == (*shape, 5)
+            assert run(stream, empty, out=out) is out
+            assert_same_bits(stream.state, before)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -191,14 +199,75 @@ def test_out_is_what_is_returned(kind: str, dtype: str, way: str) -> None:
     assert step(single, x[0, 0], out=None) is not one
 
 
-def test_weights_given_later_hold_from_the_next_call_on() -> None:
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_out_of_an_unusual_input(batch_first: bool, way: str, dtype: str) -> None:
+    step, run = WAYS[way]
+    model = make("lstm", 4, 7, num_layers=2, dtype=dtype, batch_first=batch_first)
+    x = random_x(model, 6, 3)
+    y, end = model(x)
+    frame = (slice(None), 0) if batch_first else 0
+    for given in (x, x.tolist(), x.astype("longdouble"), np.asfortranarray(x), np.repeat(x, 2, -1)[..., ::2]):
+        stream, out = model.stream(3), np.full_like(y, np.nan)
+        assert run(stream, given, out=out) is out
+        assert_same_bits((out, stream.state), (y, end))
+        stream.reset()
+        first = np.full((3, 7), np.nan, dtype)
+        assert step(stream, np.asarray(given)[frame], out=first) is first
+        assert_same_bits(first, y[frame].copy())
+
+
+def outcome(call: Any, stream: Any, x: Any, out: Any) -> tuple[Any, Any]:
+    """Whether `out` comes back, and a copy of what does; or what was raised."""
+    try:
+        y = call(stream, x, out=out)
+    except Exception as error:
+        return type(error), str(error)
+    return y is out, y.copy()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_nobody_can_tell_the_ways_apart(rows: int) -> None:
+    model = make("rnn_tanh", 2, 4, num_layers=2)
+    x, state = random((5, rows, 2)), random_state(model, rows)
+    odd: list[Any] = [x, x[0], x[:, 0], x[0, 0], x[..., :1], x[:, :0], x[:0], x[::2], x[None], None, 3, "x"]
+    odd += [x.astype("f8"), x[0].astype("f8"), x.tolist(), x[0].tolist(), x.astype("c8"), x.view(np.recarray)]
+    shapes = [None, (4,), (rows, 4), (5, 4), (5, rows, 4), (0, rows, 4), (rows, 3)]
+    for given, shape, method in itertools.product(odd, shapes, (0, 1)):
+        general, fast = WAYS["general"][method], WAYS["fast"][method]
+        results = []
+        for call in (general, fast, lambda stream, x, out, call=fast: call(stream, x=x, out=out)):
+            stream, out = model.stream(rows), None if shape is None else np.zeros(shape, np.float32)
+            stream.state = state
+            results.append((*outcome(call, stream, given, out), stream.state))
+        for kind, result, after in results[1:]:
+            assert kind == results[0][0]
+            if isinstance(kind, bool):
+                assert_same_bits(result, results[0][1])
+            else:
+                assert result == results[0][1]
+            assert_same_bits(after, results[0][2])
+
+
+def test_a_snapshot_of_every_frame() -> None:
+    model = make("lstm", 3, 7, num_layers=2)
+    x = random_x(model, 6, 2)
+    stream, y = model.stream(2), model(x)[0]
+    snapshots = [(stream.snapshot(), stream.step(frame))[0] for frame in x]
+    for t in (5, 0, 3, 3, 1):
+        stream.restore(snapshots[t])
+        assert_same_bits(stream.run(x[t:]), y[t:])
+
+
+@pytest.mark.parametrize("give", ["update", "load_state_dict"])
+def test_weights_given_later_hold_from_the_next_call_on(give: str) -> None:
     model = make("lstm", 3, 7, num_layers=2)
     other = make("lstm", 3, 7, num_layers=2, seed=5)
     x = random_x(model, 9, 2)
     stream = model.stream(2)
     first, state = whole(model, x[:4])
     assert_same_bits(stream.run(x[:4]), first)
-    model.load_state_dict(other.state_dict())
+    getattr(model, give)(other.state_dict())
     second, state = whole(other, x[4:], state)
     assert_same_bits(stream.step(x[4]), second[0])
     assert_same_bits(stream.run(x[5:]), second[1:])

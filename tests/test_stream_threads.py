@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -57,17 +59,7 @@ def test_each_thread_with_its_own_pool() -> None:
             assert_same_bits(y, expected[:, first : first + 10].copy())
 
 
-Attempt: TypeAlias = tuple[
-    Callable[[], Any], Callable[[], Any]
-]  # what a thread does, and what comes meanwhile
-
-
-def error_of(act: Callable[[], Any]) -> RuntimeError | None:
-    try:
-        act()
-    except RuntimeError as error:
-        return error
-    return None
+Attempt: TypeAlias = tuple[Callable[[], Any], Callable[[], Any]]  # a thread's work, what comes meanwhile
 
 
 def assert_refused_in_the_midst(attempt: Callable[[], Attempt]) -> None:
@@ -75,46 +67,48 @@ def assert_refused_in_the_midst(attempt: Callable[[], Attempt]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         work, act = attempt()
-        with ThreadPoolExecutor(1) as thread:
-            running = thread.submit(work)
+        with ThreadPoolExecutor(2) as threads:
+            running = threads.submit(work)
             time.sleep(2e-4)
-            refused = error_of(act)
+            refused = threads.submit(act).exception()
             failed = running.exception()  # where `act` was first
         if refused is not None:
             assert failed is None
-            assert str(refused) == BUSY
+            assert (type(refused), str(refused)) == (RuntimeError, BUSY)
             return
     raise AssertionError("the two never met")
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda stream, x: stream.step(x[0]),
-        lambda stream, x: stream.step(x[0].tolist()),
-        lambda stream, x: stream.run(x[:1]),
-        lambda stream, x: stream.state,
-        lambda stream, x: setattr(stream, "state", None),
-        lambda stream, x: stream.reset(),
-        lambda stream, x: stream.reset(0),
-        lambda stream, x: stream.snapshot(),
-    ],
-    ids=["step", "step in Python", "run", "state", "set", "reset", "reset row", "snapshot"],
-)
-def test_two_threads_in_one_stream(act: Callable[[Any, Any], Any]) -> None:
+ACTS: dict[str, Callable[[Any, Any], Any]] = {
+    "step": lambda stream, x: stream.step(x[0]),
+    "step in Python": lambda stream, x: stream.step(x[0].tolist()),
+    "run": lambda stream, x: stream.run(x[:1]),
+    "state": lambda stream, x: stream.state,
+    "set": lambda stream, x: setattr(stream, "state", None),
+    "reset": lambda stream, x: stream.reset(),
+    "reset row": lambda stream, x: stream.reset(0),
+    "snapshot": lambda stream, x: stream.snapshot(),
+    "restore": lambda stream, x: stream.restore(stream.model.stream().snapshot()),
+    "copy": lambda stream, x: copy.copy(stream),
+}
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_two_threads_in_one_stream(name: str) -> None:
     model = make("lstm", 64, 256)
     x = random_x(model, 100, 1)
     expected = model(x)
-    streams: list[Any] = []
+    kept: list[Any] = []
 
     def attempt() -> Attempt:
-        streams[:] = [model.stream()]
-        return lambda: streams[0].run(x), lambda: act(streams[0], x)
+        kept[:] = [model.stream()]
+        return lambda: kept.append(kept[0].run(x)), lambda: ACTS[name](kept[0], x)
 
     assert_refused_in_the_midst(attempt)
-    assert_same_bits(streams[0].state, expected[1])  # nothing has come between
-    streams[0].reset()
-    assert_same_bits(streams[0].run(x), expected[0])  # and it serves again
+    stream, y = kept
+    assert_same_bits((y, stream.state), expected)  # nothing has come between
+    stream.reset()
+    assert_same_bits(stream.run(x), expected[0])  # and it serves again
 
 
 @pytest.mark.parametrize(
@@ -147,14 +141,26 @@ def test_two_threads_in_one_pool(act: Callable[[Any, Any, Any], Any]) -> None:
     assert_same_bits(pools[0].state(np.arange(200)), end)
 
 
+@pytest.mark.parametrize(("I", "hidden"), [(8, 8), (64, 48)])
+def test_a_short_step_keeps_the_gil(I: int, hidden: int) -> None:
+    """So nobody else gets to run while a thread is in the stream, and nobody is ever refused."""
+    model, x = make("lstm", I, hidden), np.ones(I, np.float32)
+    stream, before = model.stream(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(lambda _: [stream.step(x) for _ in range(1_000)], range(3)))
+    finally:
+        sys.setswitchinterval(before)
+    assert_same_bits(stream.state, model(np.ones((3_000, 1, I), np.float32))[1])
+
+
 FORK = """
 import os, threading, time
-import numpy as np
-import lstmfast
-
+import numpy as np, lstmfast
 model = lstmfast.LSTM(64, 512, seed=0)
 stream, x = model.stream(), np.ones((400, 64), np.float32)
-stop = False
+stop, met = False, 0
 
 def run():
     while not stop:
@@ -163,7 +169,6 @@ def run():
 thread = threading.Thread(target=run)
 thread.start()
 expected, _ = model(x)
-met = 0
 for attempt in range(200):
     time.sleep(1e-3)
     child = os.fork()

@@ -95,8 +95,8 @@ class LSTM(Recurrent[Pair, PairLike]):
     first to run: the initial state is that of the last piece, h_n and c_n are those of the first; a mark at
     the row's first step cuts nothing. Marks past a row's length are ignored.
 
-    Data that arrives frame by frame: `stream` keeps the state from call to call, `stream_pool` those of thousands
-    of streams.
+    Data that arrives frame by frame: `stream` keeps a state from call to call, `stream_pool` those of
+    thousands of streams.
 
     Any number of threads may use one object at once. The GIL is released while the core works,
     but for calls of a few microseconds.
