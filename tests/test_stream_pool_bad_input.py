@@ -33,7 +33,7 @@ def used_pool(kind: str = "lstm", dtype: str = "float32", **options: Any) -> tup
 def all_of(pool: Any) -> list[Any]:
     """All that a mistake could have changed."""
     numbers = [pool.capacity, len(pool), pool.nbytes]
-    return [np.array(numbers), pool.ids, pool._core.table(), *parts(pool.state(pool.ids))]
+    return [np.array(numbers), pool.ids, pool._core.saved()[0], *parts(pool.state(pool.ids))]
 
 
 def refuse(
@@ -56,14 +56,11 @@ def bad_ids(open: list[int], closed: list[int]) -> list[tuple[Any, type[Exceptio
     """What no call takes for ids, and what it says of them."""
     a, b, _ = open
     never = [-1, -a - 1, -(2**63), 5, 6, SLOTS - 1, a + SLOTS, a - SLOTS, closed[0] + 3 * SLOTS, 10**6]
-    never += [2**62, 2**63 - 1, 2**63, 2**64 - 1]
+    never += [2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**64)]
     cases: list[tuple[Any, type[Exception], str]] = []
     for id in never:
         cases += [(id, ValueError, f"expected open streams, got {id}, which this pool never gave")]
-        if id < 2**63:
-            cases += [
-                ([b, id, a], ValueError, f"expected open streams, got {id}, which this pool never gave")
-            ]
+        cases += [([b, id, a], ValueError, f"expected open streams, got {id}, which this pool never gave")]
     for id in closed:
         for ids in (id, [id], [a, id], [id, a], np.array([b, a, id, -1])):
             cases += [(ids, ValueError, f"expected open streams, got {id}, which is closed")]
@@ -79,8 +76,6 @@ def bad_ids(open: list[int], closed: list[int]) -> list[tuple[Any, type[Exceptio
         np.zeros(0),
         1j,
         np.nan,
-        2**64,
-        -(2**64),
     ]
     kinds += [
         "0",
@@ -97,8 +92,8 @@ def bad_ids(open: list[int], closed: list[int]) -> list[tuple[Any, type[Exceptio
         slice(None),
         pytest,
     ]
-    kinds += [True, False, np.True_, [True, False], np.ones(2, bool), np.ma.masked_array([a, b]), [2**64]]
-    kinds += [np.array([a], object), np.array([a], "m8[s]"), np.array([a], "M8[s]"), HUGE]
+    kinds += [True, False, np.True_, [True, False], np.ones(2, bool), np.ma.masked_array([a, b])]
+    kinds += [np.array([a], object), np.array([a], "m8[s]"), np.array([a], "M8[s]")]
     return cases + [(ids, TypeError, "expected integers, got ") for ids in kinds]
 
 

@@ -35,7 +35,7 @@ def all_of(core: Any) -> list[Any]:
     """All that a mistake could have changed."""
     ids = core.ids()
     numbers = np.array([core.capacity, core.open_count, core.nbytes])
-    return [numbers, ids, core.table(), *(half for half in core.read(ids) if half is not None)]
+    return [numbers, ids, core.saved()[0], *(half for half in core.read(ids) if half is not None)]
 
 
 def refuse(core: Any, call: Callable[..., Any], *arguments: Any) -> None:
@@ -148,7 +148,7 @@ def test_growing(dtype: str) -> None:
 @pytest.mark.parametrize("place", range(4))
 def test_tables_of_nonsense(dtype: str, place: int) -> None:
     core, _, _ = used_core("lstm", dtype)
-    table = core.table()
+    table = core.saved()[0]
     for wrong in [*not_as(table), table[:3], np.concatenate([table, [4]]), np.zeros((4, 0), int), None]:
         refuse(core, core.restore_table, wrong)
     past_all = MOST_ID + SLOTS + place
@@ -196,7 +196,7 @@ def test_half_made_ones(dtype: str) -> None:
     calls: list[Callable[[], Any]] = [
         core.open,
         core.ids,
-        core.table,
+        core.saved,
         lambda: core.step(network, ids, x),
         lambda: core.read(ids),
         lambda: core.write(ids, None, None),

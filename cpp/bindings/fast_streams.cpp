@@ -57,12 +57,13 @@ bool share_memory(const T* x, Index x_count, const T* y, Index y_count) {
 // One frame: x [B, I], or [I] of a single row.
 template <class T>
 py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
+  const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
   if (!network) return {};
   const NetworkShape& shape = streams.shape();
   const Index rows = streams.count(), S = shape.state_size();
-  const T* x_data = usual_array<T>(x, rows, shape.input_size);
+  const T* x_data = usual_matrix<T>(x, rows, shape.input_size);
   if (!x_data && rows == 1) {
     x_data = usual_array<T>(x, 1);
     if (x_data && shape_of(x)[0] != shape.input_size) return {};
@@ -71,8 +72,8 @@ py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject
   T* y_data = nullptr;
   py::object y = result_like<T>(x, S, out, y_data);
   if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
-  const Turn turn(batch.turns);
-  without_gil_if_long(step_terms(shape, rows), [&] { streams.step(*network, {rows, nullptr, x_data, y_data}); });
+  without_gil_if_long(rows * shape.num_layers * shape.step_terms(),
+                      [&] { streams.step(*network, {rows, nullptr, x_data, y_data}); });
   return y;
 }
 
@@ -80,6 +81,7 @@ py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject
 template <class T>
 py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
   static PyObject* const batch_first_name = PyUnicode_InternFromString("_batch_first");
+  const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
   const py::object batch_first = attribute(parts.model.ptr(), batch_first_name);
@@ -106,8 +108,7 @@ py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
     using Element = std::remove_pointer_t<decltype(data)>;
     return rows_first ? Sequence<Element>{data, size, steps * size} : Sequence<Element>{data, rows * size, size};
   };
-  const Turn turn(batch.turns);
-  without_gil_if_long(step_terms(shape, steps * rows),
+  without_gil_if_long(steps * rows * shape.num_layers * shape.step_terms(),
                       [&] { streams.run(*network, steps, layout(x_data, I), layout(y_data, S)); });
   return y;
 }
@@ -115,6 +116,7 @@ py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
 // One frame of some streams: ids [n], x [n, I].
 template <class T>
 py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyObject* x, PyObject* out) {
+  const Turn turn(pool.turns);
   Streams<T>& streams = pool.streams;
   const Network<T>* const network = network_for(streams, parts);
   if (!network) return {};
@@ -122,16 +124,16 @@ py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyO
   const Index* const names = usual_array<Index>(ids, 1);
   if (!names) return {};
   const Index rows = shape_of(ids)[0], S = shape.state_size();
-  const T* const x_data = usual_array<T>(x, rows, shape.input_size);
+  const T* const x_data = usual_matrix<T>(x, rows, shape.input_size);
   if (!x_data || rows == 0) return {};
   T* y_data = nullptr;
   py::object y = result_like<T>(x, S, out, y_data);
   if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
-  const Turn turn(pool.turns);
   Index at = 0;
   const Index* const slots = pool.ids.slots_of(names, rows, at);
   if (!slots) return {};
-  without_gil_if_long(step_terms(shape, rows), [&] { streams.step(*network, {rows, slots, x_data, y_data}); });
+  without_gil_if_long(rows * shape.num_layers * shape.step_terms(),
+                      [&] { streams.step(*network, {rows, slots, x_data, y_data}); });
   return y;
 }
 

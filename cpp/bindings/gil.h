@@ -46,8 +46,10 @@ auto without_gil(Work&& work) {
   }
 }
 
-// Multiply-adds below which a call is done sooner than the GIL could be handed over and back (about 2 us).
+// Multiply-adds below which a call is done sooner than the GIL could be handed over and back (some 1.2 us).
 inline constexpr std::ptrdiff_t kShortCall = 50'000;
+// Bytes that are read or written sooner than that.
+inline constexpr std::ptrdiff_t kSmallCopy = 64 * 1024;
 
 template <class Work>
 void without_gil_if_long(std::ptrdiff_t terms, Work&& work) {
@@ -55,6 +57,11 @@ void without_gil_if_long(std::ptrdiff_t terms, Work&& work) {
     work();
   else
     without_gil(work);
+}
+
+template <class Work>
+auto without_gil_if_large(std::ptrdiff_t bytes, Work&& work) {
+  return bytes < kSmallCopy ? work() : without_gil(work);
 }
 
 }  // namespace lstmfast::bindings

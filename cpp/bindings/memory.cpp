@@ -15,9 +15,6 @@
 namespace lstmfast::bindings {
 namespace {
 
-// Bytes that are read sooner than the GIL could be handed over and back.
-constexpr Index kShortRead = 64 * 1024;
-
 // Pieces of memory by address, so that no array has to be made of each tensor: a call of a small layer would notice.
 py::bytes fingerprint(const std::string& isa, const std::vector<std::uintptr_t>& addresses,
                       const std::vector<Index>& sizes, int threads) {
@@ -35,9 +32,7 @@ py::bytes fingerprint(const std::string& isa, const std::vector<std::uintptr_t>&
   const auto kernel = find_isa(isa).f32->fingerprint;
   const auto count = static_cast<Index>(pieces.size());
   const BorrowedThreads borrowed(threads);
-  const Fingerprint sums = bytes < kShortRead
-                               ? fingerprint_of(pieces.data(), count, kernel)
-                               : without_gil([&] { return fingerprint_of(pieces.data(), count, kernel); });
+  const Fingerprint sums = without_gil_if_large(bytes, [&] { return fingerprint_of(pieces.data(), count, kernel); });
   return py::bytes(reinterpret_cast<const char*>(sums.data()), sizeof sums);
 }
 

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <limits>
+#include <vector>
 
 #include "bindings/gil.h"
 #include "bindings/register.h"
@@ -31,6 +32,12 @@ void require_count(Index count, Index least, Index most, const char* name) {
                                 std::to_string(most) + ", got " + std::to_string(count));
 }
 
+// At most, of n states.
+template <class T>
+Index state_bytes(const NetworkShape& shape, Index n) {
+  return n * shape.num_layers * 2 * shape.hidden_size * static_cast<Index>(sizeof(T));
+}
+
 // h [L, n, S] and c [L, n, H] as new arrays; c None for a cell without memory.
 template <class T>
 py::tuple states_of(const Streams<T>& streams, const Index* slots, Index n) {
@@ -38,7 +45,9 @@ py::tuple states_of(const Streams<T>& streams, const Index* slots, Index n) {
   Array<T> h = new_array<T>({shape.num_layers, n, shape.state_size()});
   OptionalArray<T> c;
   if (has_memory(shape.cell)) c = new_array<T>({shape.num_layers, n, shape.hidden_size});
-  streams.read(slots, n, h.mutable_data(), c ? c->mutable_data() : nullptr);
+  T* const h_data = h.mutable_data();
+  T* const c_data = c ? c->mutable_data() : nullptr;
+  without_gil_if_large(state_bytes<T>(shape, n), [&] { streams.read(slots, n, h_data, c_data); });
   return py::make_tuple(h, c);
 }
 
@@ -49,7 +58,7 @@ void set_states(Streams<T>& streams, const Index* slots, Index n, const Optional
   if (c && !has_memory(shape.cell)) throw std::invalid_argument("c: expected None, this cell has no memory");
   const T* const h_data = dense_or_null(h, {shape.num_layers, n, shape.state_size()}, "h");
   const T* const c_data = dense_or_null(c, {shape.num_layers, n, shape.hidden_size}, "c");
-  streams.write(slots, n, h_data, c_data);
+  without_gil_if_large(state_bytes<T>(shape, n), [&] { streams.write(slots, n, h_data, c_data); });
 }
 
 // A step of all rows, or of those in n slots.
@@ -60,7 +69,8 @@ Array<T> step_of(Streams<T>& streams, const Network<T>& network, const Index* sl
   const T* const x_data = dense(x, {n, shape.input_size}, "x");
   Array<T> y = result_array<T>(given_y, {n, shape.state_size()}, "y");
   T* const y_data = y.mutable_data();
-  without_gil([&] { streams.step(network, {n, slots, x_data, y_data}); });
+  without_gil_if_long(n * shape.num_layers * shape.step_terms(),
+                      [&] { streams.step(network, {n, slots, x_data, y_data}); });
   return y;
 }
 
@@ -72,7 +82,8 @@ using Batch = Shared<StreamBatch<T>>;
 template <class T>
 Batch<T> make_batch(const Shared<Network<T>>& network, Index rows) {
   require_count(rows, 1, std::numeric_limits<Index>::max(), "rows");
-  return std::make_shared<StreamBatch<T>>(checked_shape(network), rows);
+  const NetworkShape& shape = checked_shape(network);
+  return without_gil([&] { return std::make_shared<StreamBatch<T>>(shape, rows); });
 }
 
 template <class T>
@@ -94,7 +105,9 @@ Array<T> run_batch(const Batch<T>& self, const Shared<Network<T>>& network, cons
   if (arrays.call.rows != self->streams.count())
     throw std::invalid_argument("x: expected " + std::to_string(self->streams.count()) + " rows, got " +
                                 std::to_string(arrays.call.rows));
-  without_gil([&] { self->streams.run(*network, arrays.call.steps, arrays.call.x, arrays.call.y); });
+  const NetworkShape& shape = self->streams.shape();
+  without_gil_if_long(arrays.places() * shape.num_layers * shape.step_terms(),
+                      [&] { self->streams.run(*network, arrays.call.steps, arrays.call.x, arrays.call.y); });
   return arrays.y;
 }
 
@@ -116,9 +129,10 @@ template <class T>
 void clear_batch(const Batch<T>& self, const Ids& rows) {
   existing(self);
   const Turn turn(self->turns);
-  const Index* const slots = dense(rows, {rows.size()}, "rows");
-  for (Index k = 0; k < rows.size(); ++k) require_count(slots[k], 0, self->streams.count() - 1, "rows");
-  self->streams.write(slots, rows.size(), nullptr, nullptr);
+  const Index* const given = dense(rows, {rows.size()}, "rows");
+  const std::vector<Index> slots(given, given + rows.size());  // a copy: nobody else may change them now
+  for (const Index slot : slots) require_count(slot, 0, self->streams.count() - 1, "rows");
+  set_states<T>(self->streams, slots.data(), rows.size(), {}, {});
 }
 
 // StreamPool32, StreamPool64.
@@ -129,7 +143,8 @@ using Pool = Shared<StreamPool<T>>;
 template <class T>
 Pool<T> make_pool(const Shared<Network<T>>& network, Index capacity) {
   require_count(capacity, 1, StreamIds::kMostSlots, "capacity");
-  return std::make_shared<StreamPool<T>>(checked_shape(network), capacity);
+  const NetworkShape& shape = checked_shape(network);
+  return without_gil([&] { return std::make_shared<StreamPool<T>>(shape, capacity); });
 }
 
 // The slots of ids; an exception that says what is wrong with them.
@@ -194,9 +209,33 @@ void grow_pool(const Pool<T>& self, Index capacity) {
   existing(self);
   const Turn turn(self->turns);
   require_count(capacity, self->ids.count(), StreamIds::kMostSlots, "capacity");
-  // In this order: slots without an id do no harm, should there be memory for the first alone.
-  if (capacity > self->streams.count()) self->streams.grow(capacity);
-  if (capacity > self->ids.count()) self->ids.grow(capacity);
+  if (capacity == self->ids.count()) return;
+  without_gil([&] {
+    StreamIds more(self->ids, capacity);
+    self->streams.grow(capacity);
+    self->ids.swap(more);  // all memory is there, and nothing fails any more
+  });
+}
+
+template <class T>
+Index capacity_of(const Pool<T>& self) {
+  existing(self);
+  const Turn turn(self->turns);
+  return self->ids.count();
+}
+
+template <class T>
+Index open_count(const Pool<T>& self) {
+  existing(self);
+  const Turn turn(self->turns);
+  return self->ids.open_count();
+}
+
+template <class T>
+Index pool_bytes(const Pool<T>& self) {
+  existing(self);
+  const Turn turn(self->turns);
+  return self->streams.bytes() + self->ids.bytes();
 }
 
 template <class T>
@@ -215,16 +254,21 @@ Ids open_ids(const Pool<T>& self) {
   return ids;
 }
 
+// All that a pool like this one is made of, at one time: the table of ids, the open ones, and their states.
 template <class T>
-Ids table_of_pool(const Pool<T>& self) {
+py::tuple saved_pool(const Pool<T>& self) {
   existing(self);
   const Turn turn(self->turns);
   Ids table = new_array<Index>({self->ids.count()});
   std::copy_n(self->ids.table(), self->ids.count(), table.mutable_data());
-  return table;
+  Ids ids = new_array<Index>({self->ids.open_count()});
+  self->ids.list(ids.mutable_data());
+  const Index* const slots = slots_of(*self, ids);
+  const py::tuple states = states_of(self->streams, slots, ids.size());
+  return py::make_tuple(table, ids, states[0], states[1]);
 }
 
-// What table_of_pool() gave for a pool of this capacity; its open streams begin from zero.
+// The table that saved_pool() gave for a pool of this capacity; its open streams begin from zero.
 template <class T>
 void restore_table(const Pool<T>& self, const Ids& table) {
   existing(self);
@@ -255,10 +299,9 @@ void register_for(py::module_& m, const char* stream_name, const char* pool_name
       .def("clear", &clear_batch<T>, py::arg("rows").noconvert());
   py::class_<StreamPool<T>, Pool<T>>(m, pool_name, py::is_final())
       .def(py::init(&make_pool<T>), py::arg("network"), py::arg("capacity"))
-      .def_property_readonly("capacity", [](const Pool<T>& self) { return existing(self).ids.count(); })
-      .def_property_readonly("open_count", [](const Pool<T>& self) { return existing(self).ids.open_count(); })
-      .def_property_readonly("nbytes",
-                             [](const Pool<T>& self) { return existing(self).streams.bytes() + self->ids.bytes(); })
+      .def_property_readonly("capacity", &capacity_of<T>)
+      .def_property_readonly("open_count", &open_count<T>)
+      .def_property_readonly("nbytes", &pool_bytes<T>)
       .def("open", &open_stream<T>)
       .def("close", &close_streams<T>, py::arg("ids").noconvert())
       .def("step", &step_pool<T>, py::arg("network"), py::arg("ids").noconvert(), py::arg("x").noconvert(),
@@ -268,7 +311,7 @@ void register_for(py::module_& m, const char* stream_name, const char* pool_name
       .def("grow", &grow_pool<T>, py::arg("capacity"))
       .def("is_open", &is_open<T>, py::arg("id"))
       .def("ids", &open_ids<T>)
-      .def("table", &table_of_pool<T>)
+      .def("saved", &saved_pool<T>)
       .def("restore_table", &restore_table<T>, py::arg("table").noconvert());
 }
 

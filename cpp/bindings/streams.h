@@ -31,10 +31,4 @@ struct StreamPool {
   Turns turns;
 };
 
-// Multiply-adds of a step of so many rows.
-inline Index step_terms(const NetworkShape& shape, Index rows) {
-  const Index S = shape.state_size(), widest = std::max(shape.input_size, S);
-  return rows * shape.num_layers * (shape.gates() * shape.hidden_size * (widest + S) + S * shape.projection_size);
-}
-
 }  // namespace lstmfast::bindings

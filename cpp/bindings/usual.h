@@ -33,9 +33,9 @@ T* usual_array(PyObject* object, Index a, Index b, Index c, int flags = 0) {
   return sizes[0] == a && sizes[1] == b && sizes[2] == c ? data : nullptr;
 }
 
-// Likewise of two axes.
+// Likewise of two axes of these sizes.
 template <class T>
-T* usual_array(PyObject* object, Index a, Index b, int flags = 0) {
+T* usual_matrix(PyObject* object, Index a, Index b, int flags = 0) {
   T* const data = usual_array<T>(object, 2, flags);
   if (!data) return nullptr;
   const py::ssize_t* const sizes = shape_of(object);

@@ -40,9 +40,7 @@ struct Pass {
 template <class T>
 LoopSize forward_size(const NetworkShape& shape, const KernelTable<T>& kernels, const PanelLayout& layout, Index places,
                       Index rows, Index steps) {
-  const Index widest = std::max(shape.input_size, shape.layer_input(shape.num_layers - 1));
-  const Index step_terms =
-      shape.gates() * shape.hidden_size * (widest + shape.state_size()) + shape.hidden_size * shape.projection_size;
+  const Index step_terms = shape.step_terms();
   return {places * shape.num_layers,
           rows,
           shape.directions,

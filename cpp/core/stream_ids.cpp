@@ -59,8 +59,10 @@ const Index* StreamIds::slots_of(const Index* ids, Index n, Index& at) {
   Index* const found = kept_->found.data();
   bool* const met = kept_->met.data();
   Index k = 0;
-  for (; k < n && standing(ids[k]) == Standing::open; ++k) {
-    const Index slot = slot_of(ids[k]);
+  for (; k < n; ++k) {
+    const Index id = ids[k];  // once: the caller's memory may change
+    if (standing(id) != Standing::open) break;
+    const Index slot = slot_of(id);
     if (met[slot]) break;
     met[slot] = true;
     found[k] = slot;
@@ -85,17 +87,18 @@ void StreamIds::restore(const Index* table) {
       ++kept_->open;
 }
 
+StreamIds::StreamIds(const StreamIds& before, Index count) : StreamIds(count) {
+  const Kept& old = *before.kept_;
+  kept_->open = old.open;
+  std::copy_n(old.id.data(), old.count, kept_->id.data());
+  // Freed slots are used again before new ones come into use.
+  std::copy_n(old.free.data(), old.count - old.open, kept_->free.data() + (count - old.count));
+  for (Index slot = old.count; slot < count; ++slot) kept_->free.data()[count - 1 - slot] = slot;
+}
+
 void StreamIds::grow(Index count) {
-  auto larger = std::make_unique<Kept>(count);
-  larger->open = kept_->open;
-  std::copy_n(kept_->id.data(), kept_->count, larger->id.data());
-  // New slots come into use when the old ones are open.
-  for (Index slot = kept_->count; slot < count; ++slot) {
-    larger->id.data()[slot] = -1 - slot;
-    larger->free.data()[count - 1 - slot] = slot;
-  }
-  std::copy_n(kept_->free.data(), kept_->count - kept_->open, larger->free.data() + (count - kept_->count));
-  kept_ = std::move(larger);
+  StreamIds larger(*this, count);
+  swap(larger);
 }
 
 }  // namespace lstmfast

@@ -82,9 +82,19 @@ class StepRun {
     team.run([&](int rank) {
       if (rank < split.threads()) run_share(Share(split, rank, call_.rows, 1, layout.panels()), meeting);
     });
+    if (never_meets(split.panel_parts)) keep_h(0, {0, call_.rows}, outputs({0, call_.rows}), {0, shape_.state_size()});
   }
 
  private:
+  // Threads that share a lone layer's panels need not wait for one another: the caller replaces h when all are done. So
+  // one that has no CPU keeps nobody waiting; its share is taken back.
+  bool never_meets(int panel_parts) const {
+    return panel_parts > 1 && shape_.num_layers == 1 && !shape_.projection_size;
+  }
+  Rows<T> outputs(const Range& rows) const {
+    return {call_.y + rows.begin * shape_.state_size(), shape_.state_size(), nullptr};
+  }
+
   void run_share(const Share& share, Meeting& meeting) const {
     const Index block = std::min(kBlockRows, kept_.scratch_rows / share.row_parts);
     bool descends = descends_;
@@ -109,10 +119,11 @@ class StepRun {
       step.descending = descends;
       step.x = x;
       place_states(step, layer, rows, lists);
-      Rows<T> out = {call_.y + rows.begin * S, S, nullptr};
+      Rows<T> out = outputs(rows);
       if (layer < last_layer) out.data = kept_.between.data() + ((layer % 2) * kept_.scratch_rows + scratch) * S;
       T* const m = shape_.projection_size ? kept_.m.data() + scratch * shape_.hidden_size : nullptr;
       loop.run_step(step, out, m, share, meeting);
+      if (never_meets(share.panel_parts)) return;
       meeting.after_layer();  // all have read the states, and all that the next layer reads is there
       keep_h(layer, rows, out, loop.state_columns(share));
       x = {out.data, S, nullptr};

@@ -264,10 +264,11 @@ void lend_threads(const OpenMpRuntime& lent) {
 BorrowedThreads::BorrowedThreads(int threads) { borrowed_limit = threads; }
 BorrowedThreads::~BorrowedThreads() { borrowed_limit = 0; }
 
-Team::Team(int threads, bool brief) : brief_(brief && threads > 1), is_counted_(threads > 1) {
+Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   if (threads <= 1) return;
+  Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime and the callers, too
   const int others = callers.fetch_add(1, std::memory_order_relaxed);
-  Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime, too
+  is_counted_ = true;
   if (!pool || !pool->try_acquire()) return;
   if (borrowed_limit > 0 && has_runtime.load(std::memory_order_acquire)) {
     on_runtime_ = true;

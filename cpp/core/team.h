@@ -36,7 +36,7 @@ class Team {
   // The threads are a runtime's (lstmfast/threads.h). The pool is held nevertheless: one call at a time.
   bool on_runtime_ = false;
   const bool brief_;
-  const bool is_counted_;    // among the calls that several threads would be of use for
+  bool is_counted_ = false;  // among the calls that several threads would be of use for
   int workers_to_wake_ = 0;  // at the end of brief work
 };
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _core
+from . import _checks, _core, _parameters
 from ._checks import Array
 from ._tape import StateT
 
@@ -83,8 +83,10 @@ class Stream(_Kept[StateT]):
     `hidden_size` (h and y have P `proj_size` numbers instead where there is a projection), L layers.
 
     `step` and `run` with `out` take no memory but for small objects of the interpreter's own (`run`: and
-    scratch). A stream serves one thread at a time, another one meanwhile gets a RuntimeError; different
-    streams never wait for each other. Pickles and copies have the state, and the model with it.
+    scratch). A stream serves one thread at a time: whatever another one asks of it meanwhile is a
+    RuntimeError. Different streams never wait for each other. Pickles and copies have the state, and the
+    model with it. A child that is forked while another thread is in a call has the stream as it was in the
+    midst of it: there, reset it or set its state.
 
     Examples
     --------
@@ -195,11 +197,15 @@ class Stream(_Kept[StateT]):
     def state(self, state: Any) -> None:  # noqa: ANN401 - what the model's calls take
         h = c = None
         if state is not None:
-            model = self._model
+            model, rows = self._model, self.batch
             halves = model._halves(state, _STATE[0], _STATE[1])
-            given = next((half for half in halves if half is not None), None)
-            batched = not (self.batch == 1 and np.ndim(given) == 2)  # type: ignore[arg-type]
-            h, c = model._split(state, _STATE, self.batch, batched)
+            h, c = (
+                None if half is None else _checks.real_array(half, name)
+                for half, name in zip(halves, _STATE[2:], strict=True)
+            )
+            given = c if h is None else h
+            batched = not (rows == 1 and given is not None and given.ndim == 2)
+            h, c = model._split(model._join(h, c, True), _STATE, rows, batched)  # type: ignore[arg-type]
         self._core.write(h, c)
 
     def reset(self, rows: ArrayLike | None = None) -> None:
@@ -246,7 +252,8 @@ class Stream(_Kept[StateT]):
         self._core.write(snapshot._h, snapshot._c)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored_stream, (type(self), self._model, self.batch, *self._core.read())
+        made = type(self), self._model, self.batch, *self._core.read()
+        return _restored_stream, made, getattr(self, "__dict__", None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._model!r}, batch={self.batch})"
@@ -260,8 +267,15 @@ class StreamSnapshot:
     _h: Array  # [L, B, S]
     _c: Array | None  # [L, B, H]; None for an RNN
 
-    def __init__(self, h: Array, c: Array | None) -> None:
-        self._h, self._c = h, c
+    def __init__(self, h: Any, c: Any) -> None:  # noqa: ANN401 - arrays, or a mistake
+        for half, name in ((h, "h"), (c, "c")):
+            if not isinstance(half, np.ndarray) and (half is not None or name == "h"):
+                raise TypeError(f"{name}: expected an array of a stream's, got {_checks.shown(half)}")
+        self._h = _parameters.read_only(h)
+        self._c = None if c is None else _parameters.read_only(c)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._h, self._c)
 
     @property
     def nbytes(self) -> int:
@@ -482,8 +496,8 @@ class StreamPool(_Kept[StateT]):
         self._core.write(_ids(ids), None, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        ids = self.ids
-        return _restored_pool, (type(self), self._model, self._core.table(), ids, *self._core.read(ids))
+        made = type(self), self._model, *self._core.saved()
+        return _restored_pool, made, getattr(self, "__dict__", None)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._model!r}: {len(self)} of {self.capacity} streams open>"
@@ -493,7 +507,8 @@ def _restored_stream(
     cls: type[Stream[Any]], model: Recurrent[Any, Any], batch: int, h: Array, c: Array | None
 ) -> Stream[Any]:
     """Make a stream again that was pickled or copied."""
-    stream = cls(model, batch)
+    stream = cls.__new__(cls)  # a subclass may be made in another way
+    Stream.__init__(stream, model, batch)
     stream._core.write(h, c)
     return stream
 
@@ -507,7 +522,8 @@ def _restored_pool(
     c: Array | None,
 ) -> StreamPool[Any]:
     """Make a pool again that was pickled or copied, with its ids."""
-    pool = cls(model, len(table))
+    pool = cls.__new__(cls)
+    StreamPool.__init__(pool, model, len(table))
     pool._core.restore_table(table)
     pool._core.write(ids, h, c)
     return pool
@@ -572,6 +588,11 @@ def _rows(value: object, batch: int) -> NDArray[np.int64]:
 
 def _ids(value: object) -> NDArray[np.int64]:
     """Check ids, one or several, but for whether there are such streams."""
+    # To NumPy, integers beyond its own are objects, or floats.
+    for id in value if isinstance(value, (list, tuple)) else (value,):
+        if type(id) is int and not -sys.maxsize - 1 <= id <= sys.maxsize:
+            came = id if id.bit_length() <= 256 else _checks.shown(id)
+            raise ValueError(f"ids: expected open streams, got {came}, which this pool never gave")
     array = _integers(value, "ids", "iu", "integers")
     if array.ndim > 1:
         raise ValueError(f"ids: expected one axis [n], or one id, got {array.shape}")

@@ -24,6 +24,11 @@ struct NetworkShape {
   Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
   Index layer_input(Index layer) const { return layer ? directions * state_size() : input_size; }
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction
+  // Multiply-adds of one step of one row and pass, of the layer that has the most.
+  Index step_terms() const {
+    const Index above = num_layers > 1 ? layer_input(1) : 0, widest = input_size > above ? input_size : above;
+    return gates() * hidden_size * (widest + state_size()) + hidden_size * projection_size;
+  }
 };
 
 inline bool operator==(const NetworkShape& a, const NetworkShape& b) {

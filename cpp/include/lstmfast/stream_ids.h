@@ -46,6 +46,9 @@ class StreamIds {
   void restore(const Index* table);  // [count()]; every number as table() may have it
 
   void grow(Index count);
+  // The same ids, with more slots: what grow() makes of it. Throws std::bad_alloc.
+  StreamIds(const StreamIds& before, Index count);
+  void swap(StreamIds& other) noexcept { kept_.swap(other.kept_); }
 
  private:
   struct Kept;

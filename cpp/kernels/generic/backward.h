@@ -30,6 +30,7 @@ void gates_product(Index rows, Index panels, Index last_vectors, Index gates, In
                              last_vectors,
                              descending,
                              prefetch,
+                             false,
                              {Zeros<V>::row, 0, 0},
                              {{dz_rows, 0, terms}, {dz_rows, 0, 0}},
                              panel,

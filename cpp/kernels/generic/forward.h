@@ -103,6 +103,9 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
   const Panels packing = {s.input_size, s.hidden_size, s.state_size};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
+  const Index terms = (s.x.there() ? s.input_size : 0) + s.state_size;
+  const Index panel_bytes = terms * Panels::width * static_cast<Index>(sizeof(T));
+  const bool one_by_one = s.rows == 1 && G::one_by_one(s.panel_end - s.panel_begin, panel_bytes);
   alignas(64) T z[G::capacity];
   const T* x_scratch[G::max_rows];
   const T* h_scratch[G::max_rows];
@@ -121,6 +124,7 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
                                  rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1),
                                  s.descending,
                                  prefetch && more,
+                                 one_by_one,
                                  {biases, 0, stride},
                                  {{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
                                  weights,
@@ -166,6 +170,7 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
                            last_vectors,
                            false,
                            prefetch && more,
+                           false,
                            {biases, 0, stride},
                            {{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
                            biases + Panels::width,

@@ -36,9 +36,10 @@ struct Group {
   static constexpr Index terms_of_three =
       40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
 
-  // One row whose panels fit in L1 one by one, but not in pairs: what was read last, and is read first in the next
-  // step, is then still there, and each asks for a part of the next one. Only with vectors so long that one panel's
-  // four chains keep up with L2, and few panels. At I = H = 64, 8 % of a step.
+  // Whether one row takes a packing's panels one by one: those that fit in L1 singly (48 KiB), but not in pairs. What
+  // was read last, and is read first in the next step, is then still there, and each panel asks for a part of the next
+  // one. Only with vectors so long that one panel's four chains keep up with L2, and few panels. At I = H = 64, 8 % of
+  // a step.
   static constexpr bool one_by_one(Index panels, Index panel_bytes) {
     return sizeof(V) == 64 && panels <= 4 && panel_bytes > 24 * 1024 && panel_bytes <= 40 * 1024;
   }
@@ -91,6 +92,7 @@ struct GroupProduct {
   Index last_vectors;  // in the group's last panel: kPanelVectors but for a packing's own last one
   bool descending;     // walk the panels from the last to the first
   bool prefetch;       // ask for each panel's follower in that order, which must exist
+  bool one_by_one;     // one row takes each panel alone, and asks for a part of its follower, if there is one
   ChainStart<T> start;
   Stretch<T> stretches[2];
   const T* panel;  // the first stretch's first k of the group's first panel
@@ -113,12 +115,14 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
   constexpr Index width = G::panel_width;
   const Index terms = s.stretches[0].terms + s.stretches[1].terms;
   const Index bytes = terms * width * static_cast<Index>(sizeof(T));  // of a panel
-  const bool alone = s.rows == 1 && G::one_by_one(s.panels, bytes);
   for (Index done = 0; done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
     // three where they are in L1 (from L2 fewer streams are faster).
     const Index left = s.panels - done;
-    const Index together = s.rows > 1 || alone ? 1 : left == 3 && terms <= G::terms_of_three ? 3 : left > 1 ? 2 : 1;
+    const Index together = s.rows > 1 || s.one_by_one                ? 1
+                           : left == 3 && terms <= G::terms_of_three ? 3
+                           : left > 1                                ? 2
+                                                                     : 1;
     const bool last_is_among = s.descending ? done == 0 : together == left;
     const Index count = last_is_among && s.last_vectors < kPanelVectors ? 1 : together;
     const Index p = s.descending ? left - count : done;
@@ -138,7 +142,7 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
     // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
-    const bool ahead = s.prefetch || (alone && done < s.panels);
+    const bool ahead = s.prefetch || (s.one_by_one && done < s.panels);
     const char* const follower =
         ahead ? reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) : nullptr;
     Index asked = 0;
