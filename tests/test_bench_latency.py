@@ -36,20 +36,59 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
+def nothing_fails(name: str, error: Exception) -> None:
+    raise AssertionError(f"{name} failed") from error
+
+
+def measure(run: Run, seconds: float) -> latency.Latency:
+    return latency.measure({"A": run}, seconds, failed=nothing_fails)["A"]
+
+
 def test_every_call_counts(clock: Clock) -> None:
     # Of 1000 calls 985 take 2 us, 12 take 5 us, 3 take 1 ms.
     times = [2_000] * 985 + [5_000] * 12 + [1_000_000] * 3
-    found = latency.measure(clock.run(*times), 60.0)
+    found = measure(clock.run(*times), 60.0)
     assert found.calls == latency.CALLS == 100_000
-    assert clock.calls == latency.CALLS + latency.WARM
+    assert clock.calls == latency.CALLS + latency.ROUNDS * latency.WARM
     assert found.parts == (2e-6, 5e-6, 1e-3)
 
 
 def test_time_is_kept(clock: Clock) -> None:
-    found = latency.measure(clock.run(1_000_000), 0.5)
+    found = measure(clock.run(1_000_000), 0.5)
     assert found.calls == 500
     assert found.parts == (1e-3, 1e-3, 1e-3)
-    assert latency.measure(clock.run(3_000_000_000), 0.5).calls == 1
+    assert clock.calls <= 500 * 5 // 4 + latency.ROUNDS
+    assert measure(clock.run(3_000_000_000), 0.5).calls == latency.ROUNDS
+
+
+def test_calls_are_dealt_out_in_turns_each_after_a_rest(clock: Clock) -> None:
+    seen: list[str] = []
+
+    def named(name: str) -> Run:
+        def call() -> None:
+            clock.now += 10**9
+            if seen[-1] != name:
+                seen.append(name)
+
+        return Run(call, lambda _: {})
+
+    runs = {name: named(name) for name in "AB"}
+    latency.measure(runs, 1.0, rest=lambda: seen.append("rest"), failed=nothing_fails)
+    assert seen == ["rest", "A", "rest", "B"] * latency.ROUNDS
+
+
+def test_one_that_raises_is_left_out(clock: Clock) -> None:
+    def fail() -> None:
+        raise OSError("no more")
+
+    failures: dict[str, str] = {}
+    found = latency.measure(
+        {"A": Run(fail, lambda _: {}), "B": clock.run(1_000)},
+        1.0,
+        failed=lambda name, error: failures.update({name: str(error)}),
+    )
+    assert list(found) == ["B"]
+    assert failures == {"A": "no more"}
 
 
 def test_the_context_is_entered_and_no_collection_disturbs(clock: Clock) -> None:
@@ -65,10 +104,11 @@ def test_the_context_is_entered_and_no_collection_disturbs(clock: Clock) -> None
         clock.now += 10**9
         seen.append("collecting" if gc.isenabled() else "quiet")
 
-    latency.measure(Run(call, lambda _: {}, context), 1.0)
+    measure(Run(call, lambda _: {}, context), 1.0)
     assert seen[0] == "in"
     assert seen[-1] == "out"
-    assert set(seen[1:-1]) == {"quiet"}
+    assert seen.count("in") == seen.count("out") == latency.ROUNDS
+    assert set(seen) == {"in", "out", "quiet"}
     assert gc.isenabled()
 
 
@@ -91,10 +131,10 @@ def test_only_steps_are_timed_one_by_one_and_only_when_asked() -> None:
 
 
 def test_one_that_fails_then_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def measure(run: Run, seconds: float) -> latency.Latency:
+    def no_round(*_: object) -> object:
         raise OSError("no more")
 
-    monkeypatch.setattr(latency, "measure", measure)
+    monkeypatch.setattr(latency, "_round", no_round)
     step, _ = rows_of({"good": "bench_fakes:Good"}, 0.01)
     assert step["good"] == {"status": "failed", "note": "OSError: no more"}
 

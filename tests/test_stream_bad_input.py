@@ -172,6 +172,12 @@ HALF = np.zeros((2, 3, 5))
         ("lstm", (None, HALF[1:]), ValueError, r"state: c: expected shape SHAPE, got \(1, 3, 5\)$"),
         ("lstm", (HALF + 0j, None), TypeError, "state: h: expected an array of real numbers, got one of"),
         ("lstm", (None, "c"), TypeError, "state: c: expected an array of real numbers, got 'c'"),
+        (
+            "lstm",
+            ([[1], [1, 2]], None),
+            ValueError,
+            "state: h: expected an array of real numbers, got a list",
+        ),
         ("rnn_tanh", (HALF, HALF), TypeError, "state: expected one array h"),
         ("rnn_tanh", HALF[:, 1:], ValueError, r"state: h: expected shape SHAPE, got \(2, 2, 5\)$"),
     ],

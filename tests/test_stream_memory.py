@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from core_helpers import run_python
 from helpers import make, random
 
 import lstmfast
@@ -148,3 +149,25 @@ def test_a_pool_takes_what_it_says_when_all_are_open() -> None:
         pool.open()
     assert resident_bytes() - before < 10_000 * 1_200
     assert pool.nbytes < 10_000 * 1_200
+
+
+GROW = """
+import resource
+import lstmfast
+
+pool = lstmfast.LSTM(1, 1, seed=0).stream_pool(1_000)
+ids = [pool.open() for _ in range(1_000)]
+state, nbytes = pool.state(ids), pool.nbytes
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
+try:
+    pool.grow(2**24)
+except MemoryError:
+    same = all((a == b).all() for a, b in zip(pool.state(ids), state))
+    print(pool.capacity, pool.nbytes == nbytes, same)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits its own memory")
+def test_growth_that_cannot_be_had_changes_nothing() -> None:
+    assert run_python(GROW).split() == ["1000", "True", "True"]

@@ -174,13 +174,42 @@ def test_a_pickle_has_one_model_for_all_its_streams() -> None:
     assert both[0].model is both[1]
 
 
-def test_a_subclass_stays_one() -> None:
-    made = copies(Special(make("lstm", 3, 7), 2))
-    assert {type(stream) for stream in made.values()} == {Special}
-
-
 class Special(lstmfast.Stream[Any]):
-    """With a dict of its own, too."""
+    """Made in another way, and with more in it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(make("lstm", 3, 7), 2)
+        self.name = name
+
+
+class SpecialPool(lstmfast.StreamPool[Any]):
+    def __init__(self, name: str) -> None:
+        super().__init__(make("lstm", 3, 7), 2)
+        self.name = name
+
+
+def test_a_subclass_stays_one() -> None:
+    for cls in (Special, SpecialPool):
+        for made in copies(cls("tom")).values():
+            assert type(made) is cls
+            assert made.name == "tom"
+
+
+def test_a_snapshot_cannot_be_changed() -> None:
+    snapshot = moved(make("lstm", 3, 7), 2).snapshot()
+    for half in (snapshot._h, snapshot._c):
+        with pytest.raises(ValueError, match="read-only"):
+            half[...] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            half.flags.writeable = True
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(snapshot, protocol))
+        assert_same_bits((again._h, again._c), (snapshot._h, snapshot._c))
+        assert not again._h.flags.writeable
+    with pytest.raises(TypeError, match=r"^h: expected an array of a stream's, got 1"):
+        lstmfast.StreamSnapshot(1, None)
+    with pytest.raises(TypeError, match=r"^c: expected an array of a stream's, got 2"):
+        lstmfast.StreamSnapshot(snapshot._h, 2)
 
 
 def test_nothing_keeps_a_stream() -> None:

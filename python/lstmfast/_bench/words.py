@@ -75,7 +75,7 @@ def notes(report: Report) -> list[str]:
     if report.latencies:
         lines.append(
             "p50, p99, p99.9: within this time so many percent of single calls are done, the clock's own time"
-            " (some 50 ns) included."
+            " (some 0.1 us) included."
         )
     if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
         lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")

@@ -150,12 +150,16 @@ def _row(
         }
     if case.work == "step" and request.latency_seconds > 0:
         yield {"event": "at", "row": number, "doing": "latencies"}
-        for name in [name for name in runs if "calls" in cells[name]]:
-            try:
-                cells[name]["latency"] = asdict(latency.measure(runs[name], request.latency_seconds))
-            except Exception as error:
-                cells[name] = _failed(error)
+        timed_runs = {name: run for name, run in runs.items() if "calls" in cells[name]}
+        rest = timing.rest if request.threads > 1 else _no_rest
+        found = latency.measure(timed_runs, request.latency_seconds, rest=rest, failed=failed)
+        for name, latencies in found.items():
+            cells[name]["latency"] = asdict(latencies)
     yield {"event": "row", "row": number, "cells": cells}
+
+
+def _no_rest() -> None:
+    """One thread's engine leaves no threads behind that spin."""
 
 
 def _check(run: Run, task: problem.Problem) -> float:

@@ -93,11 +93,13 @@ class OnnxRuntime:
 
         if problem.case.work == "pool":
             kept = {name: feed[name].copy() for name in onnx_model.states(problem.case)}
+            gathered = {name: half.copy() for name, half in kept.items()}
             calls = turns(problem)
 
             def step_pool() -> Any:  # noqa: ANN401
                 order, x = next(calls)
-                gathered = {name: half[:, order] for name, half in kept.items()}
+                for name, half in kept.items():
+                    half.take(order, axis=1, out=gathered[name], mode="clip")  # other modes copy once more
                 y, *news = session.run(None, {"x": x, **gathered})
                 for half, new in zip(kept.values(), news, strict=True):
                     half[:, order] = new

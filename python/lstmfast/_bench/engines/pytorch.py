@@ -116,10 +116,10 @@ class PyTorch:
 
         def step() -> Any:  # noqa: ANN401
             ids, x, order = next(calls)
-            gathered = [half[:, ids] for half in kept]
+            gathered = [half.index_select(1, ids) for half in kept]
             y, state = module(x, tuple(gathered) if len(kept) > 1 else gathered[0])
             for half, new in zip(kept, state if len(kept) > 1 else (state,), strict=True):
-                half[:, ids] = new
+                half.index_copy_(1, ids, new)
             return y, order
 
         def results(returned: Any) -> Results:  # noqa: ANN401
