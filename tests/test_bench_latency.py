@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lstmfast._bench import latency, problem, worker
+from lstmfast._bench import latency, problem, timing, worker
 from lstmfast._bench.cases import Case
 from lstmfast._bench.engines import OURS, Run, load
 
@@ -61,7 +61,9 @@ def test_time_is_kept(clock: Clock) -> None:
     assert measure(clock.run(3_000_000_000), 0.5).calls == latency.ROUNDS
 
 
-def test_calls_are_dealt_out_in_turns_each_after_a_rest(clock: Clock) -> None:
+def test_calls_are_dealt_out_in_turns_each_after_a_rest(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
 
     def named(name: str) -> Run:
@@ -73,7 +75,8 @@ def test_calls_are_dealt_out_in_turns_each_after_a_rest(clock: Clock) -> None:
         return Run(call, lambda _: {})
 
     runs = {name: named(name) for name in "AB"}
-    latency.measure(runs, 1.0, rest=lambda: seen.append("rest"), failed=nothing_fails)
+    monkeypatch.setattr(timing, "rest", lambda: seen.append("rest"))
+    latency.measure(runs, 1.0, threads=2, failed=nothing_fails)
     assert seen == ["rest", "A", "rest", "B"] * latency.ROUNDS
 
 

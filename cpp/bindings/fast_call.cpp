@@ -130,7 +130,7 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   call.h_n = results.h_data;
   call.c_n = results.c_data;
   if (out && !are_apart(call, shape)) return {};
-  const Index terms = call.steps * call.rows * shape.passes() * shape.step_terms();
+  const Index terms = shape.terms(call.steps * call.rows);
   without_gil_if_long(terms, [&] { network.infer(call); });
   return out ? py::reinterpret_borrow<py::object>(out) : results.packed();
 }

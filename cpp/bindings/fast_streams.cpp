@@ -72,8 +72,7 @@ py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject
   T* y_data = nullptr;
   py::object y = result_like<T>(x, S, out, y_data);
   if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
-  without_gil_if_long(rows * shape.num_layers * shape.step_terms(),
-                      [&] { streams.step(*network, {rows, nullptr, x_data, y_data}); });
+  without_gil_if_long(shape.terms(rows), [&] { streams.step(*network, {rows, nullptr, x_data, y_data}); });
   return y;
 }
 
@@ -108,7 +107,7 @@ py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
     using Element = std::remove_pointer_t<decltype(data)>;
     return rows_first ? Sequence<Element>{data, size, steps * size} : Sequence<Element>{data, rows * size, size};
   };
-  without_gil_if_long(steps * rows * shape.num_layers * shape.step_terms(),
+  without_gil_if_long(shape.terms(steps * rows),
                       [&] { streams.run(*network, steps, layout(x_data, I), layout(y_data, S)); });
   return y;
 }
@@ -132,38 +131,36 @@ py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyO
   Index at = 0;
   const Index* const slots = pool.ids.slots_of(names, rows, at);
   if (!slots) return {};
-  without_gil_if_long(rows * shape.num_layers * shape.step_terms(),
-                      [&] { streams.step(*network, {rows, slots, x_data, y_data}); });
+  without_gil_if_long(shape.terms(rows), [&] { streams.step(*network, {rows, slots, x_data, y_data}); });
   return y;
+}
+
+// each(streams or pool, parts) of an object, whichever its dtype is.
+template <template <class> class Bound, class Each>
+py::object for_core(PyObject* self, const Each& each) {
+  const Parts parts(self);
+  if (!parts.there()) return {};
+  if (auto* found = as_bound<Bound<float>>(parts.core.ptr())) return each(*found, parts);
+  if (auto* found = as_bound<Bound<double>>(parts.core.ptr())) return each(*found, parts);
+  return {};
 }
 
 py::object answer_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 2) return {};
-  const Parts parts(args[0]);
-  if (!parts.there()) return {};
-  if (auto* found = as_bound<StreamBatch<float>>(parts.core.ptr())) return step(*found, parts, args[1], out);
-  if (auto* found = as_bound<StreamBatch<double>>(parts.core.ptr())) return step(*found, parts, args[1], out);
-  return {};
+  return for_core<StreamBatch>(args[0],
+                               [&](auto& batch, const Parts& parts) { return step(batch, parts, args[1], out); });
 }
 
 py::object answer_run(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 2) return {};
-  const Parts parts(args[0]);
-  if (!parts.there()) return {};
-  if (auto* found = as_bound<StreamBatch<float>>(parts.core.ptr())) return run(*found, parts, args[1], out);
-  if (auto* found = as_bound<StreamBatch<double>>(parts.core.ptr())) return run(*found, parts, args[1], out);
-  return {};
+  return for_core<StreamBatch>(args[0],
+                               [&](auto& batch, const Parts& parts) { return run(batch, parts, args[1], out); });
 }
 
 py::object answer_pool_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 3) return {};
-  const Parts parts(args[0]);
-  if (!parts.there()) return {};
-  if (auto* found = as_bound<StreamPool<float>>(parts.core.ptr()))
-    return pool_step(*found, parts, args[1], args[2], out);
-  if (auto* found = as_bound<StreamPool<double>>(parts.core.ptr()))
-    return pool_step(*found, parts, args[1], args[2], out);
-  return {};
+  return for_core<StreamPool>(
+      args[0], [&](auto& pool, const Parts& parts) { return pool_step(pool, parts, args[1], args[2], out); });
 }
 
 void define(py::module_& m, const char* name, Answer answer) {

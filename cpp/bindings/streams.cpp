@@ -26,6 +26,12 @@ void require_network(const Shared<Network<T>>& network, const Streams<T>& stream
     throw std::invalid_argument("network: expected one of the shape that the streams were made for");
 }
 
+template <class Object>
+Turns& turns_of(const Shared<Object>& self) {
+  existing(self);
+  return self->turns;
+}
+
 void require_count(Index count, Index least, Index most, const char* name) {
   if (count < least || count > most)
     throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(least) + " to " +
@@ -69,8 +75,7 @@ Array<T> step_of(Streams<T>& streams, const Network<T>& network, const Index* sl
   const T* const x_data = dense(x, {n, shape.input_size}, "x");
   Array<T> y = result_array<T>(given_y, {n, shape.state_size()}, "y");
   T* const y_data = y.mutable_data();
-  without_gil_if_long(n * shape.num_layers * shape.step_terms(),
-                      [&] { streams.step(network, {n, slots, x_data, y_data}); });
+  without_gil_if_long(shape.terms(n), [&] { streams.step(network, {n, slots, x_data, y_data}); });
   return y;
 }
 
@@ -89,8 +94,7 @@ Batch<T> make_batch(const Shared<Network<T>>& network, Index rows) {
 template <class T>
 Array<T> step_batch(const Batch<T>& self, const Shared<Network<T>>& network, const Array<T>& x,
                     const OptionalArray<T>& y) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   require_network(network, self->streams);
   return step_of(self->streams, *network, nullptr, self->streams.count(), x, y);
 }
@@ -98,37 +102,33 @@ Array<T> step_batch(const Batch<T>& self, const Shared<Network<T>>& network, con
 template <class T>
 Array<T> run_batch(const Batch<T>& self, const Shared<Network<T>>& network, const Array<T>& x, bool batch_first,
                    const OptionalArray<T>& y) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   require_network(network, self->streams);
   ForwardArrays<T> arrays(self->streams.shape(), x, batch_first, {}, y);
   if (arrays.call.rows != self->streams.count())
     throw std::invalid_argument("x: expected " + std::to_string(self->streams.count()) + " rows, got " +
                                 std::to_string(arrays.call.rows));
   const NetworkShape& shape = self->streams.shape();
-  without_gil_if_long(arrays.places() * shape.num_layers * shape.step_terms(),
+  without_gil_if_long(shape.terms(arrays.places()),
                       [&] { self->streams.run(*network, arrays.call.steps, arrays.call.x, arrays.call.y); });
   return arrays.y;
 }
 
 template <class T>
 py::tuple read_batch(const Batch<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   return states_of(self->streams, nullptr, self->streams.count());
 }
 
 template <class T>
 void write_batch(const Batch<T>& self, const OptionalArray<T>& h, const OptionalArray<T>& c) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   set_states(self->streams, nullptr, self->streams.count(), h, c);
 }
 
 template <class T>
 void clear_batch(const Batch<T>& self, const Ids& rows) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   const Index* const given = dense(rows, {rows.size()}, "rows");
   const std::vector<Index> slots(given, given + rows.size());  // a copy: nobody else may change them now
   for (const Index slot : slots) require_count(slot, 0, self->streams.count() - 1, "rows");
@@ -164,8 +164,7 @@ const Index* slots_of(StreamPool<T>& pool, const Ids& ids) {
 
 template <class T>
 Index open_stream(const Pool<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   const Index id = self->ids.open();
   const Index slot = StreamIds::slot_of(id);
   if (id >= 0) self->streams.write(&slot, 1, nullptr, nullptr);
@@ -174,8 +173,7 @@ Index open_stream(const Pool<T>& self) {
 
 template <class T>
 void close_streams(const Pool<T>& self, const Ids& ids) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   const Index* const slots = slots_of(*self, ids);
   for (Index k = 0; k < ids.size(); ++k) self->ids.close(slots[k]);
 }
@@ -183,31 +181,27 @@ void close_streams(const Pool<T>& self, const Ids& ids) {
 template <class T>
 Array<T> step_pool(const Pool<T>& self, const Shared<Network<T>>& network, const Ids& ids, const Array<T>& x,
                    const OptionalArray<T>& y) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   require_network(network, self->streams);
   return step_of(self->streams, *network, slots_of(*self, ids), ids.size(), x, y);
 }
 
 template <class T>
 py::tuple read_pool(const Pool<T>& self, const Ids& ids) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   const Index* const slots = slots_of(*self, ids);
   return states_of(self->streams, slots, ids.size());
 }
 
 template <class T>
 void write_pool(const Pool<T>& self, const Ids& ids, const OptionalArray<T>& h, const OptionalArray<T>& c) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   set_states(self->streams, slots_of(*self, ids), ids.size(), h, c);
 }
 
 template <class T>
 void grow_pool(const Pool<T>& self, Index capacity) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   require_count(capacity, self->ids.count(), StreamIds::kMostSlots, "capacity");
   if (capacity == self->ids.count()) return;
   without_gil([&] {
@@ -219,50 +213,47 @@ void grow_pool(const Pool<T>& self, Index capacity) {
 
 template <class T>
 Index capacity_of(const Pool<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   return self->ids.count();
 }
 
 template <class T>
 Index open_count(const Pool<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   return self->ids.open_count();
 }
 
 template <class T>
 Index pool_bytes(const Pool<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   return self->streams.bytes() + self->ids.bytes();
 }
 
 template <class T>
 bool is_open(const Pool<T>& self, Index id) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   return self->ids.standing(id) == StreamIds::Standing::open;
+}
+
+Ids listed(const StreamIds& open) {
+  Ids ids = new_array<Index>({open.open_count()});
+  open.list(ids.mutable_data());
+  return ids;
 }
 
 template <class T>
 Ids open_ids(const Pool<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
-  Ids ids = new_array<Index>({self->ids.open_count()});
-  self->ids.list(ids.mutable_data());
-  return ids;
+  const Turn turn(turns_of(self));
+  return listed(self->ids);
 }
 
 // All that a pool like this one is made of, at one time: the table of ids, the open ones, and their states.
 template <class T>
 py::tuple saved_pool(const Pool<T>& self) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   Ids table = new_array<Index>({self->ids.count()});
   std::copy_n(self->ids.table(), self->ids.count(), table.mutable_data());
-  Ids ids = new_array<Index>({self->ids.open_count()});
-  self->ids.list(ids.mutable_data());
+  const Ids ids = listed(self->ids);
   const Index* const slots = slots_of(*self, ids);
   const py::tuple states = states_of(self->streams, slots, ids.size());
   return py::make_tuple(table, ids, states[0], states[1]);
@@ -271,8 +262,7 @@ py::tuple saved_pool(const Pool<T>& self) {
 // The table that saved_pool() gave for a pool of this capacity; its open streams begin from zero.
 template <class T>
 void restore_table(const Pool<T>& self, const Ids& table) {
-  existing(self);
-  const Turn turn(self->turns);
+  const Turn turn(turns_of(self));
   const Index* const entries = dense(table, {self->ids.count()}, "table");
   for (Index slot = 0; slot < table.size(); ++slot) {
     const Index id = entries[slot] < 0 ? -1 - entries[slot] : entries[slot];

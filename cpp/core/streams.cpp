@@ -48,14 +48,14 @@ struct Streams<T>::Kept {
   Buffer<T> m;         // [scratch_rows, H], what is to be projected; empty without projection
 };
 
+namespace {
+
 // Where a block's rows of h and c are.
 template <class T>
 struct BlockLists {
   const T* h[kBlockRows];
   T* c[kBlockRows];
 };
-
-namespace {
 
 // One step of some streams, by all threads.
 template <class T, class Kept>

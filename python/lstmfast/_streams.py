@@ -14,6 +14,8 @@ from ._checks import Array
 from ._tape import StateT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._recurrent import Names, Recurrent
 
 # What messages call a state, its parts together, h and c.
@@ -44,13 +46,24 @@ class _Kept(_core.StreamParts, Generic[StateT]):
     def _joined(self, h: Array, c: Array) -> StateT:
         return self._model._join(h, c, True)
 
-    def _out(self, out: object, shape: tuple[int, ...], symbols: str, x: Array) -> Array | None:
-        """Check `out` for a result of this shape."""
+    def _result(
+        self,
+        run: Callable[[Array | None], Array],
+        x: Array,
+        out: object,
+        shape: tuple[int, ...],
+        symbols: str,
+    ) -> Array:
+        """Run into `out`, checked for a result of this shape, or into a new array; return whichever it is.
+
+        x is the core's: it and the core's result have all axes, the user's may have none for a single row.
+        """
         if out is None:
-            return None
+            return run(None).reshape(shape)
         y = _checks.output(out, "out", shape, symbols, self._model.dtype)
         _checks.apart({"out": y}, {"x": x})
-        return y
+        run(y.reshape(*x.shape[:-1], shape[-1]))
+        return out  # type: ignore[return-value] # an array, as `output` has seen
 
     def _width(self) -> tuple[int, str]:
         """How wide y is, in numbers and in words."""
@@ -142,9 +155,7 @@ class Stream(_Kept[StateT]):
         x, frame = _frames(x, self.batch, model, "[B, I]")
         width, symbol = self._width()
         shape, symbols = ((width,), f"[{symbol}]") if frame else ((len(x), width), f"[B, {symbol}]")
-        into = self._out(out, shape, symbols, x)
-        y = self._core.step(model._network, x, None if into is None else into.reshape(len(x), width))
-        return y[0] if out is None and frame else _first(out, y)
+        return self._result(lambda y: self._core.step(model._network, x, y), x, out, shape, symbols)
 
     @_core.fast_run
     def run(self, x: ArrayLike, *, out: Array | None = None) -> Array:
@@ -180,10 +191,10 @@ class Stream(_Kept[StateT]):
             raise ValueError(f"x: expected {axes} with the stream's {self.batch} rows, got {came}")
         shape = (*x.shape[:2], width) if batched else (model._steps(x.shape), width)
         axes = ("B, T" if batch_first else "T, B") if batched else "T"
-        into = self._out(out, shape, f"[{axes}, {symbol}]", x)
-        given = None if into is None else into.reshape(*x.shape[:2], width)
-        y = self._core.run(model._network, x, batch_first, given)
-        return y.reshape(shape) if out is None else _first(out, y)
+        symbols = f"[{axes}, {symbol}]"
+        return self._result(
+            lambda y: self._core.run(model._network, x, batch_first, y), x, out, shape, symbols
+        )
 
     @property
     def state(self) -> StateT:
@@ -449,10 +460,7 @@ class StreamPool(_Kept[StateT]):
             raise ValueError(f"x: expected [I] of one id, or [n, I] of ids [n], got {came}")
         width, symbol = self._width()
         shape, symbols = ((width,), f"[{symbol}]") if one else ((len(names), width), f"[n, {symbol}]")
-        into = self._out(out, shape, symbols, x)
-        given = None if into is None else into.reshape(len(names), width)
-        y = self._core.step(model._network, names, x, given)
-        return y.reshape(shape) if out is None else _first(out, y)
+        return self._result(lambda y: self._core.step(model._network, names, x, y), x, out, shape, symbols)
 
     def state(self, ids: ArrayLike) -> StateT:
         """Copy the states of some streams, as the model's calls take them: (h [L, n, H], c [L, n, H]) or h.
@@ -527,10 +535,6 @@ def _restored_pool(
     pool._core.restore_table(table)
     pool._core.write(ids, h, c)
     return pool
-
-
-def _first(out: Array | None, y: Array) -> Array:
-    return y if out is None else out
 
 
 def _check_model(model: object) -> None:

@@ -28,11 +28,13 @@ namespace counting {
 inline std::atomic<bool> on{false};
 inline std::atomic<long> allocations{0};
 inline std::atomic<std::size_t> bytes{0};
+inline std::atomic<long> large{0};  // allocations that could have been spare memory
 
 inline void* take(std::size_t alignment, std::size_t size) {
   if (on) {
     ++allocations;
     bytes += size;
+    if (size >= static_cast<std::size_t>(lstmfast::kLeastSpareBytes)) ++large;
   }
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }

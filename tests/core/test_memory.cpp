@@ -1,65 +1,23 @@
 // What inference takes from the heap: nothing for a step, and no more for a long sequence than for a short one.
-//
-// All that the core allocates comes from posix_memalign (its buffers) or operator new (containers), which this
-// program replaces by its own that count.
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "core/spare.h"
+#include "counting.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/network.h"
 #include "lstmfast/threads.h"
 #include "random.h"
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC sees free() for what came from operator new, and not that both are ours.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
-namespace {
-
-std::atomic<bool> counting{false};
-std::atomic<long> allocations{0};
-std::atomic<std::size_t> bytes{0};
-std::atomic<long> large{0};  // allocations that could have been spare memory
-
-void* counted(std::size_t alignment, std::size_t size) {
-  if (counting) {
-    ++allocations;
-    bytes += size;
-    if (size >= static_cast<std::size_t>(lstmfast::kLeastSpareBytes)) ++large;
-  }
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-
-}  // namespace
-
-extern "C" int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
-  *memory = counted(alignment, size);
-  return *memory ? 0 : 12;  // ENOMEM
-}
-void* operator new(std::size_t size) {
-  if (void* const memory = counted(alignof(std::max_align_t), size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-
 namespace {
 
 using namespace lstmfast;
 using test::Random;
-
-struct Taken {
-  long allocations;
-  std::size_t bytes;
-};
+using test::Taken;
 
 // By one call of inference, whose outputs are there before.
 template <class T>
@@ -75,7 +33,7 @@ class Inference {
     }
     for (std::size_t k = 0; k < weights_.size(); k += 2)
       parameters.push_back({weights_[k].data(), weights_[k + 1].data(), nullptr, nullptr});
-    packed_ = measure([&] { network_ = std::make_unique<Network<T>>(shape, parameters.data(), kernels); });
+    packed_ = test::taken_by([&] { network_ = std::make_unique<Network<T>>(shape, parameters.data(), kernels); });
   }
 
   Taken of(Index steps, Index rows, bool with_state) {
@@ -88,23 +46,12 @@ class Inference {
     const ForwardCall<T> call = {steps,    rows,    {x.data(), rows * shape_.input_size, shape_.input_size},
                                  given_h,  given_c, {y.data(), rows * features, features},
                                  h.data(), c.data()};
-    return measure([&] { network_->infer(call); });
+    return test::taken_by([&] { network_->infer(call); });
   }
 
   Taken packed() const { return packed_; }
 
  private:
-  template <class Work>
-  static Taken measure(Work&& work) {
-    drop_spares();
-    allocations = 0;
-    bytes = 0;
-    counting = true;
-    work();
-    counting = false;
-    return {allocations, bytes};
-  }
-
   const NetworkShape shape_;
   std::vector<std::vector<T>> weights_;
   std::unique_ptr<Network<T>> network_;
@@ -178,12 +125,13 @@ void test_training(const KernelTable<T>& kernels) {
         if (updated) network = std::make_unique<Network<T>>(shape, parameters.data(), kernels);
       };
       for (int n = 0; n < 4; ++n) step();
-      large = 0;
-      counting = true;
+      test::counting::large = 0;
+      test::counting::on = true;
       for (int n = 0; n < 4; ++n) step();
-      counting = false;
-      CHECK(large == 0, std::string(kernels.isa) + (rebound ? " rebound" : "") + (updated ? " updated" : "") + ": " +
-                            std::to_string(large) + " large blocks in four steps");
+      test::counting::on = false;
+      CHECK(test::counting::large == 0, std::string(kernels.isa) + (rebound ? " rebound" : "") +
+                                            (updated ? " updated" : "") + ": " + std::to_string(test::counting::large) +
+                                            " large blocks in four steps");
     }
 }
 

@@ -29,6 +29,8 @@ struct NetworkShape {
     const Index above = num_layers > 1 ? layer_input(1) : 0, widest = input_size > above ? input_size : above;
     return gates() * hidden_size * (widest + state_size()) + hidden_size * projection_size;
   }
+  // Of all passes; places: pairs of step and row.
+  Index terms(Index places) const { return places * passes() * step_terms(); }
 };
 
 inline bool operator==(const NetworkShape& a, const NetworkShape& b) {

@@ -5,7 +5,6 @@ A mean, which is what `timing` keeps, says nothing of the one call in a thousand
 
 from __future__ import annotations
 
-import gc
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from time import perf_counter_ns
 import numpy as np
 from numpy.typing import NDArray
 
+from . import timing
 from .engines import Run
 
 __all__ = ["CALLS", "Latency", "measure"]
@@ -42,7 +42,7 @@ def measure(
     runs: Mapping[str, Run],
     seconds: float,
     *,
-    rest: Callable[[], None] = lambda: None,
+    threads: int = 1,
     failed: Callable[[str, Exception], None],
 ) -> dict[str, Latency]:
     """Time `CALLS` calls of each run one by one, or as many as there is time for, turn about.
@@ -53,27 +53,22 @@ def measure(
         By name, in their order.
     seconds : float
         The most that each may take, but for the last call of a round.
-    rest : callable
-        Called before each turn.
+    threads : int
+        With more than one there is a rest before each turn.
     failed : callable
         Told of a run that raises, which is then left out; the others go on.
     """
     taken: dict[str, list[NDArray[np.int64]]] = {name: [] for name in runs}
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with timing.without_collections():
         for _ in range(ROUNDS):
             for name in list(taken):
-                rest()
+                if threads > 1:
+                    timing.rest()
                 try:
                     taken[name].append(_round(runs[name], CALLS // ROUNDS, seconds / ROUNDS))
                 except Exception as error:  # an engine may raise anything
                     failed(name, error)
                     del taken[name]
-    finally:
-        if enabled:
-            gc.enable()
     return {name: _latency(np.concatenate(rounds)) for name, rounds in taken.items()}
 
 

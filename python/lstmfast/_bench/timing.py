@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .engines import Run
@@ -69,11 +70,7 @@ def measure(
     share = seconds / ROUNDS
     timings: dict[str, Timing] = {}
     turns: dict[str, list[bool]] = {}
-    # As `timeit` does: a collection of what others left behind is nobody's work.
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with without_collections():
         for name, run in runs.items():
             if threads > 1:
                 rest()
@@ -94,10 +91,20 @@ def measure(
                 except Exception as error:
                     failed(name, error)
                     del timings[name]
+    return timings
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Let no garbage be collected meanwhile, as `timeit` does: what others left behind is nobody's work."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if enabled:
             gc.enable()
-    return timings
 
 
 def rest() -> None:

@@ -39,9 +39,7 @@ class Request:
     seconds: float  # for each engine in each row
     deadline: float | None = None  # for the whole run; rows get shorter when it comes near
     probe_seconds: float = probes.SECONDS
-    latency_seconds: float = (
-        0.0  # for each engine in each row of single steps: each of which is timed by itself
-    )
+    latency_seconds: float = 0.0  # for each engine in each row of steps, to time single ones
 
     def to_json(self) -> str:
         """Write it on one line."""
@@ -151,15 +149,10 @@ def _row(
     if case.work == "step" and request.latency_seconds > 0:
         yield {"event": "at", "row": number, "doing": "latencies"}
         timed_runs = {name: run for name, run in runs.items() if "calls" in cells[name]}
-        rest = timing.rest if request.threads > 1 else _no_rest
-        found = latency.measure(timed_runs, request.latency_seconds, rest=rest, failed=failed)
+        found = latency.measure(timed_runs, request.latency_seconds, threads=request.threads, failed=failed)
         for name, latencies in found.items():
             cells[name]["latency"] = asdict(latencies)
     yield {"event": "row", "row": number, "cells": cells}
-
-
-def _no_rest() -> None:
-    """One thread's engine leaves no threads behind that spin."""
 
 
 def _check(run: Run, task: problem.Problem) -> float:

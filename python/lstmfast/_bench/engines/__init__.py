@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -90,10 +89,10 @@ def named(y: Array, h_n: Array, c_n: Array | None = None) -> Results:
     return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
 
 
-def turns(problem: Problem) -> Iterator[tuple[Array, Array]]:
-    """Say in which order a pool's streams come, call by call: the order [B], and x so ordered [1, B, I]."""
+def turns(problem: Problem) -> list[tuple[Array, Array]]:
+    """List the orders [B] in which a pool's streams come, call by call, with x so ordered [1, B, I]."""
     assert problem.orders is not None
-    return itertools.cycle([(order, problem.x[:, order]) for order in problem.orders])
+    return [(order, problem.x[:, order]) for order in problem.orders]
 
 
 def in_order(y: Array, order: Array) -> Array:

@@ -92,26 +92,7 @@ class OnnxRuntime:
             return Run(step, results)
 
         if problem.case.work == "pool":
-            kept = {name: feed[name].copy() for name in onnx_model.states(problem.case)}
-            gathered = {name: half.copy() for name, half in kept.items()}
-            calls = turns(problem)
-
-            def step_pool() -> Any:  # noqa: ANN401
-                order, x = next(calls)
-                for name, half in kept.items():
-                    half.take(order, axis=1, out=gathered[name], mode="clip")  # other modes copy once more
-                y, *news = session.run(None, {"x": x, **gathered})
-                for half, new in zip(kept.values(), news, strict=True):
-                    half[:, order] = new
-                return y, order
-
-            def results_of_pool(returned: Any) -> Results:  # noqa: ANN401
-                y, order = returned
-                ends = {f"{name}_n": half for name, half in kept.items()}
-                shaped = y.reshape(1, problem.case.B, -1)
-                return _states({"y": in_order(shaped, order), **ends}, problem)
-
-            return Run(step_pool, results_of_pool)
+            return _gathering(session, problem)
 
         return Run(lambda: session.run(None, feed), results)
 
@@ -143,7 +124,7 @@ class OnnxRuntimeBound(OnnxRuntime):
         rows = [replace(problem, case=case, x=problem.x[:, k : k + 1].copy()) for k in range(problem.case.B)]
         session = self._session(self._model(rows[0]))
         runs = [self._bound(session, row) for row in rows]
-        orders = itertools.cycle(problem.orders.tolist() if problem.orders is not None else ())
+        orders = itertools.cycle([order.tolist() for order, _ in turns(problem)])
 
         def step() -> list[Any]:
             returned: list[Any] = [None] * len(runs)
@@ -216,6 +197,31 @@ class OnnxRuntimeInt8(OnnxRuntimeBound):
             plain.write_bytes(model)
             quantization.quantize_dynamic(plain, small)
             return small.read_bytes()
+
+
+def _gathering(session: Any, problem: Problem) -> Run:  # noqa: ANN401
+    """Step many streams as one batch."""
+    case = problem.case
+    zeros = onnx_model.inputs(problem)
+    kept = {name: zeros[name] for name in onnx_model.states(case)}
+    gathered = {name: half.copy() for name, half in kept.items()}
+    calls = itertools.cycle(turns(problem))
+
+    def step() -> Any:  # noqa: ANN401
+        order, x = next(calls)
+        for name, half in kept.items():
+            half.take(order, axis=1, out=gathered[name], mode="clip")  # other modes copy once more
+        y, *news = session.run(None, {"x": x, **gathered})
+        for half, new in zip(kept.values(), news, strict=True):
+            half[:, order] = new
+        return y, order
+
+    def results(returned: Any) -> Results:  # noqa: ANN401
+        y, order = returned
+        ends = {f"{name}_n": half for name, half in kept.items()}
+        return _states({"y": in_order(y.reshape(1, case.B, -1), order), **ends}, problem)
+
+    return Run(step, results)
 
 
 def _states(returned: dict[str, Any], problem: Problem) -> Results:

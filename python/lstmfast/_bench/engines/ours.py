@@ -10,7 +10,7 @@ import numpy as np
 import lstmfast
 
 from .. import problem as problems
-from ..problem import ORDERS, Array, Problem, Results
+from ..problem import Array, Problem, Results
 from . import OURS, Run, in_order, named, turns
 
 __all__ = ["Ours"]
@@ -102,9 +102,7 @@ def _pool(model: Any, problem: Problem) -> Run:  # noqa: ANN401 - an LSTM or an 
     pool = model.stream_pool(2 * rows)
     ids = np.random.default_rng(0).permutation([pool.open() for _ in range(2 * rows)])[:rows]
     y = np.empty((rows, model.hidden_size), np.float32)
-    calls = itertools.cycle(
-        [(ids[order], x[0], order) for order, x in itertools.islice(turns(problem), ORDERS)]
-    )
+    calls = itertools.cycle([(ids[order], x[0], order) for order, x in turns(problem)])
 
     def step() -> Any:  # noqa: ANN401
         now, x, order = next(calls)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..problem import ORDERS, Problem, Results
+from ..problem import Problem, Results
 from . import Run, UnsupportedError, held, in_order, named, try_import, turns
 
 __all__ = ["PyTorch", "PyTorchInt8"]
@@ -108,10 +108,7 @@ class PyTorch:
         torch, case = self._torch, problem.case
         kept = [torch.zeros(case.layers, case.B, case.H) for _ in range(case.halves)]
         calls = itertools.cycle(
-            [
-                (torch.tensor(order), torch.tensor(x), order)
-                for order, x in itertools.islice(turns(problem), ORDERS)
-            ]
+            [(torch.tensor(order), torch.tensor(x), order) for order, x in turns(problem)]
         )
 
         def step() -> Any:  # noqa: ANN401
