@@ -10,6 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# The kernel tables of each file, by the kinds of numbers and weights that they are for.
+TABLES = {"kernels": ("F32", "F64"), "small": ("F16", "BF16", "I8"), "vnni": ("I8",)}
+
 # What a compiler makes of a copy loop or a zeroed array, and how it addresses its own tables.
 MAY_NEED = {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_"}
 
@@ -22,7 +25,7 @@ def run(*command: str) -> list[str]:
 def wrong_in_kernels(path: Path, isa: str) -> list[str]:
     """Find what a file compiled for one ISA defines or needs beyond what it may."""
     stem = "".join(part.capitalize() for part in isa.split("_"))
-    tables = {f"lstmfast::k{stem}F{bits}" for bits in (32, 64)}
+    tables = {f"lstmfast::k{stem}{kind}" for kind in TABLES[path.name.split(".")[0]]}
     defined = {line.split(maxsplit=2)[2] for line in run("nm", "-C", "--defined-only", "-g", str(path))}
     needed = {line.split(maxsplit=1)[1] for line in run("nm", "-C", "--undefined-only", str(path))}
     wrong = [f"should not define {name}" for name in sorted(defined - tables)]

@@ -7,48 +7,20 @@
 #include "bindings/calls.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
+#include "bindings/shapes.h"
 #include "bindings/training.h"
 #include "lstmfast/isa.h"
 
 namespace lstmfast::bindings {
 namespace {
 
-Cell cell_named(const std::string& name) {
-  if (name == "lstm") return Cell::lstm;
-  if (name == "rnn_tanh") return Cell::rnn_tanh;
-  if (name == "rnn_relu") return Cell::rnn_relu;
-  throw std::invalid_argument("cell: expected 'lstm', 'rnn_tanh' or 'rnn_relu', got '" + name + "'");
-}
-
-// Sums of a few sizes, and a size times gates or directions, must not overflow; products are checked elsewhere.
-constexpr Index kLargestSize = Index(1) << 40;
-
-void require_size(Index size, const char* name) {
-  if (size < 1 || size > kLargestSize)
-    throw std::invalid_argument(std::string(name) + ": expected 1 to 2**40, got " + std::to_string(size));
-}
-
 template <class T>
 std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
                                          bool bidirectional, bool bias, const py::sequence& parameters,
                                          const std::string& isa, Index proj_size, int threads) {
-  require_size(input_size, "input_size");
-  require_size(hidden_size, "hidden_size");
-  require_size(num_layers, "num_layers");
-  const NetworkShape shape = {cell_named(cell),      input_size, hidden_size, num_layers,
-                              bidirectional ? 2 : 1, bias,       proj_size};
-  // A state that is not given is one row of zeros as wide as the memory.
-  if (proj_size < 0 || proj_size >= std::max<Index>(hidden_size, 1))
-    throw std::invalid_argument("proj_size: expected 0 to " + std::to_string(hidden_size - 1) + ", got " +
-                                std::to_string(proj_size));
-  if (proj_size && !has_memory(shape.cell)) throw std::invalid_argument("proj_size: expected 0 for this cell");
+  const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size);
   const Index per_pass = parameters_of_pass(shape);
-  const Index per_layer = per_pass * shape.directions;  // divided by, for the product could overflow
-  const auto given_count = static_cast<Index>(parameters.size());
-  if (given_count / per_layer != num_layers || given_count % per_layer != 0)
-    throw std::invalid_argument("parameters: expected " + std::to_string(per_pass) + " arrays for each of " +
-                                std::to_string(num_layers) + " layers times directions, got " +
-                                std::to_string(parameters.size()));
+  require_parameters(shape, per_pass, static_cast<Index>(parameters.size()));
 
   std::vector<Array<T>> arrays;  // keeps the memory until it is packed
   for (const py::handle item : parameters) {
@@ -76,6 +48,15 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
   return without_gil([&] { return std::make_shared<Network<T>>(shape, weights.data(), table); });
 }
 
+const char* name_of(Weights weights) {
+  switch (weights) {
+    case Weights::float16: return "float16";
+    case Weights::bfloat16: return "bfloat16";
+    case Weights::int8: return "int8";
+    default: return "native";
+  }
+}
+
 template <class T>
 py::tuple infer(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
                 const OptionalArray<T>& c0, bool batch_first, const OptionalArray<T>& y, const OptionalArray<T>& h_n,
@@ -96,6 +77,8 @@ void register_for(py::module_& m, const char* network_name, const char* tape_nam
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
            py::arg("proj_size") = 0, py::arg("threads") = 0)
+      .def_property_readonly("weights",
+                             [](const Shared<Network<T>>& self) { return name_of(existing(self).weights()); })
       .def_property_readonly("isa", [](const Shared<Network<T>>& self) { return existing(self).isa(); })
       .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"), py::arg("y").noconvert() = py::none(), py::arg("h_n").noconvert() = py::none(),

@@ -10,6 +10,7 @@ void register_threads(pybind11::module_& m);
 void register_math(pybind11::module_& m);
 void register_probes(pybind11::module_& m);
 void register_network(pybind11::module_& m);
+void register_small_network(pybind11::module_& m);
 void register_memory(pybind11::module_& m);
 void register_fast_call(pybind11::module_& m);
 void register_stream_parts(pybind11::module_& m);

@@ -50,13 +50,21 @@ struct GivenTraining {
   }
 };
 
+// Only weights of T have what training needs.
+template <class T>
+const NetworkShape& trainable_shape(const Shared<Network<T>>& network) {
+  if (existing(network).weights() != Weights::native)
+    throw std::invalid_argument("network: expected weights of the network's dtype, got smaller ones, for inference");
+  return network->shape();
+}
+
 template <class T>
 py::tuple forward(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
                   const OptionalArray<T>& c0, bool batch_first, const std::optional<Array<Index>>& lengths,
                   const std::optional<Array<bool>>& reset, bool recompute, const std::optional<Array<bool>>& masks,
                   T mask_scale, const OptionalArray<T>& y, const OptionalArray<T>& h_n, const OptionalArray<T>& c_n,
                   const OptionalArray<T>& memory, int threads) {
-  const NetworkShape& shape = existing(network).shape();
+  const NetworkShape& shape = trainable_shape(network);
   ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
   arrays.take_states(shape, h0, c0, {y, h_n, c_n});
   const GivenTraining<T> given = {recompute, masks, mask_scale, memory};
@@ -75,7 +83,7 @@ std::shared_ptr<BoundTape<T>> tape_of(const Shared<Network<T>>& network, const A
                                       const std::optional<Array<Index>>& lengths,
                                       const std::optional<Array<bool>>& reset, bool recompute,
                                       const std::optional<Array<bool>>& masks, T mask_scale) {
-  const NetworkShape& shape = existing(network).shape();
+  const NetworkShape& shape = trainable_shape(network);
   const ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
   const GivenTraining<T> given = {recompute, masks, mask_scale, memory};
   const TrainingOptions<T> options = given.checked(shape, arrays);

@@ -2,14 +2,20 @@
 #include "lstmfast/network.h"
 
 #include "core/packed.h"
+#include "core/small_packing.h"
 
 namespace lstmfast {
 
 template <class T>
-Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
-                           const KernelTable<T>& table)
+Network<T>::Packed::Packed(const NetworkShape& network_shape, const KernelTable<T>& table)
     : shape(network_shape), kernels(&table), zeros(network_shape.hidden_size) {
   zeros.fill_zero();
+}
+
+template <class T>
+Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
+                           const KernelTable<T>& table)
+    : Packed(network_shape, table) {
   for (Index pass = 0; pass < shape.passes(); ++pass)
     forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table.lanes, weights[pass]);
   if (shape.projection_size)
@@ -37,7 +43,15 @@ Network<T>::Network(const NetworkShape& shape, const PassParameters<const T>* we
     : packed_(std::make_unique<Packed>(shape, weights, kernels)) {}
 
 template <class T>
+Network<T>::Network(std::unique_ptr<Packed> packed) : packed_(std::move(packed)) {}
+
+template <class T>
 Network<T>::~Network() = default;
+
+template <class T>
+Weights Network<T>::weights() const {
+  return packed_->kernels->weights;
+}
 
 template <class T>
 const NetworkShape& Network<T>::shape() const {
@@ -51,5 +65,17 @@ const char* Network<T>::isa() const {
 
 template class Network<float>;
 template class Network<double>;
+
+std::unique_ptr<Network<float>> small_network(const NetworkShape& shape, const SmallParameters* weights,
+                                              const float* input_range, const KernelTable<float>& kernels) {
+  auto packed = std::make_unique<Network<float>::Packed>(shape, kernels);
+  for (Index pass = 0; pass < shape.passes(); ++pass) {
+    const float* const range = pass < shape.directions ? input_range : nullptr;
+    packed->forward.push_back(
+        pack_small(shape, shape.layer_input(pass / shape.directions), kernels, weights[pass], range));
+    if (shape.projection_size) packed->projections.push_back(pack_small_projection(shape, kernels, weights[pass]));
+  }
+  return std::make_unique<Network<float>>(std::move(packed));
+}
 
 }  // namespace lstmfast

@@ -11,6 +11,7 @@ namespace lstmfast {
 
 template <class T>
 struct Network<T>::Packed {
+  Packed(const NetworkShape& network_shape, const KernelTable<T>& table);  // without weights yet
   Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights, const KernelTable<T>& table);
 
   NetworkShape shape;

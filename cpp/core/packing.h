@@ -1,6 +1,8 @@
 // Weights in the order in which the kernels read them. See kernel_table.h for the panels.
 #pragma once
 
+#include <utility>
+
 #include "core/buffer.h"
 #include "lstmfast/kernel_table.h"
 #include "lstmfast/network.h"
@@ -26,18 +28,28 @@ struct PanelLayout {
   }
 };
 
-// One pass packed for the forward kernels: panels [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T].
+// One pass packed for the forward kernels: panels [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T]; or of
+// smaller weights, packed by small_packing.h.
 template <class T>
 class ForwardPacking {
  public:
   ForwardPacking(const NetworkShape& shape, Index input_size, Index lanes, const PassParameters<const T>& weights);
+  // Packed already. x_factors: [I], or empty.
+  ForwardPacking(const PanelLayout& layout, Index input_size, Index state_size, Buffer<T> memory, Buffer<T> x_factors)
+      : layout_(layout),
+        input_size_(input_size),
+        rows_(1 + input_size + state_size),
+        memory_(std::move(memory)),
+        x_factors_(std::move(x_factors)) {}
 
-  const T* panels() const { return memory_.data(); }
+  const void* panels() const { return memory_.data(); }
   Index bytes() const { return memory_.bytes(); }
   const PanelLayout& layout() const { return layout_; }
   Index input_size() const { return input_size_; }
   Index state_size() const { return rows_ - 1 - input_size_; }
-  // Where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().width() apart.
+  // [I], what int8 kernels multiply x by; null for none.
+  const T* x_factors() const { return x_factors_.data(); }
+  // Of weights of T: where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().width() apart.
   T* row(Index gate, Index unit) const {
     return memory_.data() + layout_.panel_of(unit) * rows_ * layout_.width() + layout_.column_of(gate, unit);
   }
@@ -47,6 +59,7 @@ class ForwardPacking {
   Index input_size_;
   Index rows_;
   Buffer<T> memory_;
+  Buffer<T> x_factors_;
 };
 
 // W_hr of one pass packed for h = W_hr m: panels [unit][vector][lane] over the P numbers of h.
@@ -54,9 +67,12 @@ template <class T>
 class ProjectionPacking {
  public:
   ProjectionPacking(const NetworkShape& shape, Index lanes, const T* weight_hr);
+  // Packed already.
+  ProjectionPacking(const PanelLayout& layout, Index hidden_size, Buffer<T> memory)
+      : layout_(layout), terms_(hidden_size), memory_(std::move(memory)) {}
 
-  const T* panels() const { return memory_.data(); }
-  // W_hr [P, H] as packed.
+  const void* panels() const { return memory_.data(); }
+  // W_hr [P, H] as packed, of weights of T.
   T at(Index column, Index unit) const {
     return memory_.data()[(layout_.panel_of(column) * terms_ + unit) * layout_.width() + layout_.column_of(0, column)];
   }

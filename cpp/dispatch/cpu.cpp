@@ -37,6 +37,7 @@ CpuFeatures detect_cpu() {
   constexpr std::uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
   constexpr std::uint32_t avx2 = 1u << 5;
   constexpr std::uint32_t avx512 = 1u << 16 /* F */ | 1u << 17 /* DQ */ | 1u << 30 /* BW */ | 1u << 31 /* VL */;
+  constexpr std::uint32_t avx512_vnni = 1u << 11;
   constexpr std::uint32_t ymm_saved = 0x6, zmm_saved = 0xe6;
 
   CpuFeatures found;
@@ -48,6 +49,7 @@ CpuFeatures detect_cpu() {
   found.fma = has(basic.ecx, fma);
   found.avx2 = found.fma && has(basic.ecx, f16c) && has(extended.ebx, avx2);
   found.avx512 = found.avx2 && has(saved, zmm_saved) && has(extended.ebx, avx512);
+  found.avx512_vnni = found.avx512 && has(extended.ecx, avx512_vnni);
   return found;
 }
 

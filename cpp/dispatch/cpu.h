@@ -7,6 +7,7 @@ struct CpuFeatures {
   bool fma = false;     // scalar VEX-coded fused multiply-add
   bool avx2 = false;    // with FMA and F16C
   bool avx512 = false;  // F, DQ, BW, VL
+  bool avx512_vnni = false;
 };
 
 CpuFeatures detect_cpu();

@@ -13,18 +13,20 @@ std::vector<Isa> detect() {
   std::vector<Isa> found;
 #if defined(LSTMFAST_X86)
   const CpuFeatures cpu = detect_cpu();
-  if (cpu.avx512) found.push_back({"avx512", &kAvx512F32, &kAvx512F64});
-  if (cpu.avx2) found.push_back({"avx2", &kAvx2F32, &kAvx2F64});
+  if (cpu.avx512)
+    found.push_back(
+        {"avx512", &kAvx512F32, &kAvx512F64, &kAvx512F16, &kAvx512BF16, cpu.avx512_vnni ? &kAvx512VnniI8 : &kAvx512I8});
+  if (cpu.avx2) found.push_back({"avx2", &kAvx2F32, &kAvx2F64, &kAvx2F16, &kAvx2BF16, &kAvx2I8});
   // Two builds of one ISA: without FMA the results are right, but rounded differently.
   if (cpu.fma)
-    found.push_back({"scalar", &kScalarFmaF32, &kScalarFmaF64});
+    found.push_back({"scalar", &kScalarFmaF32, &kScalarFmaF64, &kScalarFmaF16, &kScalarFmaBF16, &kScalarFmaI8});
   else
-    found.push_back({"scalar", &kScalarF32, &kScalarF64});
+    found.push_back({"scalar", &kScalarF32, &kScalarF64, &kScalarF16, &kScalarBF16, &kScalarI8});
 #else
 #if defined(LSTMFAST_ARM64)
-  found.push_back({"neon", &kNeonF32, &kNeonF64});
+  found.push_back({"neon", &kNeonF32, &kNeonF64, &kNeonF16, &kNeonBF16, &kNeonI8});
 #endif
-  found.push_back({"scalar", &kScalarF32, &kScalarF64});
+  found.push_back({"scalar", &kScalarF32, &kScalarF64, &kScalarF16, &kScalarBF16, &kScalarI8});
 #endif
   return found;
 }
@@ -55,6 +57,15 @@ const KernelTable<float>& kernels<float>(const Isa& isa) {
 template <>
 const KernelTable<double>& kernels<double>(const Isa& isa) {
   return *isa.f64;
+}
+
+const KernelTable<float>& kernels(const Isa& isa, Weights weights) {
+  switch (weights) {
+    case Weights::float16: return *isa.f16;
+    case Weights::bfloat16: return *isa.bf16;
+    case Weights::int8: return *isa.i8;
+    default: return *isa.f32;
+  }
 }
 
 }  // namespace lstmfast

@@ -15,6 +15,7 @@ from ._core import __version__
 from ._files import load
 from ._gradient_flow import GradientFlow, gradient_flow
 from ._lstm import LSTM
+from ._quantized import QuantizedLSTM, QuantizedRNN
 from ._rnn import RNN
 from ._runtime import available_isas, get_num_threads, isa, set_num_threads
 from ._streams import Stream, StreamPool, StreamSnapshot
@@ -25,6 +26,8 @@ __all__ = [
     "RNN",
     "GradientFlow",
     "Gradients",
+    "QuantizedLSTM",
+    "QuantizedRNN",
     "Stream",
     "StreamPool",
     "StreamSnapshot",

@@ -152,8 +152,8 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="SUITE",
         nargs="*",
         type=_suite,
-        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, torch"
-        " or all",
+        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, torch,"
+        " quantized or all",
     )
     bench.add_argument(
         "--suite",
@@ -181,7 +181,8 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--engines",
         metavar="NAMES",
         type=_engines,
-        help="measure only these beside lstmfast, with commas between them (default: all that are installed)",
+        help="measure only these beside lstmfast, with commas between them (default: all that are installed,"
+        " but for lstmfast's own other kinds, which the suites torch and quantized measure)",
     )
     bench.add_argument(
         "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"
@@ -285,7 +286,7 @@ def _run_demo(options: argparse.Namespace) -> None:
 def _run_bench(options: argparse.Namespace) -> None:
     try:
         from lstmfast._bench import command, outputs, suites
-        from lstmfast._bench.engines import ENGINES, KIN, OURS
+        from lstmfast._bench.engines import ENGINES, OURS
 
         files = outputs.Outputs(options.json, options.plot, options.html)
         files.check()
@@ -299,13 +300,12 @@ def _run_bench(options: argparse.Namespace) -> None:
     names = [suites.ALL] if options.full else options.suites + options.also
     own = tuple(case for cases in options.shapes for case in cases)
     quick = not names and not own
-    chosen = options.engines
-    if chosen is None:
-        chosen = [name for name in ENGINES if name not in KIN or {"torch", suites.ALL} & set(names)]
+    cases = suites.quick() if quick else suites.select(names) + own
+    chosen = suites.engines(cases) if options.engines is None else options.engines
     seconds = options.seconds or command.SECONDS
     try:
         command.run(
-            suites.quick() if quick else suites.select(names) + own,
+            cases,
             engines={name: spec for name, spec in ENGINES.items() if name in {OURS, *chosen}},
             threads=options.threads,
             isa=options.isa,

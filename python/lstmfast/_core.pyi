@@ -127,6 +127,8 @@ class Network32:
     ) -> None: ...
     @property
     def isa(self) -> str: ...
+    @property
+    def weights(self) -> str: ...  # "native", or what small_network was told
     def infer(
         self,
         # [T, B, I], or [B, T, I] with batch_first; any strides, last axis dense. Or packed, [N, I] in C
@@ -188,6 +190,22 @@ class Network32:
     def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int:
         """How many numbers the tape of B rows keeps; places: T * B, or the rows of a packed x."""
 
+def small_network(
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    bidirectional: bool,
+    bias: bool,
+    weights: str,  # "float16", "bfloat16" or "int8"
+    # As for Network32; weights of uint16 (bits) or int8, and after each of int8 its scales, [rows] of float32.
+    parameters: Sequence[NDArray[Any]],
+    isa: str,
+    proj_size: int = 0,
+    input_range: NDArray[np.float32] | None = None,  # [I], of int8: what x is divided by
+) -> Network32:
+    """Make a network of smaller weights, for `infer` and streams alone."""
+
 @final
 class Tape64:
     """Tape32 in float64."""
@@ -227,6 +245,8 @@ class Network64:
     ) -> None: ...
     @property
     def isa(self) -> str: ...
+    @property
+    def weights(self) -> str: ...  # "native", or what small_network was told
     def infer(
         self,
         x: NDArray[np.float64],

@@ -1,8 +1,9 @@
 """Weight files: safetensors, with the configuration as JSON in the file's metadata.
 
-The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` ("LSTM" or "RNN") and
-`config`, the constructor's arguments. The tensors have the parameters' names, shapes and dtype. Format of
-the file: https://github.com/huggingface/safetensors
+The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` ("LSTM", "RNN",
+"QuantizedLSTM" or "QuantizedRNN") and `config`, the constructor's arguments (and of quantized layers what else
+there is to know). The tensors have the parameters' names, shapes and dtypes. Format of the file:
+https://github.com/huggingface/safetensors
 """
 
 from __future__ import annotations
@@ -13,20 +14,23 @@ import os
 import uuid
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
-from . import _checks, _parameters
-from ._checks import Array
+from . import _checks
+from ._layer import AnyArray
 from ._lstm import LSTM
+from ._quantized import QuantizedLSTM, QuantizedRNN
 from ._rnn import RNN
 
 FORMAT = 1
 _ENTRY = "lstmfast"
-_CLASSES: dict[str, type[LSTM] | type[RNN]] = {"LSTM": LSTM, "RNN": RNN}
-_DTYPES = {"F32": "float32", "F64": "float64"}  # safetensors' names
+AnyLayer: TypeAlias = LSTM | RNN | QuantizedLSTM | QuantizedRNN
+_CLASSES: dict[str, type[AnyLayer]] = {cls._KIND: cls for cls in (LSTM, RNN, QuantizedLSTM, QuantizedRNN)}
+# safetensors' names
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "U16": "uint16", "I8": "int8"}
 
 
-def save(kind: str, config: Mapping[str, Any], parameters: Mapping[str, Array], path: object) -> None:
+def save(kind: str, config: Mapping[str, Any], parameters: Mapping[str, AnyArray], path: object) -> None:
     """Write the file; see `Model.save`."""
     text = _path(path)
     _safetensors()
@@ -49,12 +53,12 @@ def save(kind: str, config: Mapping[str, Any], parameters: Mapping[str, Array], 
         raise
 
 
-def load(path: str | os.PathLike[str]) -> LSTM | RNN:
+def load(path: str | os.PathLike[str]) -> AnyLayer:
     """Read a model that `save` wrote.
 
     Returns
     -------
-    LSTM or RNN
+    LSTM, RNN, QuantizedLSTM or QuantizedRNN
         Whichever was saved, with its configuration and weights. It runs on `lstmfast.isa()`.
 
     Raises
@@ -80,26 +84,24 @@ def load(path: str | os.PathLike[str]) -> LSTM | RNN:
         raise ValueError(f"{text}: {error}") from error
 
 
-def _read(file: Any) -> LSTM | RNN:  # noqa: ANN401 - safetensors.safe_open, which has no types
-    """Build the model from an open file; its sizes are believed only when the tensors bear them out."""
+def _read(file: Any) -> AnyLayer:  # noqa: ANN401 - safetensors.safe_open, which has no types
+    """Build the layer from an open file; its sizes are believed only when the tensors bear them out."""
     cls, config = _description(file.metadata())
-    model = cls.__new__(cls)
-    model._configure(config, None)
+    layer = cls.__new__(cls)
+    layer._configure(config, None)
 
-    layout = model._layout
-    shapes = _parameters.expected(file.keys(), "tensors", layout)
-    for name, (shape, _) in shapes.items():
+    stored = layer._stored(file.keys(), "tensors")
+    for name, (shape, dtype) in stored.items():
         tensor = file.get_slice(name)
         actual = tuple(tensor.get_shape())
-        dtype = _DTYPES.get(tensor.get_dtype(), tensor.get_dtype())
-        if actual != shape or dtype != model.dtype.name:
-            raise ValueError(f"{name}: expected {model.dtype.name} {shape}, got {dtype} {actual}")
-    tensors = {name: file.get_tensor(name) for name in shapes}
-    model._install(_parameters.checked(tensors, "tensors", layout, model.dtype, partial=False))
-    return model
+        came = _DTYPES.get(tensor.get_dtype(), tensor.get_dtype())
+        if actual != shape or came != dtype.name:
+            raise ValueError(f"{name}: expected {dtype.name} {shape}, got {came} {actual}")
+    layer._restore({name: file.get_tensor(name) for name in stored}, "tensors")
+    return layer
 
 
-def _description(metadata: Mapping[str, str] | None) -> tuple[type[LSTM] | type[RNN], dict[str, Any]]:
+def _description(metadata: Mapping[str, str] | None) -> tuple[type[AnyLayer], dict[str, Any]]:
     """Class and configuration from the file's metadata, checked but for the configuration's values."""
     if not metadata or _ENTRY not in metadata:
         raise ValueError(
@@ -120,7 +122,7 @@ def _description(metadata: Mapping[str, str] | None) -> tuple[type[LSTM] | type[
     kind = _checks.choice(description.get("class"), "class", tuple(_CLASSES))
     cls = _CLASSES[kind]
     config = description.get("config")
-    names = {"input_size", "hidden_size", *cls._DEFAULTS}
+    names = set(cls._config_names())
     if not isinstance(config, dict) or config.keys() != names:
         came = sorted(config) if isinstance(config, dict) else _checks.shown(config)
         raise ValueError(f"config: expected {sorted(names)}, got {came}")

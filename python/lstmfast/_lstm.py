@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _checks
-from ._checks import Array
+from ._cells import LstmCell, Pair, PairLike
 from ._recurrent import Recurrent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from typing_extensions import Self
 
-Pair: TypeAlias = tuple[Array, Array]
-PairLike: TypeAlias = "tuple[ArrayLike | None, ArrayLike | None]"
 
-
-class LSTM(Recurrent[Pair, PairLike]):
+class LSTM(LstmCell, Recurrent[Pair, PairLike]):
     """Long short-term memory, with the names, shapes and meaning of `torch.nn.LSTM`.
 
     For every time step, with x the step's input, h and c the state, and `*` elementwise::
@@ -117,17 +112,6 @@ class LSTM(Recurrent[Pair, PairLike]):
     """
 
     _KIND = "LSTM"
-    _GATES = 4
-    _HAS_MEMORY = True
-    _DEFAULTS: ClassVar[Mapping[str, object]] = {
-        "num_layers": 1,
-        "bias": True,
-        "batch_first": False,
-        "dropout": 0.0,
-        "bidirectional": False,
-        "proj_size": 0,
-        "dtype": "float32",
-    }
 
     def __init__(
         self,
@@ -238,12 +222,3 @@ class LSTM(Recurrent[Pair, PairLike]):
             parameters["bias_hh_l0"] = np.zeros(4 * hidden_size)
         lstm.load_state_dict(parameters)
         return lstm
-
-    def _cell(self) -> str:
-        return "lstm"
-
-    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
-        return _checks.pair(state, name, parts)
-
-    def _join(self, h: Array, c: Array, batched: bool) -> Pair:
-        return (h, c) if batched else (h[:, 0], c[:, 0])

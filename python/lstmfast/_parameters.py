@@ -6,12 +6,15 @@ import math
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import _checks
 from ._checks import Array
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 _BYTES_PER_ARRAY = 512  # about what an array and its name take beside its numbers
 _NAMED = 10_000  # parameters of a layout that are named in any case, however few arrays came for them
@@ -126,30 +129,44 @@ def expected(
 ) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape, and shape in words, of every parameter by name, once `names` are theirs.
 
-    A file or a pickle may lie about its number of layers. Then there are far fewer arrays than it would have
-    names, and nothing is made for the lie.
-
     Raises
     ------
     ValueError
         If a name is unexpected or, unless `partial`, missing.
     """
-    if not partial and layout.count > max(len(names), _NAMED):
+    return by_name(names, argument, layout, layout.count, layout.shapes(), partial=partial)
+
+
+def by_name(
+    names: Collection[Any],
+    argument: str,
+    layout: Layout,
+    count: int,
+    arrays: Iterator[tuple[str, _A, _B]],
+    *,
+    partial: bool = False,
+) -> dict[str, tuple[_A, _B]]:
+    """Return what is known of each of `count` arrays, once `names` are theirs. Raises as `expected` does.
+
+    A file or a pickle may lie about its number of layers. Then there are far fewer arrays than it would have
+    names, and nothing is made for the lie.
+    """
+    if not partial and count > max(len(names), _NAMED):
         raise ValueError(
-            f"{argument}: expected {layout.count} arrays for {layout.num_layers} layers, got {len(names)}"
+            f"{argument}: expected {count} arrays for {layout.num_layers} layers, got {len(names)}"
         )
     given = set(names)
-    shapes = {name: (shape, symbols) for name, shape, symbols in layout.shapes()}
-    unexpected = [name for name in names if name not in shapes]
-    missing = [] if partial else [name for name in shapes if name not in given]
+    known = {name: (a, b) for name, a, b in arrays}
+    unexpected = [name for name in names if name not in known]
+    missing = [] if partial else [name for name in known if name not in given]
     if unexpected or missing:
         came = [
             f"{kind} {_listed(wrong)}"
             for kind, wrong in (("unexpected", unexpected), ("missing", missing))
             if wrong
         ]
-        raise ValueError(f"{argument}: expected the names {_listed(list(shapes))}, got {'; '.join(came)}")
-    return shapes
+        raise ValueError(f"{argument}: expected the names {_listed(list(known))}, got {'; '.join(came)}")
+    return known
 
 
 def checked(

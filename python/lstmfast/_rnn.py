@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import _checks
+from ._cells import RnnCell
 from ._checks import Array
 from ._recurrent import Recurrent
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-
-class RNN(Recurrent[Array, ArrayLike]):
+class RNN(RnnCell, Recurrent[Array, ArrayLike]):
     """The vanilla recurrent network, with the names, shapes and meaning of `torch.nn.RNN`.
 
     For every time step, with x the step's input and h the state::
@@ -54,19 +49,6 @@ class RNN(Recurrent[Array, ArrayLike]):
     """
 
     _KIND = "RNN"
-    _GATES = 1
-    _HAS_MEMORY = False
-    _DEFAULTS: ClassVar[Mapping[str, object]] = {
-        "num_layers": 1,
-        "nonlinearity": "tanh",
-        "bias": True,
-        "batch_first": False,
-        "dropout": 0.0,
-        "bidirectional": False,
-        "dtype": "float32",
-    }
-
-    _nonlinearity: str
 
     def __init__(
         self,
@@ -96,23 +78,3 @@ class RNN(Recurrent[Array, ArrayLike]):
         }
         self._configure(config, isa)
         self._initialise(seed)
-
-    @property
-    def nonlinearity(self) -> str:
-        """What is applied to each sum, "tanh" or "relu"."""
-        return self._nonlinearity
-
-    def _configure(self, config: Mapping[str, Any], isa: object) -> None:
-        super()._configure(config, isa)
-        self._nonlinearity = _checks.choice(config["nonlinearity"], "nonlinearity", ("tanh", "relu"))
-
-    def _cell(self) -> str:
-        return f"rnn_{self._nonlinearity}"
-
-    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
-        if isinstance(state, tuple):  # an LSTM's, say
-            raise TypeError(f"{name}: expected one array {parts[0]}, got {_checks.shown(state)}")
-        return state, None
-
-    def _join(self, h: Array, c: Array, batched: bool) -> Array:
-        return h if batched else h[:, 0]

@@ -16,7 +16,7 @@ from ._tape import StateT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._recurrent import Names, Recurrent
+    from ._inference import Inference, Names
 
 # What messages call a state, its parts together, h and c.
 _STATE: Names = ("state", ("h", "c"), "state: h", "state: c")
@@ -29,11 +29,11 @@ class _Kept(_core.StreamParts, Generic[StateT]):
 
     __slots__ = ()
 
-    _model: Recurrent[StateT, Any]
+    _model: Inference[StateT, Any]
     _core: Any  # Stream32 or StreamPool32 of the core, or those of float64
 
     @property
-    def model(self) -> Recurrent[StateT, Any]:
+    def model(self) -> Inference[StateT, Any]:
         """The model that is run. Weights that it is given later hold from the next call on."""
         return self._model
 
@@ -113,7 +113,7 @@ class Stream(_Kept[StateT]):
 
     __slots__ = ()
 
-    def __init__(self, model: Recurrent[StateT, Any], batch: int = 1) -> None:
+    def __init__(self, model: Inference[StateT, Any], batch: int = 1) -> None:
         _check_model(model)
         rows = _checks.integer(batch, "batch", 1)
         _check_room(model, rows, "batch")
@@ -337,7 +337,7 @@ class StreamPool(_Kept[StateT]):
 
     __slots__ = ()
 
-    def __init__(self, model: Recurrent[StateT, Any], capacity: int) -> None:
+    def __init__(self, model: Inference[StateT, Any], capacity: int) -> None:
         _check_model(model)
         count = _checks.integer(capacity, "capacity", 1, _MOST_STREAMS)
         _check_room(model, count, "capacity")
@@ -512,7 +512,7 @@ class StreamPool(_Kept[StateT]):
 
 
 def _restored_stream(
-    cls: type[Stream[Any]], model: Recurrent[Any, Any], batch: int, h: Array, c: Array | None
+    cls: type[Stream[Any]], model: Inference[Any, Any], batch: int, h: Array, c: Array | None
 ) -> Stream[Any]:
     """Make a stream again that was pickled or copied."""
     stream = cls.__new__(cls)  # a subclass may be made in another way
@@ -523,7 +523,7 @@ def _restored_stream(
 
 def _restored_pool(
     cls: type[StreamPool[Any]],
-    model: Recurrent[Any, Any],
+    model: Inference[Any, Any],
     table: NDArray[np.int64],
     ids: NDArray[np.int64],
     h: Array,
@@ -538,9 +538,9 @@ def _restored_pool(
 
 
 def _check_model(model: object) -> None:
-    from ._recurrent import Recurrent
+    from ._inference import Inference
 
-    if not isinstance(model, Recurrent):
+    if not isinstance(model, Inference):
         raise TypeError(f"model: expected an LSTM or an RNN, got {_checks.shown(model)}")
     if model.bidirectional:
         raise ValueError(
@@ -549,14 +549,14 @@ def _check_model(model: object) -> None:
         )
 
 
-def _check_room(model: Recurrent[Any, Any], rows: int, name: str) -> None:
+def _check_room(model: Inference[Any, Any], rows: int, name: str) -> None:
     """ValueError if no machine could address the states of so many rows."""
     layout = model._layout
     width = layout.output_size + (layout.hidden_size if model._HAS_MEMORY else 0)
     _checks.addressable(rows * layout.num_layers * width * model.dtype.itemsize, name, rows)
 
 
-def _frames(value: object, rows: int, model: Recurrent[Any, Any], symbols: str) -> tuple[Array, bool]:
+def _frames(value: object, rows: int, model: Inference[Any, Any], symbols: str) -> tuple[Array, bool]:
     """Check one frame of so many rows; return it as the core takes it, and whether it came as [I]."""
     array = _checks.real_array(value, "x")
     size = model.input_size

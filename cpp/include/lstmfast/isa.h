@@ -13,6 +13,9 @@ struct Isa {
   std::string name;
   const KernelTable<float>* f32;
   const KernelTable<double>* f64;
+  const KernelTable<float>* f16;   // with weights of float16
+  const KernelTable<float>* bf16;  // of bfloat16
+  const KernelTable<float>* i8;    // of int8
 };
 
 // Those that the CPU has and the OS saves the registers of, fastest first; "scalar" is always the last.
@@ -23,5 +26,8 @@ const Isa& find_isa(const std::string& name);
 
 template <class T>
 const KernelTable<T>& kernels(const Isa& isa);
+
+// For weights of this kind.
+const KernelTable<float>& kernels(const Isa& isa, Weights weights);
 
 }  // namespace lstmfast

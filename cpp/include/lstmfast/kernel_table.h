@@ -5,7 +5,8 @@
 //
 // Panels. A matrix that is multiplied from the right is packed into panels of kPanelVectors vectors of
 // `lanes` columns, [panel][k][vector][lane]: one pass over k reads a panel front to back.
-// Columns past the end are zero. What a panel's vectors hold:
+// Columns past the end are zero. Rows of biases are of T, weights as `KernelTable::weights` says; those of 8 bits come
+// with scales (Int8Panel). What a panel's vectors hold:
 //   forward    LSTM: the four gates of one block of `lanes` units; RNN: four such blocks. In an LSTM's last
 //              panel, which may have fewer units, gates are only gate_distance() apart and fill fewer vectors.
 //              k runs over [bias, x, h]: one row of biases, I rows of W_ih^T, S rows of W_hh^T.
@@ -40,6 +41,36 @@ inline constexpr int kFingerprintSums = 16;
 // Weights of this size come from memory at every step: even L3 may not hold them.
 inline constexpr Index kLargeWeightBytes = 16 << 20;
 
+// Sums of products of 8 bits are exact in 32 bits over so many terms (kernels/generic/int8.h). More are summed chunk by
+// chunk.
+inline constexpr Index kInt8Terms = 1 << 15;
+// Of whole numbers 1 apart; as small as a normal float.
+inline constexpr float kLeastScale = 1.17549435e-38f;
+// On a kernel's stack, for rows as whole numbers: one chunk of 16 bits each, or more rows that are shorter.
+inline constexpr Index kInt8ScratchBytes = 2 * kInt8Terms;
+
+// A forward panel of int8 weights, in bytes. First come rows of `width` numbers of 32 bits: biases, the scales of the
+// columns of W_ih and W_hh, and for each chunk of x and then of h what its sums start from (int8.h); then the weights
+// of x and of h, [terms / together][vector][lane][together], zero where terms are past the end.
+// With x_terms 0 and biases 0 it is the panel of a projection.
+struct Int8Panel {
+  Index width;
+  Index together;  // terms that lie side by side, by KernelTable
+  Index x_terms;
+  Index h_terms;
+
+  [[gnu::always_inline]] inline Index stored(Index terms) const { return (terms + together - 1) / together * together; }
+  [[gnu::always_inline]] inline Index chunks(Index terms) const { return (terms + kInt8Terms - 1) / kInt8Terms; }
+  [[gnu::always_inline]] inline Index scales(bool h) const { return (h ? 2 : 1) * 4 * width; }
+  [[gnu::always_inline]] inline Index starts(bool h, Index chunk) const {
+    return (3 + (h ? chunks(x_terms) : 0) + chunk) * 4 * width;
+  }
+  [[gnu::always_inline]] inline Index weights(bool h) const {
+    return starts(true, chunks(h_terms)) + (h ? stored(x_terms) : 0) * width;
+  }
+  [[gnu::always_inline]] inline Index bytes() const { return weights(true) + stored(h_terms) * width; }
+};
+
 // Between the gates of the `units` units of an LSTM's panel: a vector, or half of one, or a quarter.
 [[gnu::always_inline]] constexpr Index gate_distance(Index units, Index lanes) {
   return 4 * units <= lanes ? lanes / 4 : 2 * units <= lanes ? lanes / 2 : lanes;
@@ -72,9 +103,10 @@ struct InputProduct {
   Index hidden_size;
   Index state_size;
   Index panel_begin, panel_end;
-  const T* panels;    // forward packing, panel 0 first
-  Places<const T> x;  // [rows, I]
-  T* z;               // [rows][panel_end - panel_begin][vector][lane]; zero in vectors past the end
+  const void* panels;            // forward packing, panel 0 first
+  Places<const T> x;             // [rows, I]
+  T* z;                          // [rows][panel_end - panel_begin][vector][lane]; zero in vectors past the end
+  const T* x_factors = nullptr;  // [I], int8 weights: what x is multiplied by before it is rounded; null: one
 };
 
 // One time step of one layer and direction for panels [panel_begin, panel_end).
@@ -85,16 +117,17 @@ struct ForwardStep {
   Index hidden_size;
   Index state_size;  // S: H, or with projection P
   Index panel_begin, panel_end;
-  bool descending;  // walk the panels from the last to the first: what was touched last is in cache
-  const T* panels;  // forward packing, panel 0 first
-  Rows<const T> x;  // [rows, I]; not there when z holds bias + x W_ih^T
-  const T* z;       // [rows][panel_end - panel_begin][vector][lane]; null when x is given
+  bool descending;     // walk the panels from the last to the first: what was touched last is in cache
+  const void* panels;  // forward packing, panel 0 first
+  Rows<const T> x;     // [rows, I]; not there when z holds bias + x W_ih^T
+  const T* z;          // [rows][panel_end - panel_begin][vector][lane]; null when x is given
   Index z_stride;
-  Rows<const T> h;  // [rows, S], state before the step
-  Rows<const T> c;  // [rows, H], memory before the step; not there for cells without one
-  Rows<T> h_out;    // [rows, H], state after the step, or what is yet to be projected; not there: gates alone
-  Rows<T> c_out;    // [rows, H], memory after the step; may be c itself
-  Rows<T> gates;    // [rows][G][H] activated gates, kept for the backward pass; not there to keep nothing
+  Rows<const T> h;     // [rows, S], state before the step
+  Rows<const T> c;     // [rows, H], memory before the step; not there for cells without one
+  Rows<T> h_out;       // [rows, H], state after the step, or what is yet to be projected; not there: gates alone
+  Rows<T> c_out;       // [rows, H], memory after the step; may be c itself
+  Rows<T> gates;       // [rows][G][H] activated gates, kept for the backward pass; not there to keep nothing
+  const T* x_factors;  // as in InputProduct
 };
 
 // One time step backwards: dh = dy + dz_next W_hh, then through the cell to dz.
@@ -125,7 +158,7 @@ struct GateProduct {
   Index terms;    // in each gate's chain
   Index columns;  // of W
   Index panel_begin, panel_end;
-  const T* panels;     // backward packing of W, panel 0 first
+  const void* panels;  // backward packing of W, panel 0 first
   Places<const T> dz;  // [rows][G][terms]
   Places<T> out;       // [rows, columns]
   bool accumulate;     // out += instead of out =
@@ -152,9 +185,12 @@ struct FingerprintPart {
   std::uint64_t* sums;  // [kFingerprintSums], added to
 };
 
+// Tables of smaller weights are for inference: the functions of training, probes and fingerprints are null.
 template <class T>
 struct KernelTable {
   const char* isa;                                        // name as in LSTMFAST_ISA
+  Weights weights;                                        // that the panels hold
+  Index together;                                         // terms that int8 panels have side by side; else 1
   Index lanes;                                            // elements of T in a vector
   Index row_tile;                                         // rows that one pass over a panel serves
   void (*input_product[kCells])(const InputProduct<T>&);  // by Cell

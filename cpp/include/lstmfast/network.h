@@ -54,6 +54,19 @@ struct PassParameters {
   T* weight_hr = nullptr;  // [P, H]; null without projection
 };
 
+// The same in a smaller kind, of float16, the bits of bfloat16, or int8. Of int8 with a scale for each row: a weight is
+// the whole number times it. Biases are float.
+struct SmallParameters {
+  const void* weight_ih;            // [G*H, layer_input]; without what the input range divides by (small_network)
+  const void* weight_hh;            // [G*H, S]
+  const void* weight_hr = nullptr;  // [P, H]; null without projection
+  const float* bias_ih = nullptr;   // [G*H]; null without bias
+  const float* bias_hh = nullptr;   // [G*H]; null without bias
+  const float* scale_ih = nullptr;  // [G*H]; null unless int8, as the others
+  const float* scale_hh = nullptr;  // [G*H]
+  const float* scale_hr = nullptr;  // [P]
+};
+
 // Where rows end and where they start anew. All is read during the call alone.
 struct RowTimes {
   const Index* lengths = nullptr;  // [B], 0 to T; null: all T
@@ -141,6 +154,7 @@ class Network {
   struct Packed;
   // Copies (packs) the weights. Throws std::bad_alloc.
   Network(const NetworkShape& shape, const PassParameters<const T>* weights, const KernelTable<T>& kernels);
+  explicit Network(std::unique_ptr<Packed> packed);
   ~Network();
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -148,6 +162,8 @@ class Network {
   const NetworkShape& shape() const;
   const char* isa() const;
   const Packed& packed() const { return *packed_; }
+  // What the weights are kept as. All but `native` are for infer() alone.
+  Weights weights() const;
 
   // Keeps nothing.
   void infer(const ForwardCall<T>& call) const;
@@ -161,5 +177,11 @@ class Network {
  private:
   std::unique_ptr<Packed> packed_;
 };
+
+// A network of smaller weights, for inference. `weights` [L*D], of the kind that the kernels are for.
+// input_range: [I], int8: x is divided by it before it is rounded, and the first layer's weight_ih is multiplied by it
+// already; null for none.
+std::unique_ptr<Network<float>> small_network(const NetworkShape& shape, const SmallParameters* weights,
+                                              const float* input_range, const KernelTable<float>& kernels);
 
 }  // namespace lstmfast

@@ -11,6 +11,9 @@ namespace lstmfast {
 
 using Index = std::ptrdiff_t;
 
+// How a network's weights are stored: as T, or smaller, for inference alone.
+enum class Weights { native, float16, bfloat16, int8 };
+
 // What happens between the matrix products of a step.
 enum class Cell { lstm, rnn_tanh, rnn_relu };
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/generic/inline.h"
+#include "kernels/generic/weights.h"
 
 namespace lstmfast {
 namespace {
@@ -35,6 +36,13 @@ struct F32 {
 
   static LSTMFAST_INLINE F32 set1(float s) { return {_mm256_set1_ps(s)}; }
   static LSTMFAST_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static LSTMFAST_INLINE F32 load(const Float16* p) {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  static LSTMFAST_INLINE F32 load(const BFloat16* p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16))};
+  }
   static LSTMFAST_INLINE F32 load_first(const float* p, Index n) { return {_mm256_maskload_ps(p, first(n))}; }
   LSTMFAST_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   LSTMFAST_INLINE void store_first(float* p, Index n) const { _mm256_maskstore_ps(p, first(n), v); }
@@ -60,6 +68,16 @@ LSTMFAST_INLINE F32 at_least(F32 a, F32 limit) { return {_mm256_max_ps(limit.v, 
 LSTMFAST_INLINE F32 select_negative(F32 sign, F32 a, F32 b) { return {_mm256_blendv_ps(b.v, a.v, sign.v)}; }
 LSTMFAST_INLINE F32 zero_where_not_positive(F32 x, F32 a) {
   return {_mm256_and_ps(_mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_NLE_UQ), a.v)};
+}
+LSTMFAST_INLINE float largest_lane(F32 a) {
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+LSTMFAST_INLINE float sum_of_lanes(F32 a) {
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
 }
 LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
   const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(rounded.v), 23);

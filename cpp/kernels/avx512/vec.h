@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/generic/inline.h"
+#include "kernels/generic/weights.h"
 
 namespace lstmfast {
 namespace {
@@ -35,6 +36,13 @@ struct F32 {
 
   static LSTMFAST_INLINE F32 set1(float s) { return {_mm512_set1_ps(s)}; }
   static LSTMFAST_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static LSTMFAST_INLINE F32 load(const Float16* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static LSTMFAST_INLINE F32 load(const BFloat16* p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+  }
   static LSTMFAST_INLINE F32 load_first(const float* p, Index n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
   LSTMFAST_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
   LSTMFAST_INLINE void store_first(float* p, Index n) const { _mm512_mask_storeu_ps(p, first(n), v); }
@@ -61,6 +69,8 @@ LSTMFAST_INLINE F32 select_negative(F32 sign, F32 a, F32 b) {
 LSTMFAST_INLINE F32 zero_where_not_positive(F32 x, F32 a) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_NLE_UQ), a.v)};
 }
+LSTMFAST_INLINE float largest_lane(F32 a) { return _mm512_reduce_max_ps(a.v); }
+LSTMFAST_INLINE float sum_of_lanes(F32 a) { return _mm512_reduce_add_ps(a.v); }
 LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
   const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(rounded.v), 23);
   return {_mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(0x3f800000)))};

@@ -16,32 +16,32 @@ struct Zeros {
 // total[rows][panels][vector][lane] = dz W for a backward packing: [panel][gate][k][vector][lane].
 // One chain for each gate, then i + f + g + o: with few outputs the gates' chains keep the units busy.
 // dz_rows: [rows], each [gate][k].
-template <class V, int R>
+template <class V, class W, int R>
 void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index terms,
-                   const typename V::Scalar* const* dz_rows, const typename V::Scalar* panel, bool descending,
-                   bool prefetch, typename V::Scalar* total) {
+                   const typename V::Scalar* const* dz_rows, const W* panel, bool descending, bool prefetch,
+                   typename V::Scalar* total) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
+  using G = Group<V, W, R>;
   const Index gate_size = terms * G::panel_width;
   T* total_rows[G::max_rows];
   list_scratch(total, panels * G::panel_width, rows, total_rows);
-  GroupProduct<T> product = {rows,
-                             panels,
-                             last_vectors,
-                             descending,
-                             prefetch,
-                             false,
-                             {Zeros<V>::row, 0, 0},
-                             {{dz_rows, 0, terms}, {dz_rows, 0, 0}},
-                             panel,
-                             gates * gate_size,
-                             total_rows,
-                             0};
-  group_product<V, R>(product);
+  GroupProduct<T, W> product = {rows,
+                                panels,
+                                last_vectors,
+                                descending,
+                                prefetch,
+                                false,
+                                {Zeros<V>::row, 0, 0},
+                                {{dz_rows, 0, terms}, {dz_rows, 0, 0}},
+                                panel,
+                                gates * gate_size,
+                                total_rows,
+                                0};
+  group_product<V, W, R>(product);
   for (Index g = 1; g < gates; ++g) {
     product.stretches[0].offset += terms;
     product.panel += gate_size;
-    group_product<V, R, true>(product);
+    group_product<V, W, R, true>(product);
   }
 }
 
@@ -91,7 +91,7 @@ void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index r
 template <class V, int R, class Cell>
 void backward_step(const BackwardStep<typename V::Scalar>& s) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
+  using G = Group<V, T, R>;
   const Index H = s.hidden_size;
   const Index stride = Cell::gates * H * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
@@ -105,8 +105,8 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
       const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
       const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
       if (product)
-        gates_product<V, R>(rows, panels, last_vectors, Cell::gates, H, dz_rows, s.panels + panel * stride,
-                            s.descending, prefetch && more, total);
+        gates_product<V, T, R>(rows, panels, last_vectors, Cell::gates, H, dz_rows, s.panels + panel * stride,
+                               s.descending, prefetch && more, total);
       backward_cell<V, Cell>(s, row, rows, panel * G::panel_width, blocks, product ? total : nullptr,
                              panels * G::panel_width);
     };
@@ -114,10 +114,11 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
   });
 }
 
-template <class V, int R>
+template <class V, class W, int R>
 void gate_product(const GateProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
+  using G = Group<V, W, R>;
+  const W* const weights = static_cast<const W*>(s.panels);
   const Index stride = s.gates * s.terms * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   if (s.rows == 0) return;
@@ -131,8 +132,8 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
     for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
       const T* const* const dz_rows = addresses(s.dz, row, rows, dz_scratch);
       T* const* const out_rows = addresses(s.out, row, rows, out_scratch);
-      gates_product<V, R>(rows, panels, last_vectors, s.gates, s.terms, dz_rows, s.panels + panel * stride, false,
-                          prefetch && more, total);
+      gates_product<V, W, R>(rows, panels, last_vectors, s.gates, s.terms, dz_rows, weights + panel * stride, false,
+                             prefetch && more, total);
       for (Index r = 0; r < rows; ++r)
         for (Index b = 0; b < blocks; ++b) {
           const Index column = panel * G::panel_width + b * V::lanes;

@@ -7,17 +7,23 @@
 namespace lstmfast {
 namespace {
 
-// A forward packing: panels [1 + I + S][vector][lane], the first row being the biases.
-template <class V, class Cell>
+// A forward packing: panels of a row of biases and [I + S][vector][lane] of weights as stored.
+template <class V, class W, class Cell>
 struct ForwardPanels {
+  using T = typename V::Scalar;
   static constexpr Index width = kPanelVectors * V::lanes;
   static constexpr Index units_per_panel = width / Cell::gates;
+  static constexpr Index biases_width = width * static_cast<Index>(sizeof(T) / sizeof(W));  // in weights
 
+  const void* panels;
   Index input_size;
   Index hidden_size;
   Index state_size;
 
-  Index stride() const { return (1 + input_size + state_size) * width; }
+  Index stride() const { return biases_width + (input_size + state_size) * width; }  // in weights
+  Index biases_stride() const { return stride() / static_cast<Index>(sizeof(T) / sizeof(W)); }
+  const W* weights(Index panel) const { return static_cast<const W*>(panels) + panel * stride() + biases_width; }
+  const T* biases(Index panel) const { return static_cast<const T*>(panels) + panel * biases_stride(); }
   // Between the gates of a block of units.
   Index gates_apart(Index panel) const { return gate_distance(hidden_size - panel * units_per_panel, V::lanes); }
   // That hold something.
@@ -40,18 +46,18 @@ template <class V, class Cell>
 void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, Index panel, Index panels,
                   typename V::Scalar* z) {
   using T = typename V::Scalar;
-  using Panels = ForwardPanels<V, Cell>;
   constexpr Index gates = Cell::gates;
   constexpr Index block_width = gates * V::lanes;
+  constexpr Index units_per_panel = kPanelVectors * V::lanes / gates;
   const Index H = s.hidden_size;
-  const Index first_unit = panel * Panels::units_per_panel;
-  const Index all_units = panels * Panels::units_per_panel;
+  const Index first_unit = panel * units_per_panel;
+  const Index all_units = panels * units_per_panel;
   const Index units = all_units < H - first_unit ? all_units : H - first_unit;
   const Index blocks = (units + V::lanes - 1) / V::lanes;
-  const Index z_stride = panels * Panels::width;
+  const Index z_stride = panels * kPanelVectors * V::lanes;
   // Where the last block's gates lie before they are activated; from then on a vector apart as in all others. What is
   // loaded beyond its units, other gates or nothing at all, is activated in vain and never stored to the results.
-  const Index last_apart = gates > 1 ? Panels{s.input_size, H, s.state_size}.gates_apart(panel + panels - 1) : V::lanes;
+  const Index last_apart = gates > 1 ? gate_distance(H - (panel + panels - 1) * units_per_panel, V::lanes) : V::lanes;
 
   // Two passes: within each, neighbours are independent, so that their latencies overlap.
   for (Index r = 0; r < rows; ++r)
@@ -95,16 +101,16 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
     second_pass(No{}, Yes{});
 }
 
-template <class V, int R, class Cell>
+template <class V, class W, int R, class Cell>
 void forward_step(const ForwardStep<typename V::Scalar>& s) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
-  using Panels = ForwardPanels<V, Cell>;
-  const Panels packing = {s.input_size, s.hidden_size, s.state_size};
+  using G = Group<V, W, R>;
+  using Panels = ForwardPanels<V, W, Cell>;
+  const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   const Index terms = (s.x.there() ? s.input_size : 0) + s.state_size;
-  const Index panel_bytes = terms * Panels::width * static_cast<Index>(sizeof(T));
+  const Index panel_bytes = terms * Panels::width * static_cast<Index>(sizeof(W));
   const bool one_by_one = s.rows == 1 && G::one_by_one(s.panel_end - s.panel_begin, panel_bytes);
   alignas(64) T z[G::capacity];
   const T* x_scratch[G::max_rows];
@@ -115,28 +121,28 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
     const T* const* const h_rows = addresses(s.h, row, rows, h_scratch);
     const T* const* const x_rows = s.x.there() ? addresses(s.x, row, rows, x_scratch) : h_rows;
     const auto step_group = [&](Index panel, Index panels, bool more) {
-      const T* const biases = s.panels + panel * stride;
-      const T* const weights = biases + Panels::width;
+      const W* const weights = packing.weights(panel);
       list_scratch(z, panels * Panels::width, rows, z_rows);
-      GroupProduct<T> product = {rows,
-                                 panels,
-                                 // One row takes several panels in a pass, which must be alike: all are stored whole.
-                                 rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1),
-                                 s.descending,
-                                 prefetch && more,
-                                 one_by_one,
-                                 {biases, 0, stride},
-                                 {{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
-                                 weights,
-                                 stride,
-                                 z_rows,
-                                 0};
+      GroupProduct<T, W> product = {
+          rows,
+          panels,
+          // One row takes several panels in a pass, which must be alike: all are stored whole.
+          rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1),
+          s.descending,
+          prefetch && more,
+          one_by_one,
+          {packing.biases(panel), 0, packing.biases_stride()},
+          {{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
+          weights,
+          stride,
+          z_rows,
+          0};
       if (!s.x.there()) {
         product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride, Panels::width};
         product.stretches[0] = {h_rows, 0, 0};
         product.panel = weights + s.input_size * Panels::width;
       }
-      group_product<V, R>(product);
+      group_product<V, W, R>(product);
       forward_cell<V, Cell>(s, row, rows, panel, panels, z);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
@@ -145,12 +151,12 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
 
 // The same chains up to the end of x, for the rows of many time steps at once. Panels outermost: the rows
 // are few enough to stay in cache, the weights may not be.
-template <class V, int R, class Cell>
+template <class V, class W, int R, class Cell>
 void input_product(const InputProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
-  using Panels = ForwardPanels<V, Cell>;
-  const Panels packing = {s.input_size, s.hidden_size, s.state_size};
+  using G = Group<V, W, R>;
+  using Panels = ForwardPanels<V, W, Cell>;
+  const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   const Index z_stride = (s.panel_end - s.panel_begin) * Panels::width;
@@ -159,24 +165,23 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
   T* z_rows[G::max_rows];
 
   const auto product_of_group = [&](Index panel, Index panels, bool more) {
-    const T* const biases = s.panels + panel * stride;
     const Index last = panel + panels - 1;
     const Index last_vectors = packing.vectors(last);
     for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
       const T* const* const x_rows = addresses(s.x, row, rows, x_scratch);
       list_scratch(s.z + row * z_stride, z_stride, rows, z_rows);
-      group_product<V, R>({rows,
-                           panels,
-                           last_vectors,
-                           false,
-                           prefetch && more,
-                           false,
-                           {biases, 0, stride},
-                           {{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
-                           biases + Panels::width,
-                           stride,
-                           z_rows,
-                           (panel - s.panel_begin) * Panels::width});
+      group_product<V, W, R>({rows,
+                              panels,
+                              last_vectors,
+                              false,
+                              prefetch && more,
+                              false,
+                              {packing.biases(panel), 0, packing.biases_stride()},
+                              {{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
+                              packing.weights(panel),
+                              stride,
+                              z_rows,
+                              (panel - s.panel_begin) * Panels::width});
       for (Index r = 0; r < rows; ++r)
         for (Index v = last_vectors; v < kPanelVectors; ++v)
           V::set1(0).store(z_rows[r] + (last - s.panel_begin) * Panels::width + v * V::lanes);

@@ -23,8 +23,8 @@ LSTMFAST_INLINE void for_even_parts(Index count, Index at_most, F&& part) {
   }
 }
 
-// How a packing is cut. R: the ISA's row_tile.
-template <class V, int R>
+// How a packing is cut. W: its weights as stored; R: the ISA's row_tile.
+template <class V, class W, int R>
 struct Group {
   static constexpr Index panel_width = kPanelVectors * V::lanes;
   static constexpr Index max_rows = 8 * R;
@@ -33,8 +33,7 @@ struct Group {
   static constexpr Index capacity = (max_rows > max_panels ? max_rows : max_panels) * panel_width;
 
   // Up to so many terms three panels fit in L1 (40 KiB of them, in 48; in 32 they nearly do).
-  static constexpr Index terms_of_three =
-      40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(typename V::Scalar)));
+  static constexpr Index terms_of_three = 40 * 1024 / (3 * panel_width * static_cast<Index>(sizeof(W)));
 
   // Whether one row takes a packing's panels one by one: those that fit in L1 singly (48 KiB), but not in pairs. What
   // was read last, and is read first in the next step, is then still there, and each panel asks for a part of the next
@@ -47,7 +46,7 @@ struct Group {
   // Whether panels are worth asking for ahead of use. Those that come from L3 are not: the hardware's own
   // prefetching is fast enough, and asking costs a few percent.
   static constexpr bool prefetches(Index panels, Index panel_stride) {
-    return panels * panel_stride * static_cast<Index>(sizeof(typename V::Scalar)) >= kLargeWeightBytes;
+    return panels * panel_stride * static_cast<Index>(sizeof(W)) >= kLargeWeightBytes;
   }
   static constexpr Index panels_for(Index rows) {
     return rows == 1 ? max_panels : rows >= max_panels ? 1 : max_panels / rows;
@@ -85,7 +84,7 @@ struct ChainStart {
 };
 
 // z[rows][panels][vector][lane] = start + the stretches' rows times the panels.
-template <class T>
+template <class T, class W>
 struct GroupProduct {
   Index rows;
   Index panels;
@@ -95,7 +94,7 @@ struct GroupProduct {
   bool one_by_one;     // one row takes each panel alone, and asks for a part of its follower, if there is one
   ChainStart<T> start;
   Stretch<T> stretches[2];
-  const T* panel;  // the first stretch's first k of the group's first panel
+  const W* panel;  // the first stretch's first k of the group's first panel
   Index panel_stride;
   T* const* z_rows;  // [rows], each [panels][vector][lane] from z_offset on
   Index z_offset;
@@ -108,13 +107,13 @@ LSTMFAST_INLINE void list_scratch(T* scratch, Index row_size, Index rows, T** to
 }
 
 // add: to what is in z already.
-template <class V, int R, bool add = false>
-void group_product(const GroupProduct<typename V::Scalar>& s) {
+template <class V, class W, int R, bool add = false>
+void group_product(const GroupProduct<typename V::Scalar, W>& s) {
   using T = typename V::Scalar;
-  using G = Group<V, R>;
+  using G = Group<V, W, R>;
   constexpr Index width = G::panel_width;
   const Index terms = s.stretches[0].terms + s.stretches[1].terms;
-  const Index bytes = terms * width * static_cast<Index>(sizeof(T));  // of a panel
+  const Index bytes = terms * width * static_cast<Index>(sizeof(W));  // of a panel
   for (Index done = 0; done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
     // three where they are in L1 (from L2 fewer streams are faster).
@@ -127,17 +126,18 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
     const Index count = last_is_among && s.last_vectors < kPanelVectors ? 1 : together;
     const Index p = s.descending ? left - count : done;
     done += count;
-    TileArgs<T> args = {{s.stretches[0], s.stretches[1]},
-                        s.panel + p * s.panel_stride,
-                        s.panel_stride,
-                        s.start.init + p * s.start.panel_stride,
-                        s.start.row_stride,
-                        s.start.panel_stride,
-                        s.z_rows,
-                        s.z_offset + p * width,
-                        nullptr};
+    TileArgs<T, W> args = {{s.stretches[0], s.stretches[1]},
+                           s.panel + p * s.panel_stride,
+                           s.panel_stride,
+                           s.start.init + p * s.start.panel_stride,
+                           s.start.row_stride,
+                           s.start.panel_stride,
+                           s.z_rows,
+                           s.z_offset + p * width,
+                           nullptr};
     if (count > 1) {
-      count == 2 ? tile<V, 1, 2, kPanelVectors, false, add>(args) : tile<V, 1, 3, kPanelVectors, false, add>(args);
+      count == 2 ? tile<V, W, 1, 2, kPanelVectors, false, add>(args)
+                 : tile<V, W, 1, 3, kPanelVectors, false, add>(args);
       continue;
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
@@ -149,7 +149,7 @@ void group_product(const GroupProduct<typename V::Scalar>& s) {
     for_even_parts(s.rows, R, [&](Index, Index rows) {
       args.next = ahead && asked < bytes ? follower + asked : nullptr;
       asked += terms * kPrefetched;
-      tile_of<V, R, add>(rows, vectors, args);
+      tile_of<V, W, R, add>(rows, vectors, args);
       for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
       args.init += rows * s.start.row_stride;
       args.z_rows += rows;

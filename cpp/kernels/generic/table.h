@@ -30,13 +30,16 @@ static_assert(agrees<LstmCell>(Cell::lstm) && agrees<RnnTanhCell>(Cell::rnn_tanh
 
 template <class V, int R>
 constexpr KernelTable<typename V::Scalar> make_table(const char* isa) {
+  using T = typename V::Scalar;
   return {isa,
+          Weights::native,
+          1,
           V::lanes,
           R,
-          {input_product<V, R, LstmCell>, input_product<V, R, RnnTanhCell>, input_product<V, R, RnnReluCell>},
-          {forward_step<V, R, LstmCell>, forward_step<V, R, RnnTanhCell>, forward_step<V, R, RnnReluCell>},
+          {input_product<V, T, R, LstmCell>, input_product<V, T, R, RnnTanhCell>, input_product<V, T, R, RnnReluCell>},
+          {forward_step<V, T, R, LstmCell>, forward_step<V, T, R, RnnTanhCell>, forward_step<V, T, R, RnnReluCell>},
           {backward_step<V, R, LstmCell>, backward_step<V, R, RnnTanhCell>, backward_step<V, R, RnnReluCell>},
-          gate_product<V, R>,
+          gate_product<V, T, R>,
           gradient_product<V, R>,
           sigmoid_array<V>,
           tanh_array<V>,

@@ -19,10 +19,11 @@ struct Stretch {
   Index terms;
 };
 
-template <class T>
+// W: the panels' weights as stored, T or smaller.
+template <class T, class W>
 struct TileArgs {
   Stretch<T> stretches[2];  // x and then h, say; terms may be 0
-  const T* panel;           // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
+  const W* panel;           // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
   Index panel_stride;
   const T* init;            // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
   Index init_stride;        // between rows
@@ -35,8 +36,8 @@ struct TileArgs {
 inline constexpr Index kPrefetched = 64;  // a cache line
 
 // prefetch: whether to ask for args.next meanwhile. add: to what is in z already.
-template <class V, int R, int P, int N, bool prefetch = false, bool add = false>
-LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
+template <class V, class W, int R, int P, int N, bool prefetch = false, bool add = false>
+LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   using T = typename V::Scalar;
   V acc[R][P][N];
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int p = 0; p < P; ++p)
@@ -44,7 +45,7 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
           V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
 
   const Index panel_stride = args.panel_stride;
-  const T* w = args.panel;
+  const W* w = args.panel;
   const char* next = args.next;
   // Twice in line and not in a loop, and all below unrolled from the start: else the compiler keeps the sums in memory
   // as well, and copies them there and back around each stretch.
@@ -77,22 +78,22 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar>& args) {
   }
 }
 
-// tile<V, rows, 1, vectors> for sizes known only at run time.
-template <class V, int R, bool add>
-void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar>& args) {
+// tile<V, W, rows, 1, vectors> for sizes known only at run time.
+template <class V, class W, int R, bool add>
+void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar, W>& args) {
   if constexpr (R > 1) {
-    if (rows < R) return tile_of<V, R - 1, add>(rows, vectors, args);
+    if (rows < R) return tile_of<V, W, R - 1, add>(rows, vectors, args);
   }
   switch (vectors) {
-    case 1: return tile<V, R, 1, 1, false, add>(args);
-    case 2: return tile<V, R, 1, 2, false, add>(args);
-    case 3: return tile<V, R, 1, 3, false, add>(args);
+    case 1: return tile<V, W, R, 1, 1, false, add>(args);
+    case 2: return tile<V, W, R, 1, 2, false, add>(args);
+    case 3: return tile<V, W, R, 1, 3, false, add>(args);
     default:
       // With two rows the loads are what takes the time, and the hardware's own prefetching keeps up. One row asks
       // where its few chains leave time for it (group.h).
       if constexpr (R != 2)
-        if (args.next) return tile<V, R, 1, 4, true, add>(args);
-      return tile<V, R, 1, 4, false, add>(args);
+        if (args.next) return tile<V, W, R, 1, 4, true, add>(args);
+      return tile<V, W, R, 1, 4, false, add>(args);
   }
 }
 

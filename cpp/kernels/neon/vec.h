@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kernels/generic/inline.h"
+#include "kernels/generic/weights.h"
 
 namespace lstmfast {
 namespace {
@@ -34,6 +35,10 @@ struct F32 {
 
   static LSTMFAST_INLINE F32 set1(float s) { return {vdupq_n_f32(s)}; }
   static LSTMFAST_INLINE F32 load(const float* p) { return {vld1q_f32(p)}; }
+  static LSTMFAST_INLINE F32 load(const Float16* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&p->bits)))}; }
+  static LSTMFAST_INLINE F32 load(const BFloat16* p) {
+    return {vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(&p->bits), 16))};
+  }
   static LSTMFAST_INLINE F32 load_first(const float* p, Index n) {
     float full[lanes] = {};
     for (Index k = 0; k < n; ++k) full[k] = p[k];
@@ -60,6 +65,8 @@ LSTMFAST_INLINE F32 select_negative(F32 sign, F32 a, F32 b) {
   return {vbslq_f32(vcltzq_s32(vreinterpretq_s32_f32(sign.v)), a.v, b.v)};
 }
 LSTMFAST_INLINE F32 zero_where_not_positive(F32 x, F32 a) { return {vbslq_f32(vclezq_f32(x.v), vdupq_n_f32(0), a.v)}; }
+LSTMFAST_INLINE float largest_lane(F32 a) { return vmaxvq_f32(a.v); }
+LSTMFAST_INLINE float sum_of_lanes(F32 a) { return vaddvq_f32(a.v); }
 LSTMFAST_INLINE F32 power_of_two(F32 rounded) {
   const uint32x4_t n = vshlq_n_u32(vreinterpretq_u32_f32(rounded.v), 23);
   return {vreinterpretq_f32_u32(vaddq_u32(n, vdupq_n_u32(0x3f800000u)))};

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kernels/generic/inline.h"
+#include "kernels/generic/weights.h"
 
 namespace lstmfast {
 namespace {
@@ -39,6 +40,13 @@ struct ScalarVec {
 
   static LSTMFAST_INLINE ScalarVec set1(Float s) { return {s}; }
   static LSTMFAST_INLINE ScalarVec load(const Float* p) { return {*p}; }
+  // Exponents are counted from 15 there and from 127 here: a product by 2^112, which makes denormals normal, too.
+  static LSTMFAST_INLINE ScalarVec load(const Float16* p) {
+    const Bits magnitude = static_cast<Bits>(p->bits & 0x7fffu) << 13, sign = static_cast<Bits>(p->bits & 0x8000u)
+                                                                              << 16;
+    return from_bits(bits({from_bits(magnitude).v * 5.192296858534828e33f}) | sign);
+  }
+  static LSTMFAST_INLINE ScalarVec load(const BFloat16* p) { return from_bits(static_cast<Bits>(p->bits) << 16); }
   static LSTMFAST_INLINE ScalarVec load_first(const Float* p, Index) { return {*p}; }
   LSTMFAST_INLINE void store(Float* p) const { *p = v; }
   LSTMFAST_INLINE void store_first(Float* p, Index) const { *p = v; }
@@ -77,6 +85,9 @@ struct ScalarVec {
 
 using F32 = ScalarVec<float, uint32_t, 23, 0x3f800000u>;
 using F64 = ScalarVec<double, uint64_t, 52, 0x3ff0000000000000u>;
+
+LSTMFAST_INLINE float largest_lane(F32 a) { return a.v; }
+LSTMFAST_INLINE float sum_of_lanes(F32 a) { return a.v; }
 
 #if LSTMFAST_FUSED
 LSTMFAST_INLINE F32 fma(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }

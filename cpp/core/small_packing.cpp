@@ -1,0 +1,132 @@
+#include "core/small_packing.h"
+
+#include <cstdint>
+
+namespace lstmfast {
+namespace {
+
+constexpr Index kFloat = sizeof(float);
+
+// Weights of 16 bits, whichever: panels of `heads` rows of float and then [k][vector][lane].
+struct HalfPanels {
+  PanelLayout layout;
+  Index heads;
+  Index terms;
+  Buffer<float> memory;
+
+  HalfPanels(const PanelLayout& panel_layout, Index head_rows, Index all_terms)
+      : layout(panel_layout),
+        heads(head_rows),
+        terms(all_terms),
+        memory(checked_product({layout.panels(), 2 * heads + terms, layout.width()}) / 2) {
+    memory.fill_zero();
+  }
+
+  char* panel(Index unit) const {
+    return reinterpret_cast<char*>(memory.data()) + layout.panel_of(unit) * (2 * heads + terms) * layout.width() * 2;
+  }
+  float& bias(Index group, Index unit) const {
+    return reinterpret_cast<float*>(panel(unit))[layout.column_of(group, unit)];
+  }
+  // from: [n], terms [first, first + n) of a column.
+  void set(Index group, Index unit, Index first, const std::uint16_t* from, Index n) const {
+    auto* const weights = reinterpret_cast<std::uint16_t*>(panel(unit) + heads * layout.width() * kFloat);
+    for (Index k = 0; k < n; ++k) weights[(first + k) * layout.width() + layout.column_of(group, unit)] = from[k];
+  }
+};
+
+// Int8Panel, filled.
+struct Int8Panels {
+  PanelLayout layout;
+  Int8Panel parts;
+  Buffer<float> memory;
+
+  Int8Panels(const PanelLayout& panel_layout, Index together, Index x_terms, Index h_terms)
+      : layout(panel_layout),
+        parts{layout.width(), together, x_terms, h_terms},
+        memory(checked_product({layout.panels(), parts.bytes()}) / kFloat) {
+    memory.fill_zero();
+  }
+
+  char* panel(Index unit) const {
+    return reinterpret_cast<char*>(memory.data()) + layout.panel_of(unit) * parts.bytes();
+  }
+  float& bias(Index group, Index unit) const {
+    return reinterpret_cast<float*>(panel(unit))[layout.column_of(group, unit)];
+  }
+  // One row of W_ih, or of W_hh. from: [n].
+  void set(Index group, Index unit, bool h, const std::int8_t* from, Index n, float scale) const {
+    char* const to = panel(unit);
+    const Index column = layout.column_of(group, unit), width = layout.width(), together = parts.together;
+    reinterpret_cast<float*>(to + parts.scales(h))[column] = scale;
+    char* const weights = to + parts.weights(h);
+    for (Index k = 0; k < n; ++k)
+      weights[k / together * together * width + column * together + k % together] = static_cast<char>(from[k]);
+    if (together != 4) return;  // activations are stored as they are
+    for (Index first = 0, chunk = 0; first < n; first += kInt8Terms, ++chunk) {
+      std::int32_t sum = 0;
+      for (Index k = first; k < std::min(first + kInt8Terms, n); ++k) sum += from[k];
+      reinterpret_cast<std::int32_t*>(to + parts.starts(h, chunk))[column] = -128 * sum;
+    }
+  }
+};
+
+Buffer<float> inverses(const float* range, Index n) {
+  Buffer<float> made(range ? n : 0);
+  for (Index k = 0; range && k < n; ++k) made.data()[k] = 1.0f / range[k];
+  return made;
+}
+
+// each(group, unit, row of the unpacked matrices).
+template <class Each>
+void for_rows(const PanelLayout& layout, const Each& each) {
+  for (Index g = 0; g < layout.groups; ++g)
+    for (Index u = 0; u < layout.units; ++u) each(g, u, g * layout.units + u);
+}
+
+}  // namespace
+
+ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, const KernelTable<float>& kernels,
+                                 const SmallParameters& weights, const float* input_range) {
+  const PanelLayout layout = {shape.gates(), shape.hidden_size, kernels.lanes};
+  const Index I = input_size, S = shape.state_size();
+  const auto bias = [&](Index row) { return weights.bias_ih ? weights.bias_ih[row] + weights.bias_hh[row] : 0.0f; };
+  if (kernels.weights == Weights::int8) {
+    Int8Panels panels(layout, kernels.together, I, S);
+    const auto* const ih = static_cast<const std::int8_t*>(weights.weight_ih);
+    const auto* const hh = static_cast<const std::int8_t*>(weights.weight_hh);
+    for_rows(layout, [&](Index g, Index u, Index row) {
+      panels.bias(g, u) = bias(row);
+      panels.set(g, u, false, ih + row * I, I, weights.scale_ih[row]);
+      panels.set(g, u, true, hh + row * S, S, weights.scale_hh[row]);
+    });
+    return {layout, I, S, std::move(panels.memory), inverses(input_range, I)};
+  }
+  HalfPanels panels(layout, 1, checked_product({1, I + S}));
+  const auto* const ih = static_cast<const std::uint16_t*>(weights.weight_ih);
+  const auto* const hh = static_cast<const std::uint16_t*>(weights.weight_hh);
+  for_rows(layout, [&](Index g, Index u, Index row) {
+    panels.bias(g, u) = bias(row);
+    panels.set(g, u, 0, ih + row * I, I);
+    panels.set(g, u, I, hh + row * S, S);
+  });
+  return {layout, I, S, std::move(panels.memory), {}};
+}
+
+ProjectionPacking<float> pack_small_projection(const NetworkShape& shape, const KernelTable<float>& kernels,
+                                               const SmallParameters& weights) {
+  const PanelLayout layout = {1, shape.projection_size, kernels.lanes};
+  const Index H = shape.hidden_size;
+  if (kernels.weights == Weights::int8) {
+    Int8Panels panels(layout, kernels.together, 0, H);
+    const auto* const hr = static_cast<const std::int8_t*>(weights.weight_hr);
+    for (Index u = 0; u < layout.units; ++u) panels.set(0, u, true, hr + u * H, H, weights.scale_hr[u]);
+    return {layout, H, std::move(panels.memory)};
+  }
+  HalfPanels panels(layout, 0, H);
+  const auto* const hr = static_cast<const std::uint16_t*>(weights.weight_hr);
+  for (Index u = 0; u < layout.units; ++u) panels.set(0, u, 0, hr + u * H, H);
+  return {layout, H, std::move(panels.memory)};
+}
+
+}  // namespace lstmfast

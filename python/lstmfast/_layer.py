@@ -1,0 +1,264 @@
+"""What every recurrent layer is, whatever its weights: its configuration, and the network that runs it."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks, _core, _parameters, _runtime
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# The attributes of this package's classes; a subclass may have added others.
+_OWN = frozenset(
+    {
+        "_batch_first",
+        "_calibrated",
+        "_depth",
+        "_dropout",
+        "_dtype",
+        "_isa",
+        "_layout",
+        "_network",
+        "_nonlinearity",
+        "_parameters",
+        "_saturated",
+        "_weight_dtype",
+    }
+)
+
+AnyArray: TypeAlias = NDArray[Any]
+
+# For writers of any model; calls read _network once and need none. One for all, because a fork has to take
+# it: else the child could find it locked for ever by a thread that it does not have, and new weights half
+# swapped in. One thread can take it twice, because a signal's handler may fork or update in the midst.
+writing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=writing.acquire, after_in_parent=writing.release, after_in_child=writing.release
+    )
+
+
+class _Network(Protocol):
+    """Network32 or Network64 of the core: all weights, packed; never changed once made."""
+
+    @property
+    def isa(self) -> str: ...
+    def infer(
+        self,
+        x: AnyArray,
+        h0: AnyArray | None,
+        c0: AnyArray | None,
+        batch_first: bool,
+        y: AnyArray | None = None,
+        h_n: AnyArray | None = None,
+        c_n: AnyArray | None = None,
+        lengths: AnyArray | None = None,
+        reset: AnyArray | None = None,
+        /,
+    ) -> tuple[AnyArray, AnyArray, Any]: ...
+    def forward(
+        self,
+        x: AnyArray,
+        h0: AnyArray | None,
+        c0: AnyArray | None,
+        batch_first: bool,
+        lengths: AnyArray | None = None,
+        reset: AnyArray | None = None,
+        recompute: bool = False,
+        masks: AnyArray | None = None,
+        mask_scale: float = 0.0,
+        /,
+    ) -> tuple[AnyArray, AnyArray, Any, Any]: ...
+    def backward(
+        self,
+        tape: Any,  # noqa: ANN401 - Tape32 or Tape64, each of its own network
+        dy: AnyArray | None,
+        dh_n: AnyArray | None,
+        dc_n: AnyArray | None,
+        /,
+    ) -> tuple[AnyArray, AnyArray, Any, list[Any]]: ...
+
+
+class Layer(ABC):
+    """Configuration, and a network that is never changed but replaced."""
+
+    _KIND: ClassVar[str]  # the class's name in files
+    _GATES: ClassVar[int]
+    _HAS_MEMORY: ClassVar[bool]  # whether a state is h and c
+    _DEFAULTS: ClassVar[Mapping[str, object]]  # the constructor's, in its order, without seed and isa
+    _MORE: ClassVar[tuple[str, ...]] = ()  # what the configuration has besides
+
+    _dtype: np.dtype[Any]
+    _layout: _parameters.Layout
+    _batch_first: bool
+    _depth: int  # L*D
+    _dropout: float
+    _isa: str
+    _network: _Network
+    _parameters: Mapping[str, AnyArray]
+
+    @abstractmethod
+    def _cell(self) -> str:
+        """Name the cell for the core."""
+
+    # Configuration.
+
+    def _configure(self, config: Mapping[str, Any], isa: object) -> None:
+        """Check and set everything but the weights."""
+        hidden_size = _checks.integer(config["hidden_size"], "hidden_size", 1)
+        layout = _parameters.Layout(
+            gates=self._GATES,
+            input_size=_checks.integer(config["input_size"], "input_size", 1),
+            hidden_size=hidden_size,
+            num_layers=_checks.integer(config["num_layers"], "num_layers", 1),
+            bidirectional=_checks.flag(config["bidirectional"], "bidirectional"),
+            bias=_checks.flag(config["bias"], "bias"),
+            proj_size=_checks.projection(config.get("proj_size", 0), hidden_size),  # an RNN has none
+        )
+        self._batch_first = _checks.flag(config["batch_first"], "batch_first")
+        self._dropout = _checks.probability(config["dropout"], "dropout")
+        self._dtype = _checks.float_dtype(config["dtype"])
+        layout.check_size(self._dtype)
+        self._layout = layout
+        self._depth = layout.num_layers * layout.directions
+        self._isa = (
+            _runtime.isa() if isa is None else _checks.choice(isa, "isa", tuple(_core.available_isas()))
+        )
+
+    @classmethod
+    def _config_names(cls) -> tuple[str, ...]:
+        return ("input_size", "hidden_size", *cls._DEFAULTS, *cls._MORE)
+
+    def _config(self) -> dict[str, Any]:
+        """Return what makes a model like this one: the constructor's arguments, as JSON can hold them."""
+        config = {name: getattr(self, name) for name in self._config_names()}
+        config["dtype"] = self._dtype.name
+        return config
+
+    @property
+    def input_size(self) -> int:
+        """I, numbers per time step of x."""
+        return self._layout.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """H, units of each layer and direction."""
+        return self._layout.hidden_size
+
+    @property
+    def num_layers(self) -> int:
+        """L, layers; each takes the output of the one before it."""
+        return self._layout.num_layers
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are biases."""
+        return self._layout.bias
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether x and y are [B, T, ...] rather than [T, B, ...]. States are not affected."""
+        return self._batch_first
+
+    @property
+    def dropout(self) -> float:
+        """Probability that `forward` drops an output of a layer before the next layer reads it."""
+        return self._dropout
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether every layer also runs from the last step to the first (D = 2)."""
+        return self._layout.bidirectional
+
+    @property
+    def proj_size(self) -> int:
+        """P, to which an LSTM projects h; 0 without a projection, as in every RNN."""
+        return self._layout.proj_size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64, of weights, states and results; inputs are converted to it."""
+        return self._dtype
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that this object runs on."""
+        return self._network.isa
+
+    # Copies.
+
+    def _added(self) -> dict[str, Any]:
+        """Return what a subclass has added."""
+        return {name: value for name, value in self.__dict__.items() if name not in _OWN}
+
+    def __copy__(self) -> Self:
+        """Copy; the weights can be shared, for they are replaced and never changed."""
+        other = type(self).__new__(type(self))
+        with writing:  # or another thread's update might come between network and parameters
+            other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy, with copies of what a subclass has added."""
+        other = self.__copy__()
+        memo[id(self)] = other  # first, because what was added may refer to this very model
+        for name, value in self._added().items():
+            other.__dict__[name] = copy.deepcopy(value, memo)
+        return other
+
+    def _arguments(self) -> str:
+        """Say how the constructor would be called for a layer like this one, but for seed and isa."""
+        config = self._config()
+        named = [
+            f"{name}={config[name]!r}" for name, default in self._DEFAULTS.items() if config[name] != default
+        ]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *named])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._arguments()})"
+
+    # Files and pickles.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write configuration and weights to a safetensors file, which `lstmfast.load` reads.
+
+        The file appears at once and whole: a write that fails leaves what was there before.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed: `pip install 'lstmfast[save]'`.
+        OSError
+            If the file cannot be written.
+        """
+        from . import _files
+
+        _files.save(self._KIND, self._config(), self._parameters, path)
+
+    @abstractmethod
+    def _stored(
+        self, names: Collection[Any], argument: str
+    ) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape and dtype of each array that this configuration is saved with, once `names` are theirs."""
+
+    @abstractmethod
+    def _restore(self, arrays: Mapping[str, Any], argument: str) -> None:
+        """Check such arrays, copy them and make the network of them."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"config": self._config(), "parameters": dict(self._parameters), "extra": self._added()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Without the ISA: the machine that unpickles may have others.
+        self._configure(state["config"], None)
+        self._restore(state["parameters"], "pickle")
+        self.__dict__.update(state["extra"])
