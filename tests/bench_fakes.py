@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from lstmfast._bench.engines import Run, UnsupportedError
-from lstmfast._bench.problem import Problem, Results
+from lstmfast._bench.problem import Array, Problem, Results
 from lstmfast.reference import Reference
 
 
@@ -35,7 +36,8 @@ class Good:
 
     def prepare(self, problem: Problem) -> Run:
         case = problem.case
-        reference = Reference("lstm", problem.weights, case.layers, case.directions == 2, np.float32)
+        weights = self.weights(problem)
+        reference = Reference("lstm", weights, case.layers, case.directions == 2, np.float32)
         state: list[Any] = [None, None]
 
         def call() -> Any:
@@ -52,6 +54,9 @@ class Good:
             return {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
 
         return self.spoil(Run(call, results))
+
+    def weights(self, problem: Problem) -> Mapping[str, Array]:
+        return problem.weights
 
     def carry(self, state: Any) -> Any:
         return state
@@ -83,6 +88,26 @@ class WrongInt8(Wrong):
 
     name = "int8"
     precision = "int8"
+
+
+class Float16(Good):
+    """Weights and biases as float16 has them."""
+
+    name = "float16"
+    precision = "float16"
+
+    def weights(self, problem: Problem) -> Mapping[str, Array]:
+        return {name: array.astype(np.float16).astype(np.float32) for name, array in problem.weights.items()}
+
+
+class SwappedFloat16(Float16):
+    """The same with the gates i and f exchanged."""
+
+    name = "swapped float16"
+
+    def weights(self, problem: Problem) -> Mapping[str, Array]:
+        parts = {name: np.split(array, 4) for name, array in super().weights(problem).items()}
+        return {name: np.concatenate([f, i, g, o]) for name, (i, f, g, o) in parts.items()}
 
 
 class NotANumber(Good):

@@ -15,12 +15,12 @@ import pytest
 import lstmfast
 from lstmfast._bench import engines, problem, session, suites
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
-from lstmfast._bench.engines import ENGINES, OURS
+from lstmfast._bench.engines import ENGINES, OURS, QUANTIZED
 from lstmfast._bench.worker import Request
 from lstmfast.reference import Reference
 
 NEEDS = {
-    OURS: ["numpy"],
+    **{name: ["numpy"] for name in (OURS, *QUANTIZED)},
     "NumPy": ["numpy"],
     "lstmfast.torch": ["torch"],
     "lstmfast.torch frozen": ["torch"],
@@ -61,7 +61,13 @@ CASES = [
     Case(9, 2, 3, 8, layers=2, work="train", recompute=True),
 ]
 REFERENCES: dict[Cell, str] = {"lstm": "lstm", "rnn": "rnn_tanh"}
-INFERENCE_ALONE = {name for name in ENGINES if "ONNX" in name or "int8" in name or name == "OpenVINO"}
+RIVALS_INT8 = {"PyTorch int8", "ONNX Runtime int8"}
+INFERENCE_ALONE = {"ONNX Runtime", "ONNX Runtime bound", "OpenVINO", *RIVALS_INT8, *QUANTIZED}
+PRECISIONS = dict.fromkeys(RIVALS_INT8, "int8") | dict(
+    zip(QUANTIZED, ("float16", "bfloat16", "int8"), strict=True)
+)
+# Between which the differences lie: at least that of no float32 in disguise.
+DIFFERENCES = {"float16": (1e-5, 1.3e-3), "bfloat16": (1e-4, 1e-2), "int8": (1e-4, 0.1), "float32": (0, 5e-6)}
 
 
 def unsupported(name: str, case: Case) -> str:
@@ -72,9 +78,9 @@ def unsupported(name: str, case: Case) -> str:
         return "inference only"
     if name == "NumPy" and (case.valid < 100 or case.reset):
         return "it would run each row's pieces alone, which is no batch"
-    if case.reset and name in INFERENCE_ALONE - {"PyTorch int8"}:
+    if case.reset and name in INFERENCE_ALONE - {"PyTorch int8", *QUANTIZED}:
         return "its operators cannot start a row anew within a sequence"
-    if case.cell == "rnn" and "int8" in name:
+    if case.cell == "rnn" and name in RIVALS_INT8:
         return "quantize_dynamic has no RNN"
     if case.work == "train" and "frozen" in name:
         return "frozen weights have no gradient"
@@ -112,10 +118,8 @@ def test_results_are_the_references(name: str, case: Case, rows: list[dict[str, 
         assert cell == {"status": "unsupported", "note": reason}
         return
     assert cell["status"] == "ok", cell["note"]
-    if "int8" in name:
-        assert 1e-4 < cell["difference"] < 0.1  # not float32 in disguise
-    else:
-        assert cell["difference"] < 5e-6
+    least, most = DIFFERENCES[PRECISIONS.get(name, "float32")]
+    assert least <= cell["difference"] < most
     assert len(cell["seconds"]) >= 3
     assert min(cell["seconds"]) > 0
     assert ("tape_bytes" in cell) == (name == OURS and case.work == "train")
@@ -132,7 +136,7 @@ def test_a_tape_has_the_bytes_that_our_own_says(rows: list[dict[str, Any]]) -> N
 @pytest.mark.parametrize("name", ENGINES)
 def test_what_it_was_told_is_known(name: str, told: list[dict[str, Any]]) -> None:
     (engine,) = (event for event in told if event["event"] == "engine" and event["name"] == name)
-    assert engine["precision"] == ("int8" if "int8" in name else "float32")
+    assert engine["precision"] == PRECISIONS.get(name, "float32")
     if not installed(name):
         assert "is not installed" in engine["missing"]
         return
@@ -424,4 +428,6 @@ def test_swapped_gates_are_wrong(case: Case, swapped: tuple[int, ...]) -> None:
         y, (h, c), _ = reference.forward(task.x, h, c)
     assert h is not None
     assert c is not None
-    assert problem.difference({"y": y, "h_n": h, "c_n": c}, task.truth) > 50 * problem.TOLERANCES["float32"]
+    found = problem.difference({"y": y, "h_n": h, "c_n": c}, task.truth)
+    for precision, times in {"float32": 50, "float16": 50, "bfloat16": 5}.items():
+        assert found > times * problem.TOLERANCES[precision]

@@ -19,7 +19,7 @@ import lstmfast
 from lstmfast import _cli
 from lstmfast._bench import command, session, suites, timing, worker
 from lstmfast._bench.cases import Case
-from lstmfast._bench.engines import ENGINES, KIN, OURS
+from lstmfast._bench.engines import BEHIND_TORCH, ENGINES, KIN, OURS, QUANTIZED
 from lstmfast._bench.outputs import Outputs
 from lstmfast._bench.results import Report
 from lstmfast._bench.worker import Request
@@ -49,14 +49,14 @@ def cells_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def measured() -> Iterator[list[dict[str, Any]]]:
     before = lstmfast.get_num_threads()
     names = ["Good", "Forgetful", "Wrong", "WrongInt8", "NotANumber", "Misshapen", "Silent", "Missing"]
-    names += ["NeverTrains", "CannotPrepare", "FailsLate"]
+    names += ["NeverTrains", "CannotPrepare", "FailsLate", "Float16", "SwappedFloat16"]
     yield list(worker.measure(request(*names)))
     lstmfast.set_num_threads(before)
 
 
 def test_events_come_in_order(measured: list[dict[str, Any]]) -> None:
     kinds = [event["event"] for event in measured if event["event"] != "at"]
-    assert kinds == ["machine", *["engine"] * 12, "limits", *["row"] * len(TINY), "limits", "end"]
+    assert kinds == ["machine", *["engine"] * 14, "limits", *["row"] * len(TINY), "limits", "end"]
     assert all(json.loads(json.dumps(event)) == event for event in measured)
 
 
@@ -76,6 +76,9 @@ def test_what_is_right_is_timed(measured: list[dict[str, Any]]) -> None:
         ("Forgetful", 1, "ok", ""),
         ("Wrong", 1, "wrong", "at most 1e-04 allowed"),
         ("WrongInt8", 1, "ok", ""),
+        ("Float16", 1, "ok", ""),
+        ("SwappedFloat16", 0, "wrong", "at most 2e-03 allowed"),
+        ("SwappedFloat16", 1, "wrong", "at most 2e-03 allowed"),
         ("NotANumber", 1, "wrong", "by nan of its largest value"),
         ("Misshapen", 1, "failed", "expected shape (3, 2, 3), got (3, 2, 1)"),
         ("Silent", 1, "failed", "expected results y, h_n, c_n, got y"),
@@ -301,7 +304,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
             [
                 "SUITE",
                 "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset,"
-                " torch, all",
+                " torch, quantized, all",
                 "'clasic'",
             ],
         ),
@@ -381,13 +384,40 @@ def test_nothing_asked_is_the_quick_run(monkeypatch: pytest.MonkeyPatch) -> None
     assert command.QUICK_DEADLINE < 110
 
 
-@pytest.mark.parametrize("arguments", [["torch"], ["step", "torch"], ["all"], ["--full"]])
-def test_the_suite_torch_brings_its_engines(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(ENGINES) > KIN
-    assert asked_of(monkeypatch, *arguments)[1]["engines"] == ENGINES
-    assert not KIN & set(asked_of(monkeypatch, "step")[1]["engines"])
-    named = asked_of(monkeypatch, "step", "--engines", "lstmfast.torch-frozen")[1]["engines"]
-    assert list(named) == [OURS, "lstmfast.torch frozen"]
+SMALL = {OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO"}
+SMALL |= {"PyTorch int8", "ONNX Runtime int8"}
+SHAPE = ["--shapes", "T=2,B=1,I=1,H=1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["step"], set(ENGINES) - KIN),
+        (SHAPE, set(ENGINES) - KIN),
+        (["torch"], set(ENGINES) - {*QUANTIZED}),
+        (["step", "torch"], set(ENGINES) - {*QUANTIZED}),
+        (["quantized"], SMALL),
+        (["--suite", "quantized"], SMALL),
+        (["step", "quantized"], set(ENGINES) - {*BEHIND_TORCH}),
+        (["quantized", *SHAPE], set(ENGINES) - {*BEHIND_TORCH}),
+        (["torch", "quantized"], set(ENGINES)),
+        (["all"], set(ENGINES)),
+        (["--full"], set(ENGINES)),
+    ],
+    ids=str,
+)
+def test_a_suite_brings_its_engines(
+    arguments: list[str], names: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(ENGINES) > KIN == {*QUANTIZED, *BEHIND_TORCH}
+    asked = asked_of(monkeypatch, *arguments)[1]["engines"]
+    assert asked == {name: spec for name, spec in ENGINES.items() if name in names}
+
+
+@pytest.mark.parametrize("name", sorted(KIN))
+def test_kin_is_measured_anywhere_if_it_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = asked_of(monkeypatch, "step", "--engines", name.replace(" ", "-"))[1]["engines"]
+    assert list(named) == [OURS, name]
 
 
 def test_full_and_suites_are_measured_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,19 +115,34 @@ def test_suites_come_in_their_own_order_and_once() -> None:
     assert suites.select(["step", "all"]) == suites.select(["all"])
 
 
+def test_quantized_is_sequences_of_large_layers_and_single_steps() -> None:
+    cases = suites.SUITES["quantized"]
+    sequences = [case for case in cases if case.work == "sequence"]
+    assert [(case.T, case.B, case.I, case.H) for case in sequences] == [
+        (100, B, H, H) for H in (128, 256, 512, 1024) for B in (1, 4, 16, 64)
+    ]
+    steps = [case for case in cases if case.work == "step"]
+    assert [(case.T, case.B, case.I, case.H) for case in steps] == [
+        (1, 1, H, H) for H in (64, 128, 256, 512, 1024)
+    ]
+    assert (*sequences, *steps) == cases
+
+
 def test_quick_is_a_part_of_every_suite() -> None:
     quick = suites.quick()
     assert set(quick) < set(suites.select(["all"]))
     assert [case.suite for case in quick] == sorted(
         (case.suite for case in quick), key=list(suites.SUITES).index
     )
-    assert {case.suite for case in quick} == set(suites.SUITES) - {"torch"}  # whose engines are asked for
+    # Their engines are asked for.
+    assert {case.suite for case in quick} == set(suites.SUITES) - {"torch", "quantized"}
     assert 12 <= len(quick) <= 20
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
     with pytest.raises(
-        ValueError, match=r"^expected one of classic, .*, lengths, reset, torch, all, got 'clasic'$"
+        ValueError,
+        match=r"^expected one of classic, .*, lengths, reset, torch, quantized, all, got 'clasic'$",
     ):
         suites.select(["step", "clasic"])
 

@@ -400,7 +400,7 @@ def test_other_versions(tmp_path: Path, version: Any) -> None:
 def test_other_classes(tmp_path: Path, name: Any, got: str) -> None:
     path = tmp_path / "model"
     data = changed(saved("lstm"), lambda d: d.update({"class": name}))
-    refuses(path, data, f"class: expected 'LSTM', 'RNN', 'QuantizedLSTM' or 'QuantizedRNN', got {got}")
+    refuses(path, data, f"class: expected 'LSTM' or 'RNN' or 'QuantizedLSTM' or 'QuantizedRNN', got {got}")
 
 
 def test_the_other_class(tmp_path: Path) -> None:

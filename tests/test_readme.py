@@ -98,7 +98,7 @@ def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
 
 
 def test_the_test_line_is_there() -> None:

@@ -62,11 +62,10 @@ struct Int8Panels {
     char* const weights = to + parts.weights(h);
     for (Index k = 0; k < n; ++k)
       weights[k / together * together * width + column * together + k % together] = static_cast<char>(from[k]);
-    if (together != 4) return;  // activations are stored as they are
     for (Index first = 0, chunk = 0; first < n; first += kInt8Terms, ++chunk) {
       std::int32_t sum = 0;
       for (Index k = first; k < std::min(first + kInt8Terms, n); ++k) sum += from[k];
-      reinterpret_cast<std::int32_t*>(to + parts.starts(h, chunk))[column] = -128 * sum;
+      reinterpret_cast<std::int32_t*>(to + parts.starts(h, chunk))[column] = -kInt8Offset * sum;
     }
   }
 };

@@ -198,7 +198,7 @@ def small_network(
     bidirectional: bool,
     bias: bool,
     weights: str,  # "float16", "bfloat16" or "int8"
-    # As for Network32; weights of uint16 (bits) or int8, and after each of int8 its scales, [rows] of float32.
+    # As for Network32; weights of uint16 (bits) or int8, after each of int8 its scales, [rows] of float32.
     parameters: Sequence[NDArray[Any]],
     isa: str,
     proj_size: int = 0,

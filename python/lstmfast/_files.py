@@ -1,8 +1,8 @@
 """Weight files: safetensors, with the configuration as JSON in the file's metadata.
 
 The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` ("LSTM", "RNN",
-"QuantizedLSTM" or "QuantizedRNN") and `config`, the constructor's arguments (and of quantized layers what else
-there is to know). The tensors have the parameters' names, shapes and dtypes. Format of the file:
+"QuantizedLSTM" or "QuantizedRNN") and `config`, the constructor's arguments (and what
+else there is to know of quantized layers). The tensors have the parameters' names, shapes and dtypes. Format of the file:
 https://github.com/huggingface/safetensors
 """
 

@@ -62,9 +62,9 @@ class Quantized(Inference[StateT, StateLikeT]):
 
     @property
     def saturated(self) -> Mapping[str, int]:
-        """How many numbers of each weight were larger than the kind can hold, and are now its largest.
+        """How many numbers of each weight would have become infinite, and are the kind's largest instead.
 
-        Of int8 none ever is: each row's largest weight is 127 steps.
+        Of int8 none ever would: each row's largest weight is 127 steps.
         """
         return self._saturated
 
@@ -136,6 +136,8 @@ class Quantized(Inference[StateT, StateLikeT]):
                 raise ValueError(f"{called}: expected {dtype} {shape}, got {array.dtype} {array.shape}")
             _check_numbers(array, called, name, self._weight_dtype)
             copies[name] = np.array(array, order="C")
+        if set(self._saturated) != {name for name in copies if _quantize.is_weight(name)}:
+            raise ValueError(f"saturated: expected a count for each weight, got {sorted(self._saturated)}")
         self._install(copies)
 
     def __repr__(self) -> str:
@@ -179,6 +181,7 @@ class QuantizedRNN(RnnCell, Quantized[Array, ArrayLike]):
     _MODEL = RNN
 
 
+_LARGEST = np.finfo(np.float32).max
 _CLASSES: Mapping[str, type[Quantized[Any, Any]]] = {"LSTM": QuantizedLSTM, "RNN": QuantizedRNN}
 
 
@@ -191,13 +194,12 @@ def quantized(
     arrays: dict[str, AnyArray] = {}
     saturated = {}
     for name, array in model.parameters.items():
-        numbers = _in_float32(array, name)
+        arrays[name] = numbers = _in_float32(array, name)
         if not _quantize.is_weight(name):
-            arrays[name] = numbers
             continue
         if input_range is not None and _quantize.reads_input(name):
             with np.errstate(over="ignore"):
-                numbers = numbers * input_range
+                numbers = (array * input_range).astype(np.float32)
             _check_finite(numbers, f"{name}, times the calibration's ranges")
         saturated[name] = 0
         if kind == "float16":
@@ -231,7 +233,7 @@ def _check_finite(numbers: Floats, name: str, shown: Array | None = None) -> Non
     if wrong.size:
         place = tuple(map(int, wrong[0]))
         found = (numbers if shown is None else shown)[place]
-        raise ValueError(f"{name}: expected finite numbers in float32, got {found} at {place}")
+        raise ValueError(f"{name}: expected finite numbers, got {found} at {place}")
 
 
 def _checked_ranges(calibration: ArrayLike, kind: str, model: Recurrent[Any, Any]) -> Floats:
@@ -266,7 +268,9 @@ def _widened(parameters: Mapping[str, AnyArray], kind: str) -> dict[str, Floats]
         elif kind == "float16":
             widened[name] = array.astype(np.float32)
         else:
-            widened[name] = array * parameters[_quantize.scale_name(name)][:, np.newaxis]
+            with np.errstate(over="ignore"):  # the largest float of all is less than 127 of its own steps
+                numbers = array * parameters[_quantize.scale_name(name)][:, np.newaxis]
+            widened[name] = np.clip(numbers, -_LARGEST, _LARGEST)
             if input_range is not None and _quantize.reads_input(name):
                 widened[name] /= input_range
     return widened

@@ -44,6 +44,8 @@ inline constexpr Index kLargeWeightBytes = 16 << 20;
 // Sums of products of 8 bits are exact in 32 bits over so many terms (kernels/generic/int8.h). More are summed chunk by
 // chunk.
 inline constexpr Index kInt8Terms = 1 << 15;
+// Kernels that multiply unsigned by signed bytes store activations so much larger.
+inline constexpr int kInt8Offset = 128;
 // Of whole numbers 1 apart; as small as a normal float.
 inline constexpr float kLeastScale = 1.17549435e-38f;
 // On a kernel's stack, for rows as whole numbers: one chunk of 16 bits each, or more rows that are shorter.

@@ -13,7 +13,7 @@ struct Quads {
   using Activation = uint8_t;
   using Word = __m512i;
   static constexpr Index together = 4;
-  static constexpr int32_t offset = 128;  // makes -127..127 unsigned
+  static constexpr int32_t offset = kInt8Offset;
   // Not __m512i, which may alias anything: the compiler would store all sums at each step.
   using Sums = int32_t __attribute__((vector_size(64)));
   Sums v;

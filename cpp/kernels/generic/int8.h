@@ -3,14 +3,14 @@
 // Q, an ISA's int8 vectors, says how it multiplies:
 //   Activation  a rounded activation as stored; `together` of them are 32 bits, multiplied with as many weights of a
 //               column in one lane
-//   offset      what is added to an activation to store it. Where it is not 0, sums start from minus offset times the
-//               sum of the weights (Int8Panel::starts), so that they are those of the activations themselves.
-// Sums of a chunk of kInt8Terms terms are exact in 32 bits on every ISA:
-//   together 4  products of 1..255 (activation + 128) and -127..127, added to the sum four at a time, without
-//               saturation: at most 255 * 127 * 2**15 < 2**31
-//   together 2  both widened to 16 bits; pairs of products, at most 2 * 127 * 127, are added in 32 bits
-// (Products of bytes added in pairs in 16 bits, as AVX2 has them, saturate at 2 * 255 * 127, unless one side is
-// narrowed.)
+//   offset      what is added to an activation to store it, 0 or kInt8Offset. Where it is not 0, sums start from minus
+//               offset times the sum of the weights (Int8Panel::starts), so that they are those of the activations.
+// Sums of a chunk of kInt8Terms terms are exact in 32 bits on every ISA, however it multiplies:
+//   unsigned and signed bytes, four products added to 32 bits without saturation (VNNI): activations are 1..255, and
+//       sums at most 255 * 127 * 2^15 < 2^31
+//   unsigned and signed bytes, pairs of products added in 16 bits (AVX2): 2 * 255 * 127 would saturate, so the unsigned
+//       side is the activation's magnitude, its sign goes to the weight: 2 * 127 * 127 < 2^15
+//   both widened to 16 bits, pairs of products added in 32 bits (AVX-512 without VNNI, NEON, scalar)
 #pragma once
 
 #include <stdint.h>
@@ -149,7 +149,7 @@ LSTMFAST_TILE void int8_tile(const Int8TileArgs<Q>& args) {
     typename Q::Word word[R];
     LSTMFAST_UNROLL for (int r = 0; r < R; ++r) word[r] = Q::word(a[r] + k * Q::together);
     LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
-      const typename Q::Word column = Q::weights(w + p * panel_stride + n * V::lanes * Q::together);
+      const auto column = Q::weights(w + p * panel_stride + n * V::lanes * Q::together);
       LSTMFAST_UNROLL for (int r = 0; r < R; ++r) acc[r][p][n] = dot(acc[r][p][n], word[r], column);
     }
     w += kPanelVectors * V::lanes * Q::together;

@@ -14,6 +14,11 @@ still read T times: the longest row has T steps.
 Where rows start anew nothing is saved: a step from the zero state counts like any other, and so does the
 first one.
 
+Quantised weights are fewer bytes to be read. The arithmetic with float16 and bfloat16 weights is float32's,
+and so is its rate. No probe measures how fast products of int8 are made, so theirs count as nothing. That
+leaves reading, which tells something where each recurrent weight that is read makes one product, that is with
+one row; with more rows the products soon take longer, and no limit is claimed.
+
 With N threads the rates are those of N threads at once, and caches that each core has to itself count N
 times: the threads may share the weights out. Layers and directions follow one another. docs/benchmarking.md
 tells the same at greater length.
@@ -27,7 +32,10 @@ from dataclasses import dataclass
 
 from .cases import FLOAT32, Case
 
-__all__ = ["Level", "Limits", "least_seconds"]
+__all__ = ["Level", "Limits", "least_quantized_seconds", "least_seconds"]
+
+# Bytes of a weight that is stored as a smaller type than float32.
+SMALL = {"float16": 2, "bfloat16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)
@@ -65,20 +73,38 @@ def least_seconds(case: Case, limits: Limits) -> float:
 
     Training makes every product three times and reads the recurrent weights twice a step, forward and back.
     """
+    return _least_seconds(case, limits.levels, limits.gflops, FLOAT32)
+
+
+def least_quantized_seconds(case: Case, limits: Limits, weights: str) -> float | None:
+    """Return the same with weights of type `SMALL`; None where nothing that is known bounds a call.
+
+    That is int8 with more than one row, or on a machine whose caches are not known: see above.
+    """
+    if weights != "int8":
+        return _least_seconds(case, limits.levels, limits.gflops, SMALL[weights])
+    if case.B > 1 or not limits.levels:
+        return None
+    return _least_seconds(case, limits.levels, math.inf, SMALL[weights])
+
+
+def _least_seconds(case: Case, levels: Sequence[Level], gflops: float, size_of_weight: int) -> float:
+    """Return the least time at this rate of multiply-adds, with weights of so many bytes."""
     times_products, times_weights = (3, 2) if case.work == "train" else (1, 1)
-    total_seconds = pass_seconds(case.weight_bytes, limits.levels)
+    total = case.weight_bytes // FLOAT32 * size_of_weight
+    total_seconds = pass_seconds(total, levels)
     least = 0.0
     for size in case.input_sizes:
         flops = 2 * case.gates * case.H * (size + case.H) * case.steps
-        recurrent = FLOAT32 * case.gates * case.H * case.H
-        inputs = FLOAT32 * case.gates * case.H * size
+        recurrent = size_of_weight * case.gates * case.H * case.H
+        inputs = size_of_weight * case.gates * case.H * size
         # What a call reads once was last read a call ago: since then all weights have passed.
-        once = total_seconds * inputs / case.weight_bytes
+        once = total_seconds * inputs / total
         if case.T == 1:
-            reading = once + total_seconds * recurrent / case.weight_bytes
+            reading = once + total_seconds * recurrent / total
         else:
-            reading = once + case.T * pass_seconds(recurrent, limits.levels)
-        least += max(times_products * flops / (1e9 * limits.gflops), times_weights * reading)
+            reading = once + case.T * pass_seconds(recurrent, levels)
+        least += max(times_products * flops / (1e9 * gflops), times_weights * reading)
     return least * case.directions
 
 

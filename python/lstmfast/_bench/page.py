@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from . import pictures
-from .engines import OURS
+from .engines import OURS, QUANTIZED
 from .results import Report, Row
-from .words import headline, notes, percent, ratio, time
+from .words import headline, named_ratio, notes, percent, ratio, time
 
 __all__ = ["render"]
 
@@ -44,6 +44,8 @@ def render(report: Report) -> str:
     body += [_suite(report, suite, rows) for suite, rows in report.suites.items()]
     if len(report.suites) > 1:
         body.append(_table(report, "All rows", [_mean(report, report.rows)]))
+    if report.quantized_suites:
+        body.append(_quantized(report))
     if report.latencies:
         body.append(_latencies(report))
     body.append(
@@ -67,6 +69,32 @@ def _suite(report: Report, suite: str, rows: list[Row]) -> str:
     return _table(report, suite, [*lines, _mean(report, rows)])
 
 
+def _quantized(report: Report) -> str:
+    heads = ["suite", "shape", "weights", "time", "of limit", "lstmfast float32"]
+    heads += ["fastest other float32", "fastest other int8"]
+    lines = []
+    for suite, rows in report.quantized_suites.items():
+        for row in rows:
+            for name, weights in report.quantized.items():
+                (_, to_ours), *others = report.references(row, name).values()
+                lines.append(
+                    f"<tr><td>{escape(suite)}</td><td>{escape(row.case.label)}</td><td>{weights}</td>"
+                    + _time(row, name, "")
+                    + f"<td>{percent(report.reached_quantized(row, name))}</td><td>{ratio(to_ours)}</td>"
+                    + "".join(f"<td>{escape(named_ratio(*each))}</td>" for each in others)
+                    + "</tr>"
+                )
+        for name, weights in report.quantized.items():
+            means = report.mean_references(rows, name).values()
+            cells = "".join(f"<td>{ratio(mean)}</td>" for mean in means)
+            lines.append(
+                f'<tr class="mean"><td>{escape(suite)}</td><td>geometric mean</td><td>{weights}</td>'
+                f"<td></td><td></td>{cells}</tr>"
+            )
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    return f"<h2>Quantised weights</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
 def _latencies(report: Report) -> str:
     heads = "".join(f"<th>{name}</th>" for name in ("shape", "engine", "calls", "p50", "p99", "p99.9"))
     lines = [
@@ -80,13 +108,9 @@ def _latencies(report: Report) -> str:
 
 
 def _table(report: Report, title: str, lines: Iterable[str]) -> str:
-    heads = ["shape", OURS, "GFLOP/s", "of limit", "to fastest other", *_others(report)]
+    heads = ["shape", OURS, "GFLOP/s", "of limit", "to fastest other", *report.others]
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
-
-
-def _others(report: Report) -> list[str]:
-    return [name for name in report.names if name != OURS]
 
 
 def _row(report: Report, row: Row) -> str:
@@ -99,7 +123,7 @@ def _row(report: Report, row: Row) -> str:
         f"<td><b>{ratio(report.ratio(row))}</b></td>",
     ]
     fastest = report.fastest_other(row)
-    for name in _others(report):
+    for name in report.others:
         cells.append(_time(row, name, ' class="fastest"' if name == fastest else ""))
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -111,14 +135,14 @@ def _time(row: Row, name: str, kind: str) -> str:
     best = row.best(name)
     if best is None:
         return f'<td class="bad" title="{escape(cell.note)}">{escape(cell.status)}</td>'
-    times = f"<small> {ratio(row.ratio(name))}</small>" if name != OURS else ""
+    times = "" if name in {OURS, *QUANTIZED} else f"<small> {ratio(row.ratio(name))}</small>"
     return (
         f'<td{kind} title="median {time(cell.median)}, {len(cell.seconds)} rounds">{time(best)}{times}</td>'
     )
 
 
 def _mean(report: Report, rows: list[Row]) -> str:
-    means = [report.mean_ratio(rows), *(report.mean_ratio(rows, name) for name in _others(report))]
+    means = [report.mean_ratio(rows), *(report.mean_ratio(rows, name) for name in report.others)]
     cells = "".join(f"<td>{ratio(mean)}</td>" for mean in means)
     return f'<tr class="mean"><td>geometric mean</td><td></td><td></td><td></td>{cells}</tr>'
 

@@ -26,6 +26,9 @@ COLORS = {
     "JAX": "#E69F00",
     "PyTorch int8": "#D55E00",
     "ONNX Runtime int8": "#009E73",
+    "lstmfast float16": "#56B4E9",
+    "lstmfast bfloat16": "#0072B2",
+    "lstmfast int8": "#003B5C",
 }
 ROW_HEIGHT = 0.24  # inches
 

@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .cases import Case
-from .engines import KIN, OURS
+from .engines import KIN, OURS, QUANTIZED
 from .latency import Latency
-from .limits import Level, Limits, geometric_mean, intensity, least_seconds
+from .limits import Level, Limits, geometric_mean, intensity, least_quantized_seconds, least_seconds
 
-__all__ = ["Cell", "EngineInfo", "Report", "Row"]
+__all__ = ["REFERENCES", "Cell", "EngineInfo", "Report", "Row"]
 
 FORMAT = 1
+# What our quantised engines are held against: our float32, the fastest other float32 engine, and for int8 the
+# fastest other engine that has it.
+REFERENCES = (OURS, "fastest_other", "fastest_other_int8")
 # A process that uses more CPU time than its threads could was not alone with itself.
 CPUS_TOO_MANY = 0.3
 
@@ -67,10 +70,10 @@ class Row:
         cell = self.cells.get(name)
         return cell.best if cell is not None and cell.status == "ok" and cell.seconds else None
 
-    def ratio(self, name: str) -> float | None:
-        """Return how many times an engine's best time is ours: above 1 we are faster."""
-        theirs, ours = self.best(name), self.best(OURS)
-        return None if theirs is None or ours is None else theirs / ours
+    def ratio(self, name: str, ours: str = OURS) -> float | None:
+        """Return how many times an engine's best time is ours (or our kin's): above 1 we are faster."""
+        theirs, mine = self.best(name), self.best(ours)
+        return None if theirs is None or mine is None else theirs / mine
 
 
 @dataclass
@@ -113,14 +116,27 @@ class Report:
         """The engines that were there, in their order."""
         return [engine.name for engine in self.engines if engine.missing is None]
 
-    @property
-    def rivals(self) -> list[str]:
+    def rivals(self, precision: str = "float32") -> list[str]:
         """Those that count for "the fastest other engine": others of the same precision, and not our kin."""
         return [
             engine.name
             for engine in self.engines
-            if engine.missing is None and engine.precision == "float32" and engine.name not in {OURS, *KIN}
+            if engine.missing is None and engine.precision == precision and engine.name not in {OURS, *KIN}
         ]
+
+    @property
+    def others(self) -> list[str]:
+        """Whom our float32 is held against one by one: all but our quantised engines, for `references`."""
+        return [name for name in self.names if name not in {OURS, *QUANTIZED}]
+
+    @property
+    def quantized(self) -> dict[str, str]:
+        """Our quantised engines that were there, and the type of their weights."""
+        return {
+            engine.name: engine.precision
+            for engine in self.engines
+            if engine.missing is None and engine.name in QUANTIZED
+        }
 
     @property
     def limits(self) -> Limits | None:
@@ -134,10 +150,16 @@ class Report:
         )
         return Limits(max(probe.gflops for probe in self.probes), levels)
 
-    def fastest_other(self, row: Row) -> str | None:
-        """Name the fastest other float32 engine of a row."""
-        times = {name: time for name in self.rivals if (time := row.best(name)) is not None}
+    def fastest_other(self, row: Row, precision: str = "float32") -> str | None:
+        """Name the fastest other engine of a row that has this precision."""
+        times = {name: time for name in self.rivals(precision) if (time := row.best(name)) is not None}
         return min(times, key=times.__getitem__, default=None)
+
+    def references(self, row: Row, name: str) -> dict[str, tuple[str | None, float | None]]:
+        """Name each of `REFERENCES` of one of our quantised engines, and how many times its time that is."""
+        int8 = self.fastest_other(row, "int8") if self.quantized[name] == "int8" else None
+        found = zip(REFERENCES, (OURS, self.fastest_other(row), int8), strict=True)
+        return {key: (other, None if other is None else row.ratio(other, name)) for key, other in found}
 
     def ratio(self, row: Row) -> float | None:
         """Return how many times the fastest other engine's time is ours."""
@@ -154,6 +176,14 @@ class Report:
         ours, limits = row.best(OURS), self.limits
         return None if ours is None or limits is None else least_seconds(row.case, limits) / ours
 
+    def reached_quantized(self, row: Row, name: str) -> float | None:
+        """Return the same for one of our quantised engines; None also where no limit is known."""
+        best, limits = row.best(name), self.limits
+        if best is None or limits is None:
+            return None
+        least = least_quantized_seconds(row.case, limits, self.quantized[name])
+        return None if least is None else least / best
+
     @property
     def suites(self) -> dict[str, list[Row]]:
         """The rows by suite."""
@@ -166,6 +196,29 @@ class Report:
         """Return the geometric mean of the ratios to one engine, or to the fastest other one; NaN of none."""
         ratios = [self.ratio(row) if name is None else row.ratio(name) for row in rows]
         return geometric_mean([ratio for ratio in ratios if ratio is not None])
+
+    def mean_references(self, rows: Iterable[Row], name: str) -> dict[str, float]:
+        """Return the geometric mean of each ratio in `references`; NaN of none."""
+        found = [self.references(row, name) for row in rows]
+        return {
+            key: geometric_mean([ratio for each in found if (ratio := each[key][1]) is not None])
+            for key in REFERENCES
+        }
+
+    @property
+    def quantized_suites(self) -> dict[str, list[Row]]:
+        """The rows, by suite, that one of our quantised engines could have done."""
+        found = {
+            suite: [
+                row
+                for row in rows
+                if any(
+                    name in row.cells and row.cells[name].status != "unsupported" for name in self.quantized
+                )
+            ]
+            for suite, rows in self.suites.items()
+        }
+        return {suite: rows for suite, rows in found.items() if rows}
 
     @property
     def latencies(self) -> list[Row]:
@@ -220,6 +273,13 @@ class Report:
                 }
                 for suite, rows in {**self.suites, "all rows": self.rows}.items()
             },
+            "quantized_geometric_means": {
+                suite: {
+                    name: {key: _number(mean) for key, mean in self.mean_references(rows, name).items()}
+                    for name in self.quantized
+                }
+                for suite, rows in self.quantized_suites.items()
+            },
             "failures": self.failures,
             "remarks": self.remarks,
         }
@@ -240,7 +300,20 @@ class Report:
             "gflops": self.gflops(row),
             "fastest_other": self.fastest_other(row),
             "ratio": self.ratio(row),
+            "quantized": {name: self._quantized_to_json(row, name, limits) for name in self.quantized},
             "cells": cells,
+        }
+
+    def _quantized_to_json(self, row: Row, name: str, limits: Limits | None) -> dict[str, Any]:
+        weights = self.quantized[name]
+        return {
+            "weights": weights,
+            "limit_seconds": None if limits is None else least_quantized_seconds(row.case, limits, weights),
+            "limit_reached": self.reached_quantized(row, name),
+            "references": {
+                key: {"engine": other, "ratio": ratio}
+                for key, (other, ratio) in self.references(row, name).items()
+            },
         }
 
 

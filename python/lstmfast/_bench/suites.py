@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import chain, product
 
 from .cases import Case, Work
+from .engines import BEHIND_TORCH, ENGINES, KIN, OURS, QUANTIZED
 
-__all__ = ["ALL", "SUITES", "quick", "select"]
+__all__ = ["ALL", "SUITES", "engines", "quick", "select"]
 
 ALL = "all"
 
@@ -136,10 +137,25 @@ SUITES: dict[str, tuple[Case, ...]] = {
         *_of("torch", [Case(1, 1, H, H) for H in (8, 64, 256, 512)], "step"),
         *_of("torch", [*_TORCH, *_TORCH_LENGTHS], "sequence", "train"),
     ),
+    # lstmfast with float16, bfloat16 and int8 weights, beside itself in float32 and beside what other engines
+    # have in float32 and int8.
+    "quantized": (
+        *_of("quantized", [Case(100, B, H, H) for H, B in product((128, 256, 512, 1024), (1, 4, 16, 64))]),
+        *_of("quantized", [Case(1, 1, H, H) for H in (64, 128, 256, 512, 1024)], "step"),
+    ),
 }  # fmt: skip
 
-# Rows that tell most for their time, every suite among them but for torch, whose engines are measured on
-# demand; those of large models are left out.
+# Suites whose engines are not those of all others, which are everyone but our kin.
+_ENGINES: dict[str, frozenset[str]] = {
+    "torch": frozenset(ENGINES) - KIN | {*BEHIND_TORCH},
+    "quantized": frozenset({
+        OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO", "PyTorch int8",
+        "ONNX Runtime int8",
+    }),
+}  # fmt: skip
+
+# Rows that tell most for their time, every suite among them but for those that measure our kin, which is
+# asked for; those of large models are left out.
 _QUICK: tuple[tuple[Case, ...], ...] = (
     _of("classic", [Case(100, 1, 64, 64), Case(100, 1, 256, 256), Case(100, 4, 128, 128),
                     Case(100, 16, 64, 64), Case(100, 16, 256, 256)]),
@@ -155,8 +171,15 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
 
 
 def quick() -> tuple[Case, ...]:
-    """Return some rows of every suite but torch."""
+    """Return some rows of every suite but torch and quantized."""
     return tuple(chain.from_iterable(_QUICK))
+
+
+def engines(cases: Iterable[Case]) -> list[str]:
+    """Return the engines that cases are measured with if none are named: those of all their suites."""
+    everyone = frozenset(ENGINES) - KIN
+    chosen = {name for case in cases for name in _ENGINES.get(case.suite, everyone)}
+    return [name for name in ENGINES if name in chosen]
 
 
 def select(names: Iterable[str]) -> tuple[Case, ...]:

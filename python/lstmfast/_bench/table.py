@@ -13,9 +13,9 @@ from rich.table import Table
 
 from .engines import OURS
 from .results import Cell, Report, Row
-from .words import headline, notes, percent, ratio, time
+from .words import headline, named_ratio, notes, percent, ratio, time
 
-__all__ = ["Terminal", "latencies_table", "progress", "results_table"]
+__all__ = ["Terminal", "latencies_table", "progress", "quantized_table", "results_table"]
 
 WIDTH_OF_A_FILE = 132  # columns, where the output goes to no terminal
 ANY_WIDTH = 1000
@@ -35,6 +35,8 @@ class Terminal(Console):
             self.print(line, soft_wrap=True)
         self.print()
         self.print(self._fitting(report))
+        if report.quantized_suites:
+            self.print(quantized_table(report))
         if report.latencies:
             self.print(latencies_table(report))
         for line in notes(report):
@@ -42,11 +44,10 @@ class Terminal(Console):
 
     def _fitting(self, report: Report) -> Table:
         """Return the table, without the engines of another precision if it is wider than the terminal."""
-        everyone = [name for name in report.names if name != OURS]
-        whole = results_table(report, everyone)
+        whole = results_table(report, report.others)
         if Measurement.get(self, self.options.update(width=ANY_WIDTH), whole).maximum <= self.width:
             return whole
-        return results_table(report, [name for name in everyone if name in report.rivals])
+        return results_table(report, report.rivals())
 
     def on_broken_pipe(self) -> None:
         """Let the BrokenPipeError at hand go on to the command line, which knows what to do."""
@@ -105,6 +106,41 @@ def latencies_table(report: Report) -> Table:
             shape = row.case.label if k == 0 else ""
             table.add_row(shape, name, f"{latency.calls:,}", *map(time, latency.parts))
     return table
+
+
+def quantized_table(report: Report) -> Table:
+    """Lay out our quantised engines, of each row one below the other, beside what they are held against."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("quantised\nshape", "lstmfast\nweights"):
+        table.add_column(name, no_wrap=True)
+    for name in ("\ntime", "of\nlimit", "lstmfast\nfloat32"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("fastest other\nfloat32", "fastest other\nint8"):
+        table.add_column(name, no_wrap=True)
+    for suite, rows in report.quantized_suites.items():
+        table.add_row(suite, style="bold")
+        for row in rows:
+            lines = [_quantized(report, row, name) for name in report.quantized]
+            table.add_row("\n".join(row.case.label_parts), *map("\n".join, zip(*lines, strict=True)))
+        lines = [_quantized_means(report, rows, name) for name in report.quantized]
+        table.add_row("geometric mean", *map("\n".join, zip(*lines, strict=True)), end_section=True)
+    return table
+
+
+def _quantized(report: Report, row: Row, name: str) -> list[str]:
+    best = row.best(name)
+    (_, to_ours), *others = report.references(row, name).values()
+    return [
+        report.quantized[name],
+        _missing(row.cells.get(name)) if best is None else time(best),
+        percent(report.reached_quantized(row, name)),
+        ratio(to_ours),
+        *(named_ratio(*each) for each in others),
+    ]
+
+
+def _quantized_means(report: Report, rows: list[Row], name: str) -> list[str]:
+    return [report.quantized[name], "", "", *map(ratio, report.mean_references(rows, name).values())]
 
 
 def _cells(report: Report, row: Row, others: list[str]) -> list[str]:

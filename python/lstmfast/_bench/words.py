@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from .engines import KIN, OURS
+from .engines import BEHIND_TORCH, OURS, QUANTIZED
 from .results import Report
 
-__all__ = ["headline", "notes", "percent", "ratio", "time"]
+__all__ = ["headline", "named_ratio", "notes", "percent", "ratio", "time"]
 
 
 def time(seconds: float | None) -> str:
@@ -27,6 +27,11 @@ def _three_digits(value: float) -> str:
 def ratio(value: float | None) -> str:
     """Write how many times faster we are."""
     return "-" if value is None or math.isnan(value) else f"{_three_digits(value)}x"
+
+
+def named_ratio(name: str | None, value: float | None) -> str:
+    """Write how many times faster we are, and than whom."""
+    return ratio(value) if value is None else f"{ratio(value)} {name}"
 
 
 def percent(value: float | None) -> str:
@@ -77,9 +82,16 @@ def notes(report: Report) -> list[str]:
             "p50, p99, p99.9: within this time so many percent of single calls are done, the clock's own time"
             " (some 0.1 us) included."
         )
-    if others := [engine.name for engine in report.engines if engine.precision != "float32"]:
+    foreign = [engine for engine in report.engines if engine.name not in QUANTIZED]
+    if others := [engine.name for engine in foreign if engine.precision != "float32"]:
         lines.append(f"{', '.join(others)}: another precision, shown but never the fastest other engine.")
-    if kin := [engine.name for engine in report.engines if engine.name in KIN]:
+    if report.quantized_suites:
+        lines.append(
+            f"quantised weights: {OURS} with smaller ones, never the fastest other engine; 2.00x: that engine"
+            " takes twice the time of these weights. of limit: with int8 reading them alone, and so only with"
+            " one row."
+        )
+    if kin := [engine.name for engine in report.engines if engine.name in BEHIND_TORCH]:
         lines.append(f"{', '.join(kin)}: {OURS} behind PyTorch's modules, never the fastest other engine.")
     lines += [f"{engine.name}: not measured: {engine.missing}" for engine in report.engines if engine.missing]
     lines += report.failures

@@ -13,13 +13,27 @@ import numpy as np
 from ..environment import HELD
 from ..problem import Array, Problem, Results
 
-__all__ = ["ENGINES", "KIN", "OURS", "Engine", "Run", "UnsupportedError", "load", "named"]
+__all__ = [
+    "BEHIND_TORCH",
+    "ENGINES",
+    "KIN",
+    "OURS",
+    "QUANTIZED",
+    "Engine",
+    "Run",
+    "UnsupportedError",
+    "load",
+    "named",
+]
 
 OURS = "lstmfast"
 
 # Name to "module:class", in the order in which they are measured and shown.
 ENGINES: Mapping[str, str] = {
     OURS: f"{__name__}.ours:Ours",
+    f"{OURS} float16": f"{__name__}.ours:Float16",
+    f"{OURS} bfloat16": f"{__name__}.ours:Bfloat16",
+    f"{OURS} int8": f"{__name__}.ours:Int8",
     "lstmfast.torch": f"{__name__}.torch_module:Module",
     "lstmfast.torch frozen": f"{__name__}.torch_module:FrozenModule",
     "NumPy": f"{__name__}.numpy_reference:NumPy",
@@ -32,8 +46,11 @@ ENGINES: Mapping[str, str] = {
     "ONNX Runtime int8": f"{__name__}.onnx_runtime:OnnxRuntimeInt8",
 }
 
-# lstmfast by another name: shown, but no rivals of its, and measured only where they are asked for.
-KIN = frozenset({"lstmfast.torch", "lstmfast.torch frozen"})
+# lstmfast behind PyTorch's modules, and with quantised weights, the largest first.
+BEHIND_TORCH = ("lstmfast.torch", "lstmfast.torch frozen")
+QUANTIZED = (f"{OURS} float16", f"{OURS} bfloat16", f"{OURS} int8")
+# All of lstmfast by another name: shown, but no rivals of its, and measured only where they are asked for.
+KIN = frozenset({*BEHIND_TORCH, *QUANTIZED})
 
 
 class UnsupportedError(Exception):
@@ -59,7 +76,7 @@ class Engine(Protocol):
     """One way of running LSTMs and RNNs. Nothing of it is imported before `missing` is asked."""
 
     name: str
-    precision: str  # "float32"; others are shown, but never counted as the fastest other engine
+    precision: str  # of the weights: only engines of the same one are rivals
 
     def __init__(self, threads: int, isa: str | None) -> None:
         """Take the number of threads, and the instruction set that all are held to where they can be."""

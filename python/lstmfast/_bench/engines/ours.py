@@ -1,4 +1,4 @@
-"""lstmfast itself, as its users call it."""
+"""lstmfast itself, as its users call it, and with quantised weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import lstmfast
 
 from .. import problem as problems
 from ..problem import Array, Problem, Results
-from . import OURS, Run, in_order, named, turns
+from . import OURS, QUANTIZED, Run, UnsupportedError, in_order, named, turns
 
-__all__ = ["Ours"]
+__all__ = ["Bfloat16", "Float16", "Int8", "Ours"]
 
 
 class Ours:
@@ -48,13 +48,17 @@ class Ours:
             "step": "a stream, of many a pool; results written in place (out=)",
         }
 
+    def _model(self, problem: Problem) -> Any:  # noqa: ANN401 - an RNN's state is of another type
+        model = problems.model(problem.case, self._isa)
+        model.load_state_dict(problem.weights)
+        return model
+
     def prepare(self, problem: Problem) -> Run:
         """Pack the weights."""
         x, dy, work = problem.x, problem.dy, problem.case.work
         cuts = {"lengths": problem.lengths, "reset": problem.reset}
         told: dict[str, Any] = {name: array for name, array in cuts.items() if array is not None}
-        model: Any = problems.model(problem.case, self._isa)  # Any: an RNN's state is of another type
-        model.load_state_dict(problem.weights)
+        model = self._model(problem)
 
         if work == "train":
             if problem.case.recompute:
@@ -75,6 +79,44 @@ class Ours:
         if not told:  # as users write it, and without a keyword the call is shorter
             return Run(lambda: model(x), _states)
         return Run(lambda: model(x, **told), _states)
+
+
+class _Quantized(Ours):
+    """The same model after `quantize`, called in the same way; for inference alone."""
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        return {**super().settings(), "quantisation": f"quantize({self.precision!r})"}
+
+    def prepare(self, problem: Problem) -> Run:
+        """Quantise the weights and pack them."""
+        if problem.case.work == "train":
+            raise UnsupportedError("inference only")
+        return super().prepare(problem)
+
+    def _model(self, problem: Problem) -> Any:  # noqa: ANN401
+        return super()._model(problem).quantize(self.precision)
+
+
+class Float16(_Quantized):
+    """Weights in float16, arithmetic in float32."""
+
+    name = QUANTIZED[0]
+    precision = "float16"
+
+
+class Bfloat16(_Quantized):
+    """Weights in bfloat16, arithmetic in float32."""
+
+    name = QUANTIZED[1]
+    precision = "bfloat16"
+
+
+class Int8(_Quantized):
+    """Weights in int8, activations quantised as they come, which needs no calibration."""
+
+    name = QUANTIZED[2]
+    precision = "int8"
 
 
 def _step(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
