@@ -41,6 +41,7 @@ def run_with(stdin: BinaryIO, name: str, *arguments: str) -> subprocess.Complete
 def test_there_is_no_example_that_is_not_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "accelerate_model.py",
+        "quantize.py",
         "run_trained.py",
         "step_by_step.py",
         "stream_audio.py",
@@ -154,3 +155,17 @@ def test_train_distributed_alone() -> None:
     assert last.startswith("1 process, ")
     done = run("train_distributed.py", "--batch", "0")
     assert (done.returncode, done.stderr) == (1, "--batch 0: not a multiple of the 1 processes\n")
+
+
+def test_quantize(tmp_path: Path) -> None:
+    done = run("quantize.py", str(tmp_path / "picture.png"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    names = re.findall(r"^second +QuantizedLSTM of (\w+)$", done.stdout, re.M)
+    assert names == ["float16", "bfloat16", "int8", "int8"]
+    errors = [float(said) for said in re.findall(r"^error of y +max (\S+),", done.stdout, re.M)]
+    assert errors[0] < errors[1] < errors[2] < 0.01
+    sizes = re.findall(r"^file of .*: (\S+) bytes$", done.stdout, re.M)
+    large, small = (int(said.replace(",", "")) for said in sizes)
+    assert large > 3.8 * small
+    assert done.stdout.endswith("the same bits from the file: True\n")

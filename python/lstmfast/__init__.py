@@ -11,6 +11,8 @@ Names, shapes and gate order (i, f, g, o) are PyTorch's, so weights go both ways
 """
 
 from . import datasets, reference, training
+from ._compare import compare
+from ._comparison import Comparison
 from ._core import __version__
 from ._files import load
 from ._gradient_flow import GradientFlow, gradient_flow
@@ -24,6 +26,7 @@ from ._tape import Gradients, Tape
 __all__ = [
     "LSTM",
     "RNN",
+    "Comparison",
     "GradientFlow",
     "Gradients",
     "QuantizedLSTM",
@@ -34,6 +37,7 @@ __all__ = [
     "Tape",
     "__version__",
     "available_isas",
+    "compare",
     "datasets",
     "get_num_threads",
     "gradient_flow",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -289,3 +290,11 @@ def pair(value: object, name: str, parts: tuple[str, str]) -> tuple[object, obje
     if len(value) != 2:
         raise ValueError(f"{expected}, got {shown(value)}")
     return value[0], value[1]
+
+
+def path(value: object) -> str:
+    """Check the name of a file, a string, bytes or anything that has one."""
+    try:
+        return os.fsdecode(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"path: expected a string or a path, got {shown(value)}") from None

@@ -1,8 +1,8 @@
 """Weight files: safetensors, with the configuration as JSON in the file's metadata.
 
 The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` ("LSTM", "RNN",
-"QuantizedLSTM" or "QuantizedRNN") and `config`, the constructor's arguments (and what
-else there is to know of quantized layers). The tensors have the parameters' names, shapes and dtypes. Format of the file:
+"QuantizedLSTM" or "QuantizedRNN") and `config`, the constructor's arguments (and what else there is to know
+of quantized layers). The tensors have the parameters' names, shapes and dtypes. Format of the file:
 https://github.com/huggingface/safetensors
 """
 
@@ -32,7 +32,7 @@ _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "U16": "uint16"
 
 def save(kind: str, config: Mapping[str, Any], parameters: Mapping[str, AnyArray], path: object) -> None:
     """Write the file; see `Model.save`."""
-    text = _path(path)
+    text = _checks.path(path)
     _safetensors()
     from safetensors.numpy import save as to_bytes
 
@@ -71,7 +71,7 @@ def load(path: str | os.PathLike[str]) -> AnyLayer:
         If it is not what `save` writes: no safetensors file, cut short, without our metadata, of a later
         version, or with tensors that do not fit the configuration. The message names the path.
     """
-    text = _path(path)
+    text = _checks.path(path)
     module = _safetensors()
     with open(text, "rb"):  # so that a file that cannot be opened is the usual OSError
         pass
@@ -137,10 +137,3 @@ def _safetensors() -> ModuleType:
             "save and load need the package safetensors, which is not installed: pip install 'lstmfast[save]'"
         ) from error
     return safetensors
-
-
-def _path(path: object) -> str:
-    try:
-        return os.fsdecode(path)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"path: expected a string or a path, got {_checks.shown(path)}") from None
