@@ -194,7 +194,7 @@ def baseline(session: nox.Session) -> None:
     core_tests(session, "default")
     for cpu in ("qemu64", "Haswell"):
         # Not team: qemu-user 7 breaks where it forks. Nor calls, which takes minutes there.
-        for name in ("fingerprint", "kernels", "math", "network", "transpose"):
+        for name in ("fingerprint", "kernels", "math", "network", "small_network", "transpose"):
             session.run("qemu-x86_64", "-cpu", cpu, f"build/default/tests/core/core_{name}", external=True)
 
 

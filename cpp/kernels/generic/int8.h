@@ -44,7 +44,7 @@ RowScale row_scale(const float* v, const float* factors, Index n) {
   return {scale, scale == scale ? 1.0f / scale : 0.0f};
 }
 
-// Activations [first, first + n) of a row; up to a whole vector more are written, made of zeros.
+// n activations of a row, and zeros after them up to a whole vector and a whole word.
 template <class V, class Q>
 void round_row(const float* v, const float* factors, Index n, float inverse, typename Q::Activation* to) {
   const V by = V::set1(inverse);
@@ -53,6 +53,8 @@ void round_row(const float* v, const float* factors, Index n, float inverse, typ
     if (factors) x = x * load_lanes<V>(factors + k, n - k);
     Q::round(inverse == 0 ? by : x * by, to + k);
   }
+  if constexpr (V::lanes < Q::together)
+    for (Index k = n; k % Q::together; k += V::lanes) Q::round(V::set1(0), to + k);
 }
 
 // Rows of x or h as activations. They are made once, if there is room, or chunk by chunk each time.
