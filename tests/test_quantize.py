@@ -524,3 +524,36 @@ def test_every_cell_has_its_own_results() -> None:
             assert np.count_nonzero(y) > y.size // 4
             assert not any(y.shape == other.shape and (y == other).all() for other in [*seen, model(x)[0]])
             seen.append(y)
+
+
+@every_weight_dtype
+def test_dequantized_weights_stay_read_only(weight_dtype: str) -> None:
+    model = lstmfast.LSTM(3, 5, seed=0).quantize(weight_dtype).dequantize()
+    for array in model.parameters.values():
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+
+
+def test_attributes_of_subclasses_are_their_own() -> None:
+    """Also those that quantised layers have under the same names."""
+
+    class Own(lstmfast.LSTM):
+        _calibrated: list[int]
+
+    model = Own(3, 5, seed=0)
+    model._calibrated = [1]
+    again = copy.deepcopy(model)
+    assert again._calibrated == [1]
+    assert again._calibrated is not model._calibrated
+    assert model.__getstate__()["extra"] == {"_calibrated": [1]}
+
+
+def test_no_weight_is_less_than_minus_127_to_the_core() -> None:
+    """-128 has no magnitude in 8 bits: it is taken for -127 on every instruction set."""
+    scales = np.ones(4, np.float32)
+    for isa in lstmfast.available_isas():
+        weights = np.full((4, 4), -128, np.int8)
+        given: list[Any] = [weights, scales, weights, scales]
+        network = lstmfast._core.small_network("rnn_relu", 4, 4, 1, False, False, "int8", given, isa)
+        y = network.infer(np.full((1, 1, 4), -1, np.float32), None, None, False)[0]
+        np.testing.assert_allclose(y, 4 * 127, rtol=1e-6)

@@ -27,9 +27,11 @@ class Parameters {
   template <class T>
   const T* next(std::initializer_list<Index> shape, const char* name) {
     const py::object item = given_[next_++];
-    if (!py::isinstance<Array<T>>(item))
+    if (!py::isinstance<Array<T>>(item)) {
+      const py::object came = py::isinstance<py::array>(item) ? item.attr("dtype") : py::object(py::type::of(item));
       throw py::type_error(std::string(name) + ": expected an array of " + std::string(py::str(py::dtype::of<T>())) +
-                           ", got " + std::string(py::str(py::type::handle_of(item))));
+                           ", got " + std::string(py::str(came)));
+    }
     const auto array = py::reinterpret_borrow<Array<T>>(item);
     kept_.push_back(array);  // its memory is read when all have been checked
     return dense(array, shape, name);

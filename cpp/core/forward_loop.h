@@ -72,8 +72,8 @@ class ForwardLoop {
     if (steps < 2 || rows == 0) return 0;
     const Index z_bytes = rows * panels * packing_.layout().width() * static_cast<Index>(sizeof(T));
     if (fills_no_tiles(rows)) {
-      const Index weight_bytes = z_bytes / rows * packing_.input_size();
-      const Index most = std::clamp(weight_bytes, kLeastMergedBytes, kMostMergedBytes);
+      const Index input_bytes = z_bytes / rows * packing_.input_size();  // of W_ih in T, also where it is smaller
+      const Index most = std::clamp(input_bytes, kLeastMergedBytes, kMostMergedBytes);
       return std::clamp<Index>(most / std::max<Index>(z_bytes, 1), 1, steps);
     }
     const Index merged = std::min(kMergedRows / rows, steps);

@@ -1,5 +1,6 @@
 #include "core/small_packing.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace lstmfast {
@@ -35,6 +36,9 @@ struct HalfPanels {
   }
 };
 
+// What kernels count on: -127..127. Quantizing makes no -128.
+int whole(std::int8_t weight) { return std::max<int>(weight, -127); }
+
 // Int8Panel, filled.
 struct Int8Panels {
   PanelLayout layout;
@@ -61,10 +65,10 @@ struct Int8Panels {
     reinterpret_cast<float*>(to + parts.scales(h))[column] = scale;
     char* const weights = to + parts.weights(h);
     for (Index k = 0; k < n; ++k)
-      weights[k / together * together * width + column * together + k % together] = static_cast<char>(from[k]);
+      weights[k / together * together * width + column * together + k % together] = static_cast<char>(whole(from[k]));
     for (Index first = 0, chunk = 0; first < n; first += kInt8Terms, ++chunk) {
       std::int32_t sum = 0;
-      for (Index k = first; k < std::min(first + kInt8Terms, n); ++k) sum += from[k];
+      for (Index k = first; k < std::min(first + kInt8Terms, n); ++k) sum += whole(from[k]);
       reinterpret_cast<std::int32_t*>(to + parts.starts(h, chunk))[column] = -kInt8Offset * sum;
     }
   }
@@ -101,7 +105,7 @@ ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, co
     });
     return {layout, I, S, std::move(panels.memory), inverses(input_range, I)};
   }
-  HalfPanels panels(layout, 1, checked_product({1, I + S}));
+  HalfPanels panels(layout, 1, I + S);
   const auto* const ih = static_cast<const std::uint16_t*>(weights.weight_ih);
   const auto* const hh = static_cast<const std::uint16_t*>(weights.weight_hh);
   for_rows(layout, [&](Index g, Index u, Index row) {

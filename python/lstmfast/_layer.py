@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _OWN = frozenset(
     {
         "_batch_first",
-        "_calibrated",
         "_depth",
         "_dropout",
         "_dtype",
@@ -30,8 +29,6 @@ _OWN = frozenset(
         "_network",
         "_nonlinearity",
         "_parameters",
-        "_saturated",
-        "_weight_dtype",
     }
 )
 
@@ -95,7 +92,9 @@ class Layer(ABC):
     _GATES: ClassVar[int]
     _HAS_MEMORY: ClassVar[bool]  # whether a state is h and c
     _DEFAULTS: ClassVar[Mapping[str, object]]  # the constructor's, in its order, without seed and isa
-    _MORE: ClassVar[tuple[str, ...]] = ()  # what the configuration has besides
+    _MORE: ClassVar[
+        tuple[str, ...]
+    ] = ()  # what the configuration has besides, each an attribute with _ before it
 
     _dtype: np.dtype[Any]
     _layout: _parameters.Layout
@@ -198,7 +197,8 @@ class Layer(ABC):
 
     def _added(self) -> dict[str, Any]:
         """Return what a subclass has added."""
-        return {name: value for name, value in self.__dict__.items() if name not in _OWN}
+        own = _OWN.union(f"_{name}" for name in self._MORE)
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __copy__(self) -> Self:
         """Copy; the weights can be shared, for they are replaced and never changed."""

@@ -102,7 +102,11 @@ def to_int8(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 def from_bfloat16(bits: NDArray[np.uint16]) -> Floats:
     """Widen, which is exact."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    widened = np.empty(
+        bits.shape, np.float32
+    )  # which owns its memory, so that it can be made read-only for good
+    widened.view(np.uint32)[...] = bits.astype(np.uint32) << np.uint32(16)
+    return widened
 
 
 def ranges(calibration: AnyArray) -> Floats:

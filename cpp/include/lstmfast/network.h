@@ -54,8 +54,8 @@ struct PassParameters {
   T* weight_hr = nullptr;  // [P, H]; null without projection
 };
 
-// The same in a smaller kind, of float16, the bits of bfloat16, or int8. Of int8 with a scale for each row: a weight is
-// the whole number times it. Biases are float.
+// The same in a smaller kind, of float16, the bits of bfloat16, or int8. Of int8, -127..127 (-128 is taken for -127),
+// with a scale for each row: a weight is the whole number times it. Biases are float.
 struct SmallParameters {
   const void* weight_ih;            // [G*H, layer_input]; without what the input range divides by (small_network)
   const void* weight_hh;            // [G*H, S]

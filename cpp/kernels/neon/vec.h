@@ -37,7 +37,7 @@ struct F32 {
   static LSTMFAST_INLINE F32 load(const float* p) { return {vld1q_f32(p)}; }
   static LSTMFAST_INLINE F32 load(const Float16* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&p->bits)))}; }
   static LSTMFAST_INLINE F32 load(const BFloat16* p) {
-    return {vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(&p->bits), 16))};
+    return {vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(&p->bits)), 16))};
   }
   static LSTMFAST_INLINE F32 load_first(const float* p, Index n) {
     float full[lanes] = {};
