@@ -27,15 +27,8 @@ TORCH = "torch==2.13.0"
 
 # Tests whose subject is not the compiled core: the others are run on every instruction set and sanitized.
 BESIDE_THE_CORE = ["bench_*", "cli", "codebase", "compare", "datasets", "demo", "examples", "files", "readme"]
-BESIDE_THE_CORE += [
-    "quantize_accuracy",
-    "quantize_files",
-    "reference",
-    "stream_memory",
-    "stub",
-    "training*",
-    "without_torch",
-]
+BESIDE_THE_CORE += ["quantize_accuracy", "quantize_files", "reference", "stream_memory", "stub"]
+BESIDE_THE_CORE += ["training*", "without_torch"]
 BESIDE_THE_CORE += [f"torch_{name}" for name in ("accelerate", "distributed", "freeze", "graph", "models")]
 CORE_TESTS = [f"--ignore-glob=*/test_{name}.py" for name in BESIDE_THE_CORE]
 

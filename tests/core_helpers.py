@@ -140,6 +140,23 @@ def state_like(model: Model, h: Array, c: Array) -> Any:
     return (h, c) if isinstance(model, LSTM) else h
 
 
+def in_every_form(x: Array, dtype: str) -> dict[str, Any]:
+    """Small integers in all the forms in which a call takes them."""
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]))
+    wide[..., ::2] = x
+    return {
+        "integers": x,
+        "lists": x.tolist(),
+        "float16": x.astype("float16"),
+        "float64": x.astype("float64"),
+        "big-endian": x.astype(">f4"),
+        "strided": wide[..., ::2],
+        "Fortran": np.asfortranarray(x.astype(dtype)),
+        "read-only": np.frombuffer(x.astype(dtype).tobytes(), dtype).reshape(x.shape),
+        "unaligned": unaligned(x.astype(dtype)),
+    }
+
+
 def unaligned(array: Array) -> Array:
     """The same numbers, one byte off."""
     view = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)

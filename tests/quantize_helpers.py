@@ -294,3 +294,21 @@ def calls(model: Any, T: int, B: int) -> Iterator[dict[str, Any]]:
         "x": x[0] if model.batch_first else x[:, 0].copy(),
         "state": alone if len(alone) == 2 else alone[0],
     }
+
+
+def in_both_orders(
+    kind: str, proj_size: int, num_layers: int, bidirectional: bool, isa: str | None = None
+) -> Iterator[Any]:
+    """Models of one form, one with time first and biases, one with the batch first and none."""
+    for batch_first in (False, True):
+        yield trained(
+            kind,
+            5,
+            19,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            batch_first=batch_first,
+            bias=not batch_first,
+            proj_size=proj_size,
+            isa=isa,
+        )

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from file_helpers import check_changed, header_of, with_header
 from helpers import KINDS, assert_same_bits, everything, make, random_state, random_x
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,18 +34,6 @@ PROJECTED: list[dict[str, Any]] = [
     {"proj_size": 2},
     {"proj_size": 4, "num_layers": 2, "bidirectional": True, "bias": False, "dropout": 1, "dtype": "float64"},
 ]
-
-
-def header_of(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON header of a safetensors file, and what follows it."""
-    size = int.from_bytes(data[:8], "little")
-    return json.loads(data[8 : 8 + size]), data[8 + size :]
-
-
-def with_header(header: Any, tensors: bytes) -> bytes:
-    """A safetensors file put together by hand."""
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + tensors
 
 
 @functools.cache
@@ -306,20 +295,7 @@ def test_lying_header_size(kind: str, tmp_path: Path, size: int) -> None:
 def test_changed_bytes(scratch: Path, data: st.DataObject, kind: str) -> None:
     """Whatever bytes are changed, it loads (numbers are numbers) or is a ValueError."""
     path = scratch
-    content = bytearray(saved(kind))
-    for _ in range(data.draw(st.integers(1, 4))):
-        # Mostly in the header, which comes first.
-        position = data.draw(st.one_of(st.integers(0, 700), st.integers(0, len(content) - 1)))
-        content[position] = data.draw(st.integers(0, 255))
-    path.write_bytes(content)
-    try:
-        model = lstmfast.load(path)
-    except ValueError as error:
-        message = str(error)
-    else:
-        message = f"{path}: loaded"
-        model(np.zeros((2, model.input_size)))
-    assert message.startswith(f"{path}: ")
+    check_changed(path, saved(kind), data, 700)
 
 
 @given(data=st.data())

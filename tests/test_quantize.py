@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_helpers import unaligned
+from core_helpers import in_every_form
 from helpers import CELLS, Array, assert_same_bits, make, random, random_state, random_x
 from pieces import NETWORKS, SHAPES, Shape, random_lengths, random_reset
 from quantize_helpers import (
@@ -18,6 +18,7 @@ from quantize_helpers import (
     every_half,
     every_weight_dtype,
     f32,
+    in_both_orders,
     quantized_parameters,
     trained,
     widened,
@@ -260,18 +261,7 @@ def test_what_comes_back_can_be_trained() -> None:
 def test_same_bits_as_float32(
     kind: str, proj_size: int, weight_dtype: str, num_layers: int, bidirectional: bool, isa: str
 ) -> None:
-    for batch_first in (False, True):
-        model = trained(
-            kind,
-            5,
-            19,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            batch_first=batch_first,
-            bias=not batch_first,
-            proj_size=proj_size,
-            isa=isa,
-        )
+    for model in in_both_orders(kind, proj_size, num_layers, bidirectional, isa):
         q = model.quantize(weight_dtype)
         back = q.dequantize()
         assert (q.isa, back.isa) == (isa, isa)
@@ -401,19 +391,7 @@ def test_a_state_may_be_half(weight_dtype: str) -> None:
 def test_any_real_input(weight_dtype: str) -> None:
     q = make("lstm", 4, 6).quantize(weight_dtype)
     x = np.arange(24).reshape(2, 3, 4) - 9  # T=2, B=3
-    wide = np.zeros((2, 3, 8))
-    wide[..., ::2] = x
-    inputs: dict[str, Any] = {
-        "integers": x,
-        "lists": x.tolist(),
-        "float16": x.astype("float16"),
-        "float64": x.astype("float64"),
-        "big-endian": x.astype(">f4"),
-        "strided": wide[..., ::2],
-        "Fortran": np.asfortranarray(x.astype("float32")),
-        "read-only": np.frombuffer(x.astype("float32").tobytes(), "float32").reshape(x.shape),
-        "unaligned": unaligned(x.astype("float32")),
-    }
+    inputs = in_every_form(x, "float32")
     expected = q(x.astype("float32"))
     for name, given in inputs.items():
         assert_same_bits(q(given), expected, name)

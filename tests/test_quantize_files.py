@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from core_helpers import run_python
+from file_helpers import check_changed, header_of, with_header
 from helpers import Array, assert_same_bits, make, random_state, random_x
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,18 +44,6 @@ def made(kind: str, weight_dtype: str, calibrated: bool = False, **options: Any)
     weights["weight_hh_l0"][0, 0] = 1e5
     model.load_state_dict(weights)
     return model, model.quantize(weight_dtype, random_x(model, 4, 2) if calibrated else None)
-
-
-def header_of(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON header of a safetensors file, and what follows it."""
-    size = int.from_bytes(data[:8], "little")
-    return json.loads(data[8 : 8 + size]), data[8 + size :]
-
-
-def with_header(header: Any, tensors: bytes) -> bytes:
-    """A safetensors file put together by hand."""
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + tensors
 
 
 @functools.cache
@@ -340,20 +329,7 @@ def test_truncated_and_longer(weight_dtype: str, calibrated: bool, tmp_path: Pat
 def test_changed_bytes(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, form: Any) -> None:
     """Whatever bytes are changed, it loads and runs, or is a ValueError."""
     path = tmp_path_factory.getbasetemp() / "changed"
-    content = bytearray(saved("lstm", *form))
-    for _ in range(data.draw(st.integers(1, 4))):
-        # Mostly in the header, which comes first.
-        position = data.draw(st.one_of(st.integers(0, 900), st.integers(0, len(content) - 1)))
-        content[position] = data.draw(st.integers(0, 255))
-    path.write_bytes(content)
-    try:
-        q = lstmfast.load(path)
-    except ValueError as error:
-        message = str(error)
-    else:
-        message = f"{path}: loaded"
-        q(np.zeros((2, q.input_size)))
-    assert message.startswith(f"{path}: ")
+    check_changed(path, saved("lstm", *form), data, 900)
 
 
 @every_form

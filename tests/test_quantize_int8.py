@@ -17,7 +17,17 @@ from helpers import CELLS, ISAS, Array, assert_same_bits, make, parts, random, r
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pieces import NETWORKS, SHAPES, Shape, random_lengths, random_reset
-from quantize_helpers import Int8Model, calls, every_cell, f32, fma, needs_fma, plain_nan, trained
+from quantize_helpers import (
+    Int8Model,
+    calls,
+    every_cell,
+    f32,
+    fma,
+    in_both_orders,
+    needs_fma,
+    plain_nan,
+    trained,
+)
 
 import lstmfast
 
@@ -98,17 +108,7 @@ def test_multiply_adds_round_once() -> None:
 @every_cell
 @pytest.mark.parametrize(("num_layers", "bidirectional"), NETWORKS)
 def test_every_call(kind: str, proj_size: int, num_layers: int, bidirectional: bool) -> None:
-    for batch_first in (False, True):
-        model = trained(
-            kind,
-            5,
-            19,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            batch_first=batch_first,
-            bias=not batch_first,
-            proj_size=proj_size,
-        )
+    for model in in_both_orders(kind, proj_size, num_layers, bidirectional):
         made, exact = on_every_isa(model), Int8Model(model)
         for n, arguments in enumerate(calls(model, 7, 5)):
             expected = exact(**arguments)

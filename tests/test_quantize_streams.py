@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import itertools
 import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunks import WAYS, check_threads, streamed, whole
 from core_helpers import run_python
-from helpers import CELLS, ISAS, Array, assert_same_bits, parts, random, random_state, random_x
+from helpers import CELLS, ISAS, assert_same_bits, parts, random, random_state, random_x
 from quantize_helpers import Int8Model, every_cell, every_weight_dtype, needs_fma, trained
 from stream_helpers import STEPS, joined, row_of, step_alone, zero_state
 
 import lstmfast
-
-STEP: Any = lstmfast.Stream.step
-RUN: Any = lstmfast.Stream.run
-WAYS = {"fast": (STEP, RUN), "general": (STEP.__wrapped__, RUN.__wrapped__)}
 
 
 def made(kind: str, weight_dtype: str, input_size: int = 5, hidden_size: int = 19, **options: Any) -> Any:
@@ -30,32 +26,6 @@ def made(kind: str, weight_dtype: str, input_size: int = 5, hidden_size: int = 1
     calibrated = weight_dtype == "int8" and options.get("proj_size") == 4
     calibration = np.linspace(0.5, 3, input_size)[np.newaxis] if calibrated else None
     return model, model.quantize(weight_dtype, calibration)
-
-
-def streamed(q: Any, x: Array, cuts: list[int], state: Any = None, way: str = "fast") -> tuple[Any, Any]:
-    """y [T, B, ...] and the state after it by a stream: chunks between the cuts, or steps."""
-    step, run = WAYS[way]
-    axis = 1 if q.batch_first else 0
-    T, B = x.shape[axis], x.shape[1 - axis]
-    stream = q.stream(B)
-    assert type(stream) is lstmfast.Stream
-    if state is not None:
-        stream.state = state
-    ys = []
-    for begin, end in itertools.pairwise([0, *cuts, T]):
-        part = np.ascontiguousarray(x[:, begin:end] if q.batch_first else x[begin:end])
-        if end - begin == 1:
-            ys.append(step(stream, part[:, 0] if q.batch_first else part[0])[np.newaxis])
-        else:
-            y = run(stream, part)
-            ys.append(y.swapaxes(0, 1) if q.batch_first else y)
-    return np.concatenate(ys), stream.state
-
-
-def whole(q: Any, x: Array, state: Any = None) -> tuple[Any, Any]:
-    """The same by a call."""
-    y, end = q(x, state)
-    return (y.swapaxes(0, 1) if q.batch_first else y), end
 
 
 # Streams.
@@ -104,12 +74,7 @@ def test_same_bits_on_several_threads(
 ) -> None:
     model, q = made(kind, weight_dtype, 60, hidden, num_layers=2, proj_size=proj_size)
     x = random_x(model, 4, rows)
-    lstmfast.set_num_threads(1)
-    expected = whole(q, x)
-    for threads in (1, 2, 3):
-        lstmfast.set_num_threads(threads)
-        for _ in range(2):  # at first the threads are asleep
-            assert_same_bits(streamed(q, x, list(range(1, 4))), expected, f"{threads} threads")
+    check_threads(q, x, 2)
 
 
 @every_weight_dtype

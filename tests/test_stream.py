@@ -8,45 +8,12 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-from core_helpers import unaligned
+from chunks import WAYS, check_threads, streamed, whole
+from core_helpers import in_every_form
 from helpers import CELLS, assert_same_bits, make, parts, random, random_state, random_x
 from hypothesis import strategies as st
 
 import lstmfast
-
-# The ways of usual arguments, and those through Python, with all checks and messages.
-STEP: Any = lstmfast.Stream.step
-RUN: Any = lstmfast.Stream.run
-WAYS = {"fast": (STEP, RUN), "general": (STEP.__wrapped__, RUN.__wrapped__)}
-
-
-def chunk(model: Any, x: Any, steps: slice) -> Any:
-    return x[:, steps] if model.batch_first else x[steps]
-
-
-def whole(model: Any, x: Any, state: Any = None) -> tuple[Any, Any]:
-    """y [T, B, H] and the state after it, of the model's own call."""
-    y, end = model(x, state)
-    return (y.swapaxes(0, 1) if model.batch_first else y), end
-
-
-def streamed(model: Any, x: Any, cuts: list[int], state: Any = None, way: str = "fast") -> tuple[Any, Any]:
-    """The same by a stream: chunks between the cuts, single steps where a chunk has one."""
-    step, run = WAYS[way]
-    axis = 1 if model.batch_first else 0
-    T, B = x.shape[axis], x.shape[1 - axis]
-    stream = model.stream(B)
-    if state is not None:
-        stream.state = state
-    ys = []
-    for begin, end in itertools.pairwise([0, *sorted(cuts), T]):
-        part = np.ascontiguousarray(chunk(model, x, slice(begin, end)))
-        if end - begin == 1:
-            ys.append(step(stream, part[:, 0] if model.batch_first else part[0])[np.newaxis])
-        else:
-            y = run(stream, part)
-            ys.append(y.swapaxes(0, 1) if model.batch_first else y)
-    return np.concatenate(ys), stream.state
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -104,12 +71,7 @@ SIZES += [(*cell, *size) for cell in CELLS for size in ((1, 300), (3, 300), (200
 def test_same_bits_on_several_threads(kind: str, proj_size: int, rows: int, hidden: int) -> None:
     model = make(kind, 200, hidden, num_layers=2, proj_size=proj_size)
     x = random_x(model, 6, rows)
-    lstmfast.set_num_threads(1)
-    expected = whole(model, x)
-    for threads in (1, 2, 3):
-        lstmfast.set_num_threads(threads)
-        for _ in range(3):  # at first the threads are asleep
-            assert_same_bits(streamed(model, x, list(range(1, 6))), expected, f"{threads} threads")
+    check_threads(model, x, 3)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -134,19 +96,7 @@ def test_a_single_row_needs_no_axis_for_it(kind: str, dtype: str, way: str) -> N
 def test_any_real_input(dtype: str) -> None:
     model = make("lstm", 4, 6, dtype=dtype)
     x = np.arange(24).reshape(2, 3, 4) - 9  # T=2, B=3
-    wide = np.zeros((2, 3, 8))
-    wide[..., ::2] = x
-    inputs: dict[str, Any] = {
-        "integers": x,
-        "lists": x.tolist(),
-        "float16": x.astype("float16"),
-        "float64": x.astype("float64"),
-        "big-endian": x.astype(">f4"),
-        "strided": wide[..., ::2],
-        "Fortran": np.asfortranarray(x.astype(dtype)),
-        "read-only": np.frombuffer(x.astype(dtype).tobytes(), dtype).reshape(x.shape),
-        "unaligned": unaligned(x.astype(dtype)),
-    }
+    inputs = in_every_form(x, dtype)
     expected, _ = model(x)
     for name, given in inputs.items():
         stream = model.stream(3)

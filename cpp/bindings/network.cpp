@@ -48,15 +48,6 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
   return without_gil([&] { return std::make_shared<Network<T>>(shape, weights.data(), table); });
 }
 
-const char* name_of(Weights weights) {
-  switch (weights) {
-    case Weights::float16: return "float16";
-    case Weights::bfloat16: return "bfloat16";
-    case Weights::int8: return "int8";
-    default: return "native";
-  }
-}
-
 template <class T>
 py::tuple infer(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
                 const OptionalArray<T>& c0, bool batch_first, const OptionalArray<T>& y, const OptionalArray<T>& h_n,
@@ -77,8 +68,6 @@ void register_for(py::module_& m, const char* network_name, const char* tape_nam
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
            py::arg("proj_size") = 0, py::arg("threads") = 0)
-      .def_property_readonly("weights",
-                             [](const Shared<Network<T>>& self) { return name_of(existing(self).weights()); })
       .def_property_readonly("isa", [](const Shared<Network<T>>& self) { return existing(self).isa(); })
       .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
            py::arg("batch_first"), py::arg("y").noconvert() = py::none(), py::arg("h_n").noconvert() = py::none(),

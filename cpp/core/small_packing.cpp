@@ -8,68 +8,61 @@ namespace {
 
 constexpr Index kFloat = sizeof(float);
 
-// Weights of 16 bits, whichever: panels of `heads` rows of float and then [k][vector][lane].
-struct HalfPanels {
+// Panels of so many bytes each, zero where nothing is set.
+struct Panels {
   PanelLayout layout;
-  Index heads;
-  Index terms;
+  Index panel_bytes;
   Buffer<float> memory;
 
-  HalfPanels(const PanelLayout& panel_layout, Index head_rows, Index all_terms)
-      : layout(panel_layout),
-        heads(head_rows),
-        terms(all_terms),
-        memory(checked_product({layout.panels(), 2 * heads + terms, layout.width()}) / 2) {
+  Panels(const PanelLayout& panel_layout, Index bytes)
+      : layout(panel_layout), panel_bytes(bytes), memory(checked_product({layout.panels(), bytes}) / kFloat) {
     memory.fill_zero();
   }
 
-  char* panel(Index unit) const {
-    return reinterpret_cast<char*>(memory.data()) + layout.panel_of(unit) * (2 * heads + terms) * layout.width() * 2;
+  // `offset` bytes into the panel of a unit.
+  template <class T>
+  T* at(Index unit, Index offset) const {
+    return reinterpret_cast<T*>(reinterpret_cast<char*>(memory.data()) + layout.panel_of(unit) * panel_bytes + offset);
   }
-  float& bias(Index group, Index unit) const {
-    return reinterpret_cast<float*>(panel(unit))[layout.column_of(group, unit)];
-  }
+  float& bias(Index group, Index unit) const { return at<float>(unit, 0)[layout.column_of(group, unit)]; }
+};
+
+// Weights of 16 bits, whichever: `heads` rows of float and then [k][vector][lane].
+struct HalfPanels : Panels {
+  Index head_bytes;
+
+  HalfPanels(const PanelLayout& panel_layout, Index heads, Index terms)
+      : Panels(panel_layout, checked_product({2 * heads + terms, panel_layout.width(), 2})),
+        head_bytes(heads * panel_layout.width() * kFloat) {}
+
   // from: [n], terms [first, first + n) of a column.
   void set(Index group, Index unit, Index first, const std::uint16_t* from, Index n) const {
-    auto* const weights = reinterpret_cast<std::uint16_t*>(panel(unit) + heads * layout.width() * kFloat);
+    auto* const weights = at<std::uint16_t>(unit, head_bytes);
     for (Index k = 0; k < n; ++k) weights[(first + k) * layout.width() + layout.column_of(group, unit)] = from[k];
   }
 };
 
 // What kernels count on: -127..127. Quantizing makes no -128.
-int whole(std::int8_t weight) { return std::max<int>(weight, -127); }
+std::int8_t whole(std::int8_t weight) { return std::max<std::int8_t>(weight, -127); }
 
 // Int8Panel, filled.
-struct Int8Panels {
-  PanelLayout layout;
+struct Int8Panels : Panels {
   Int8Panel parts;
-  Buffer<float> memory;
 
-  Int8Panels(const PanelLayout& panel_layout, Index together, Index x_terms, Index h_terms)
-      : layout(panel_layout),
-        parts{layout.width(), together, x_terms, h_terms},
-        memory(checked_product({layout.panels(), parts.bytes()}) / kFloat) {
-    memory.fill_zero();
-  }
+  Int8Panels(const PanelLayout& panel_layout, const Int8Panel& panel)
+      : Panels(panel_layout, panel.bytes()), parts(panel) {}
 
-  char* panel(Index unit) const {
-    return reinterpret_cast<char*>(memory.data()) + layout.panel_of(unit) * parts.bytes();
-  }
-  float& bias(Index group, Index unit) const {
-    return reinterpret_cast<float*>(panel(unit))[layout.column_of(group, unit)];
-  }
   // One row of W_ih, or of W_hh. from: [n].
   void set(Index group, Index unit, bool h, const std::int8_t* from, Index n, float scale) const {
-    char* const to = panel(unit);
     const Index column = layout.column_of(group, unit), width = layout.width(), together = parts.together;
-    reinterpret_cast<float*>(to + parts.scales(h))[column] = scale;
-    char* const weights = to + parts.weights(h);
+    at<float>(unit, parts.scales(h))[column] = scale;
+    auto* const weights = at<std::int8_t>(unit, parts.weights(h));
     for (Index k = 0; k < n; ++k)
-      weights[k / together * together * width + column * together + k % together] = static_cast<char>(whole(from[k]));
+      weights[k / together * together * width + column * together + k % together] = whole(from[k]);
     for (Index first = 0, chunk = 0; first < n; first += kInt8Terms, ++chunk) {
       std::int32_t sum = 0;
       for (Index k = first; k < std::min(first + kInt8Terms, n); ++k) sum += whole(from[k]);
-      reinterpret_cast<std::int32_t*>(to + parts.starts(h, chunk))[column] = -kInt8Offset * sum;
+      at<std::int32_t>(unit, parts.starts(h, chunk))[column] = -kInt8Offset * sum;
     }
   }
 };
@@ -95,7 +88,7 @@ ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, co
   const Index I = input_size, S = shape.state_size();
   const auto bias = [&](Index row) { return weights.bias_ih ? weights.bias_ih[row] + weights.bias_hh[row] : 0.0f; };
   if (kernels.weights == Weights::int8) {
-    Int8Panels panels(layout, kernels.together, I, S);
+    Int8Panels panels(layout, {layout.width(), kernels.together, I, S});
     const auto* const ih = static_cast<const std::int8_t*>(weights.weight_ih);
     const auto* const hh = static_cast<const std::int8_t*>(weights.weight_hh);
     for_rows(layout, [&](Index g, Index u, Index row) {
@@ -121,7 +114,7 @@ ProjectionPacking<float> pack_small_projection(const NetworkShape& shape, const 
   const PanelLayout layout = {1, shape.projection_size, kernels.lanes};
   const Index H = shape.hidden_size;
   if (kernels.weights == Weights::int8) {
-    Int8Panels panels(layout, kernels.together, 0, H);
+    Int8Panels panels(layout, {layout.width(), kernels.together, 0, H});
     const auto* const hr = static_cast<const std::int8_t*>(weights.weight_hr);
     for (Index u = 0; u < layout.units; ++u) panels.set(0, u, true, hr + u * H, H, weights.scale_hr[u]);
     return {layout, H, std::move(panels.memory)};

@@ -19,6 +19,7 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
+AnyArray: TypeAlias = NDArray[Any]
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)

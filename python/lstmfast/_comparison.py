@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks
+from ._colours import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +23,6 @@ Floats: TypeAlias = NDArray[np.float64]
 # Numbers beyond these are drawn there, or matplotlib's margins of an axis of so many powers would overflow.
 DRAWN = (1e-100, 1e100)
 
-# Okabe and Ito's colours, which people who are colour-blind can tell apart.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8c8c8c"
 POINTS = 2000  # of a line in a picture; more steps than these are drawn in groups
 
 

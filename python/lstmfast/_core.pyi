@@ -127,8 +127,6 @@ class Network32:
     ) -> None: ...
     @property
     def isa(self) -> str: ...
-    @property
-    def weights(self) -> str: ...  # "native", or what small_network was told
     def infer(
         self,
         # [T, B, I], or [B, T, I] with batch_first; any strides, last axis dense. Or packed, [N, I] in C
@@ -245,8 +243,6 @@ class Network64:
     ) -> None: ...
     @property
     def isa(self) -> str: ...
-    @property
-    def weights(self) -> str: ...  # "native", or what small_network was told
     def infer(
         self,
         x: NDArray[np.float64],

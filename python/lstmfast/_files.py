@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from . import _checks
-from ._layer import AnyArray
+from ._checks import AnyArray
 from ._lstm import LSTM
 from ._quantized import QuantizedLSTM, QuantizedRNN
 from ._rnn import RNN
@@ -31,7 +31,7 @@ _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "U16": "uint16"
 
 
 def save(kind: str, config: Mapping[str, Any], parameters: Mapping[str, AnyArray], path: object) -> None:
-    """Write the file; see `Model.save`."""
+    """Write the file; see `Layer.save`."""
     text = _checks.path(path)
     _safetensors()
     from safetensors.numpy import save as to_bytes

@@ -7,12 +7,12 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _checks, _core, _parameters, _runtime
+from ._checks import AnyArray
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,8 +31,6 @@ _OWN = frozenset(
         "_parameters",
     }
 )
-
-AnyArray: TypeAlias = NDArray[Any]
 
 # For writers of any model; calls read _network once and need none. One for all, because a fork has to take
 # it: else the child could find it locked for ever by a thread that it does not have, and new weights half
@@ -92,9 +90,8 @@ class Layer(ABC):
     _GATES: ClassVar[int]
     _HAS_MEMORY: ClassVar[bool]  # whether a state is h and c
     _DEFAULTS: ClassVar[Mapping[str, object]]  # the constructor's, in its order, without seed and isa
-    _MORE: ClassVar[
-        tuple[str, ...]
-    ] = ()  # what the configuration has besides, each an attribute with _ before it
+    # What the configuration has besides; each is kept in an attribute with _ before its name.
+    _MORE: ClassVar[tuple[str, ...]] = ()
 
     _dtype: np.dtype[Any]
     _layout: _parameters.Layout

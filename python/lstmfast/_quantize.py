@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import FLOAT32, AnyArray, quiet
 from ._parameters import Layout
 
-AnyArray: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float32]
 
 KINDS = ("float16", "bfloat16", "int8")
@@ -27,7 +27,6 @@ LEAST_SCALE = np.float32(2.0**-126)  # what whole numbers are multiplied by must
 _MOST_INT8 = 127
 _MOST_BFLOAT16 = np.uint32(0x7F7F0000)  # as bits of a float32
 
-FLOAT32 = np.dtype(np.float32)
 INPUT_RANGE = "input_range"
 
 
@@ -76,7 +75,7 @@ def reads_input(name: str) -> bool:
 def to_float16(weights: Floats) -> tuple[NDArray[np.float16], int]:
     """Round to nearest, to even in the middle; also how many are larger than the largest, and become that."""
     largest = np.finfo(np.float16).max
-    with np.errstate(over="ignore"):
+    with quiet():
         rounded = weights.astype(np.float16)
     lost = np.isinf(rounded)
     return np.where(lost, np.copysign(largest, weights), rounded).astype(np.float16), int(lost.sum())
@@ -102,9 +101,7 @@ def to_int8(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 def from_bfloat16(bits: NDArray[np.uint16]) -> Floats:
     """Widen, which is exact."""
-    widened = np.empty(
-        bits.shape, np.float32
-    )  # which owns its memory, so that it can be made read-only for good
+    widened = np.empty(bits.shape, np.float32)  # not a view, which could be made writeable again
     widened.view(np.uint32)[...] = bits.astype(np.uint32) << np.uint32(16)
     return widened
 

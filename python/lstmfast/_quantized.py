@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from . import _checks, _core, _parameters, _quantize
 from ._cells import LstmCell, Pair, PairLike, RnnCell
-from ._checks import Array
+from ._checks import AnyArray, Array
 from ._inference import Inference, StateLikeT
 from ._lstm import LSTM
-from ._quantize import AnyArray, Floats, Form
+from ._quantize import Floats, Form
 from ._rnn import RNN
 from ._tape import StateT
 
@@ -199,7 +199,7 @@ def quantized(
         if not _quantize.is_weight(name):
             continue
         if input_range is not None and _quantize.reads_input(name):
-            with np.errstate(over="ignore"):
+            with _checks.quiet():
                 numbers = (array * input_range).astype(np.float32)
             _check_finite(numbers, f"{name}, times the calibration's ranges")
         saturated[name] = 0
@@ -221,8 +221,8 @@ def quantized(
 
 
 def _in_float32(array: Array, name: str) -> Floats:
-    """Copy a parameter; ValueError that names it if a number is not finite."""
-    with np.errstate(over="ignore"):
+    """Copy numbers; ValueError that names them if one is not finite."""
+    with _checks.quiet():
         numbers = np.array(array, np.float32)
     _check_finite(numbers, name, array)
     return numbers
@@ -250,10 +250,7 @@ def _checked_ranges(calibration: ArrayLike, kind: str, model: Recurrent[Any, Any
         raise ValueError(f"calibration: expected {axes} or [T, I] with I = {size}, got shape {data.shape}")
     if data.size == 0:
         raise ValueError(f"calibration: expected at least one row of one step, got shape {data.shape}")
-    with np.errstate(over="ignore"):
-        numbers = data.astype(np.float32)
-    _check_finite(numbers, "calibration", data)
-    return _quantize.ranges(numbers)
+    return _quantize.ranges(_in_float32(data, "calibration"))
 
 
 def _widened(parameters: Mapping[str, AnyArray], kind: str) -> dict[str, Floats]:
@@ -269,7 +266,7 @@ def _widened(parameters: Mapping[str, AnyArray], kind: str) -> dict[str, Floats]
         elif kind == "float16":
             widened[name] = array.astype(np.float32)
         else:
-            with np.errstate(over="ignore"):  # the largest float of all is less than 127 of its own steps
+            with _checks.quiet():  # the largest float of all is less than 127 of its own steps
                 numbers = array * parameters[_quantize.scale_name(name)][:, np.newaxis]
             widened[name] = np.clip(numbers, -_LARGEST, _LARGEST)
             if input_range is not None and _quantize.reads_input(name):

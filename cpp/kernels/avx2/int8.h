@@ -28,9 +28,7 @@ struct Quads {
     return {Sums(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
   }
   static LSTMFAST_INLINE Word word(const Activation* p) {
-    int32_t four;
-    __builtin_memcpy(&four, p, sizeof four);
-    const __m256i all = _mm256_set1_epi32(four);
+    const __m256i all = _mm256_set1_epi32(word_at(p));
     return {all, _mm256_abs_epi8(all)};
   }
   static LSTMFAST_INLINE __m256i weights(const int8_t* p) {

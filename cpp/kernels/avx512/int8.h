@@ -21,11 +21,7 @@ struct Pairs {
 
   static LSTMFAST_INLINE Pairs zero() { return {Sums(_mm512_setzero_si512())}; }
   static LSTMFAST_INLINE Pairs load(const int32_t* p) { return {Sums(_mm512_loadu_si512(p))}; }
-  static LSTMFAST_INLINE Word word(const Activation* p) {
-    int32_t both;
-    __builtin_memcpy(&both, p, sizeof both);
-    return _mm512_set1_epi32(both);
-  }
+  static LSTMFAST_INLINE Word word(const Activation* p) { return _mm512_set1_epi32(word_at(p)); }
   static LSTMFAST_INLINE Word weights(const int8_t* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }

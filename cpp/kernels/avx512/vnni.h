@@ -20,11 +20,7 @@ struct Quads {
 
   static LSTMFAST_INLINE Quads zero() { return {Sums(_mm512_setzero_si512())}; }
   static LSTMFAST_INLINE Quads load(const int32_t* p) { return {Sums(_mm512_loadu_si512(p))}; }
-  static LSTMFAST_INLINE Word word(const Activation* p) {
-    int32_t four;
-    __builtin_memcpy(&four, p, sizeof four);
-    return _mm512_set1_epi32(four);
-  }
+  static LSTMFAST_INLINE Word word(const Activation* p) { return _mm512_set1_epi32(word_at(p)); }
   static LSTMFAST_INLINE Word weights(const int8_t* p) { return _mm512_loadu_si512(p); }
   static LSTMFAST_INLINE void round(F32 x, Activation* to) {
     const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(x.v), _mm512_set1_epi32(offset));

@@ -114,6 +114,22 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
   });
 }
 
+// A group's products, total [rows][panels][vector][lane], to the columns that there are.
+template <class V>
+void store_products(const GateProduct<typename V::Scalar>& s, Index rows, Index panel, Index panels, Index last_vectors,
+                    const typename V::Scalar* total, typename V::Scalar* const* out_rows) {
+  using T = typename V::Scalar;
+  const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
+  for (Index r = 0; r < rows; ++r)
+    for (Index b = 0; b < blocks; ++b) {
+      const Index column = (panel * kPanelVectors + b) * V::lanes;
+      const Index lanes = s.columns - column;
+      T* const out = out_rows[r] + column;
+      const V sum = V::load(total + (r * panels * kPanelVectors + b) * V::lanes);
+      store_lanes(s.accumulate ? load_lanes<V>(out, lanes) + sum : sum, out, lanes);
+    }
+}
+
 template <class V, class W, int R>
 void gate_product(const GateProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;
@@ -128,20 +144,12 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
 
   const auto product_of_group = [&](Index panel, Index panels, bool more) {
     const Index last_vectors = vectors_in_panel<V>(s.columns, panel + panels - 1);
-    const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
     for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
       const T* const* const dz_rows = addresses(s.dz, row, rows, dz_scratch);
       T* const* const out_rows = addresses(s.out, row, rows, out_scratch);
       gates_product<V, W, R>(rows, panels, last_vectors, s.gates, s.terms, dz_rows, weights + panel * stride, false,
                              prefetch && more, total);
-      for (Index r = 0; r < rows; ++r)
-        for (Index b = 0; b < blocks; ++b) {
-          const Index column = panel * G::panel_width + b * V::lanes;
-          const Index lanes = s.columns - column;
-          T* const out = out_rows[r] + column;
-          const V sum = V::load(total + r * panels * G::panel_width + b * V::lanes);
-          store_lanes(s.accumulate ? load_lanes<V>(out, lanes) + sum : sum, out, lanes);
-        }
+      store_products<V>(s, rows, panel, panels, last_vectors, total, out_rows);
     });
   };
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);

@@ -7,12 +7,28 @@
 namespace lstmfast {
 namespace {
 
+// Where the units of a packing with a cell's gates are, and how much of its panels they fill.
+template <class V, class Cell>
+struct PanelUnits {
+  static constexpr Index width = kPanelVectors * V::lanes;
+  static constexpr Index per_panel = width / Cell::gates;
+
+  // Between the gates of a block of units.
+  static LSTMFAST_INLINE Index gates_apart(Index units, Index panel) {
+    return Cell::gates > 1 ? gate_distance(units - panel * per_panel, V::lanes) : V::lanes;
+  }
+  // That hold something.
+  static LSTMFAST_INLINE Index vectors(Index units, Index panel) {
+    if constexpr (Cell::gates > 1) return kPanelVectors * gates_apart(units, panel) / V::lanes;
+    return vectors_in_panel<V>(units, panel);
+  }
+};
+
 // A forward packing: panels of a row of biases and [I + S][vector][lane] of weights as stored.
 template <class V, class W, class Cell>
 struct ForwardPanels {
   using T = typename V::Scalar;
   static constexpr Index width = kPanelVectors * V::lanes;
-  static constexpr Index units_per_panel = width / Cell::gates;
   static constexpr Index biases_width = width * static_cast<Index>(sizeof(T) / sizeof(W));  // in weights
 
   const void* panels;
@@ -24,13 +40,7 @@ struct ForwardPanels {
   Index biases_stride() const { return stride() / static_cast<Index>(sizeof(T) / sizeof(W)); }
   const W* weights(Index panel) const { return static_cast<const W*>(panels) + panel * stride() + biases_width; }
   const T* biases(Index panel) const { return static_cast<const T*>(panels) + panel * biases_stride(); }
-  // Between the gates of a block of units.
-  Index gates_apart(Index panel) const { return gate_distance(hidden_size - panel * units_per_panel, V::lanes); }
-  // That hold something.
-  Index vectors(Index panel) const {
-    if constexpr (Cell::gates > 1) return kPanelVectors * gates_apart(panel) / V::lanes;
-    return vectors_in_panel<V>(hidden_size, panel);
-  }
+  Index vectors(Index panel) const { return PanelUnits<V, Cell>::vectors(hidden_size, panel); }
 };
 
 // Answers that are known when a loop is compiled.
@@ -48,16 +58,16 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
   using T = typename V::Scalar;
   constexpr Index gates = Cell::gates;
   constexpr Index block_width = gates * V::lanes;
-  constexpr Index units_per_panel = kPanelVectors * V::lanes / gates;
+  using Units = PanelUnits<V, Cell>;
   const Index H = s.hidden_size;
-  const Index first_unit = panel * units_per_panel;
-  const Index all_units = panels * units_per_panel;
+  const Index first_unit = panel * Units::per_panel;
+  const Index all_units = panels * Units::per_panel;
   const Index units = all_units < H - first_unit ? all_units : H - first_unit;
   const Index blocks = (units + V::lanes - 1) / V::lanes;
-  const Index z_stride = panels * kPanelVectors * V::lanes;
+  const Index z_stride = panels * Units::width;
   // Where the last block's gates lie before they are activated; from then on a vector apart as in all others. What is
   // loaded beyond its units, other gates or nothing at all, is activated in vain and never stored to the results.
-  const Index last_apart = gates > 1 ? gate_distance(H - (panel + panels - 1) * units_per_panel, V::lanes) : V::lanes;
+  const Index last_apart = Units::gates_apart(H, panel + panels - 1);
 
   // Two passes: within each, neighbours are independent, so that their latencies overlap.
   for (Index r = 0; r < rows; ++r)
@@ -149,6 +159,13 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
   });
 }
 
+// Of rows of z, what their last panel does not fill.
+template <class V>
+LSTMFAST_INLINE void zero_vectors_past_end(typename V::Scalar* panel, Index z_stride, Index rows, Index last_vectors) {
+  for (Index r = 0; r < rows; ++r)
+    for (Index v = last_vectors; v < kPanelVectors; ++v) V::set1(0).store(panel + r * z_stride + v * V::lanes);
+}
+
 // The same chains up to the end of x, for the rows of many time steps at once. Panels outermost: the rows
 // are few enough to stay in cache, the weights may not be.
 template <class V, class W, int R, class Cell>
@@ -182,9 +199,8 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
                               stride,
                               z_rows,
                               (panel - s.panel_begin) * Panels::width});
-      for (Index r = 0; r < rows; ++r)
-        for (Index v = last_vectors; v < kPanelVectors; ++v)
-          V::set1(0).store(z_rows[r] + (last - s.panel_begin) * Panels::width + v * V::lanes);
+      zero_vectors_past_end<V>(s.z + row * z_stride + (last - s.panel_begin) * Panels::width, z_stride, rows,
+                               last_vectors);
     });
   };
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "kernels/generic/backward.h"
 #include "kernels/generic/forward.h"
 
 namespace lstmfast {
@@ -274,22 +275,19 @@ struct Int8Scratch {
   }
 };
 
+// A packing of int8 weights. Cell: whose gates its columns are; of one gate for a projection's.
 template <class V, class Q, class Cell>
-struct Int8Panels {
+struct Int8Packing {
   static constexpr Index width = kPanelVectors * V::lanes;
   Int8Panel layout;
   const void* panels;
-  Index hidden_size;
+  Index units;
 
   const void* panel(Index p) const { return static_cast<const char*>(panels) + p * layout.bytes(); }
-  const float* biases(Index p) const { return static_cast<const float*>(panel(p)); }
-  Index biases_stride() const { return layout.bytes() / static_cast<Index>(sizeof(float)); }
-  Index vectors(Index p) const {
-    constexpr Index units_per_panel = width / Cell::gates;
-    if constexpr (Cell::gates > 1)
-      return kPanelVectors * gate_distance(hidden_size - p * units_per_panel, V::lanes) / V::lanes;
-    return vectors_in_panel<V>(hidden_size, p);
+  ChainStart<float> biases(Index p) const {
+    return {static_cast<const float*>(panel(p)), 0, layout.bytes() / static_cast<Index>(sizeof(float))};
   }
+  Index vectors(Index p) const { return PanelUnits<V, Cell>::vectors(units, p); }
 };
 
 template <class V, class Q, int R, class Cell>
@@ -297,7 +295,7 @@ void int8_forward_step(const ForwardStep<float>& s) {
   using Scratch = Int8Scratch<V, Q, R>;
   using G = typename Scratch::G;
   constexpr Index width = G::panel_width;
-  const Int8Panels<V, Q, Cell> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size};
+  const Int8Packing<V, Q, Cell> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size};
   const bool has_x = s.x.there();
   const Index x_terms = has_x ? s.input_size : 0;
   Scratch scratch(x_terms, s.state_size);
@@ -309,7 +307,7 @@ void int8_forward_step(const ForwardStep<float>& s) {
     if (has_x) scratch.take_x(addresses(s.x, row, rows, x_scratch), rows, s.input_size, s.x_factors);
     scratch.take_h(addresses(s.h, row, rows, h_scratch), rows, s.state_size, x_terms);
     const auto step_group = [&](Index panel, Index panels, bool) {
-      ChainStart<float> start = {packing.biases(panel), 0, packing.biases_stride()};
+      ChainStart<float> start = packing.biases(panel);
       if (!has_x) start = {s.z + row * s.z_stride + (panel - s.panel_begin) * width, s.z_stride, width};
       const Index last_vectors = rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1);
       int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
@@ -327,7 +325,7 @@ void int8_input_product(const InputProduct<float>& s) {
   using Scratch = Int8Scratch<V, Q, R>;
   using G = typename Scratch::G;
   constexpr Index width = G::panel_width;
-  const Int8Panels<V, Q, Cell> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size};
+  const Int8Packing<V, Q, Cell> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size};
   const Index z_stride = (s.panel_end - s.panel_begin) * width;
   if (s.rows == 0) return;
   Scratch scratch(s.input_size, 0);
@@ -338,20 +336,10 @@ void int8_input_product(const InputProduct<float>& s) {
     float* const z = s.z + row * z_stride;
     const auto product_of_group = [&](Index panel, Index panels, bool) {
       const Index last = panel + panels - 1, last_vectors = packing.vectors(last);
-      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{rows,
-                                                                panels,
-                                                                last_vectors,
-                                                                false,
-                                                                {packing.biases(panel), 0, packing.biases_stride()},
-                                                                &scratch.x,
-                                                                nullptr,
-                                                                &packing.layout,
-                                                                packing.panel(panel),
-                                                                z + (panel - s.panel_begin) * width,
-                                                                z_stride});
-      for (Index r = 0; r < rows; ++r)
-        for (Index v = last_vectors; v < kPanelVectors; ++v)
-          V::set1(0).store(z + r * z_stride + (last - s.panel_begin) * width + v * V::lanes);
+      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
+          rows, panels, last_vectors, false, packing.biases(panel), &scratch.x, nullptr, &packing.layout,
+          packing.panel(panel), z + (panel - s.panel_begin) * width, z_stride});
+      zero_vectors_past_end<V>(z + (last - s.panel_begin) * width, z_stride, rows, last_vectors);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, product_of_group);
   });
@@ -363,7 +351,7 @@ void int8_gate_product(const GateProduct<float>& s) {
   using Scratch = Int8Scratch<V, Q, R>;
   using G = typename Scratch::G;
   constexpr Index width = G::panel_width;
-  const Int8Panels<V, Q, RnnTanhCell> packing = {{width, Q::together, 0, s.terms}, s.panels, s.columns};
+  const Int8Packing<V, Q, RnnTanhCell> packing = {{width, Q::together, 0, s.terms}, s.panels, s.columns};
   if (s.rows == 0) return;
   Scratch scratch(0, s.terms);
   alignas(64) float total[G::capacity];
@@ -375,24 +363,10 @@ void int8_gate_product(const GateProduct<float>& s) {
     float* const* const out_rows = addresses(s.out, row, rows, out_scratch);
     const auto product_of_group = [&](Index panel, Index panels, bool) {
       const Index last_vectors = packing.vectors(panel + panels - 1);
-      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{rows,
-                                                                panels,
-                                                                last_vectors,
-                                                                false,
-                                                                {packing.biases(panel), 0, packing.biases_stride()},
-                                                                nullptr,
-                                                                &scratch.h,
-                                                                &packing.layout,
-                                                                packing.panel(panel),
-                                                                total,
-                                                                panels * width});
-      const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
-      for (Index r = 0; r < rows; ++r)
-        for (Index b = 0; b < blocks; ++b) {
-          const Index column = panel * width + b * V::lanes;
-          store_lanes(V::load(total + (r * panels * kPanelVectors + b) * V::lanes), out_rows[r] + column,
-                      s.columns - column);
-        }
+      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
+          rows, panels, last_vectors, false, packing.biases(panel), nullptr, &scratch.h, &packing.layout,
+          packing.panel(panel), total, panels * width});
+      store_products<V>(s, rows, panel, panels, last_vectors, total, out_rows);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, product_of_group);
   });

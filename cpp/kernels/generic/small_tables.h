@@ -12,15 +12,22 @@ namespace {
 constexpr Weights kind_of(Float16) { return Weights::float16; }
 constexpr Weights kind_of(BFloat16) { return Weights::bfloat16; }
 
+// What a table says of itself; its functions are yet to be set.
+template <class V>
+constexpr KernelTable<float> blank_table(const char* isa, Weights weights, Index together, Index row_tile) {
+  KernelTable<float> table = {};
+  table.isa = isa;
+  table.weights = weights;
+  table.together = together;
+  table.lanes = V::lanes;
+  table.row_tile = row_tile;
+  return table;
+}
+
 // Arithmetic in float, weights of W widened as they are read: the chains, and so the bits, of float weights.
 template <class V, class W, int R>
 constexpr KernelTable<float> make_half_table(const char* isa) {
-  KernelTable<float> table = {};
-  table.isa = isa;
-  table.weights = kind_of(W());
-  table.together = 1;
-  table.lanes = V::lanes;
-  table.row_tile = R;
+  KernelTable<float> table = blank_table<V>(isa, kind_of(W()), 1, R);
   table.input_product[0] = input_product<V, W, R, LstmCell>;
   table.input_product[1] = input_product<V, W, R, RnnTanhCell>;
   table.input_product[2] = input_product<V, W, R, RnnReluCell>;
@@ -33,12 +40,7 @@ constexpr KernelTable<float> make_half_table(const char* isa) {
 
 template <class V, class Q, int R>
 constexpr KernelTable<float> make_int8_table(const char* isa) {
-  KernelTable<float> table = {};
-  table.isa = isa;
-  table.weights = Weights::int8;
-  table.together = Q::together;
-  table.lanes = V::lanes;
-  table.row_tile = R;
+  KernelTable<float> table = blank_table<V>(isa, Weights::int8, Q::together, R);
   table.input_product[0] = int8_input_product<V, Q, R, LstmCell>;
   table.input_product[1] = int8_input_product<V, Q, R, RnnTanhCell>;
   table.input_product[2] = int8_input_product<V, Q, R, RnnReluCell>;

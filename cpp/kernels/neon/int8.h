@@ -15,11 +15,7 @@ struct Pairs {
 
   static LSTMFAST_INLINE Pairs zero() { return {vdupq_n_s32(0)}; }
   static LSTMFAST_INLINE Pairs load(const int32_t* p) { return {vld1q_s32(p)}; }
-  static LSTMFAST_INLINE Word word(const Activation* p) {
-    int32_t both;
-    __builtin_memcpy(&both, p, sizeof both);
-    return vreinterpretq_s16_s32(vdupq_n_s32(both));
-  }
+  static LSTMFAST_INLINE Word word(const Activation* p) { return vreinterpretq_s16_s32(vdupq_n_s32(word_at(p))); }
   static LSTMFAST_INLINE Word weights(const int8_t* p) { return vmovl_s8(vld1_s8(p)); }
   static LSTMFAST_INLINE void round(F32 x, Activation* to) { vst1_s16(to, vmovn_s32(vcvtnq_s32_f32(x.v))); }
 };

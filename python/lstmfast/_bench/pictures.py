@@ -9,25 +9,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from .._colours import BLUE, GREEN, GREY, ORANGE
 from .engines import OURS
 from .limits import intensity
 from .results import Report
 
 __all__ = ["both", "roofline", "speedups"]
 
-# Okabe and Ito's colours, which people who are colour-blind can tell apart; ours is blue.
-OURS_COLOR, SLOWER_COLOR, GREY = "#0072B2", "#D55E00", "#8c8c8c"
+OURS_COLOR, SLOWER_COLOR = BLUE, ORANGE
 COLORS = {
     "NumPy": "#999999",
-    "PyTorch": "#D55E00",
-    "ONNX Runtime": "#009E73",
+    "PyTorch": ORANGE,
+    "ONNX Runtime": GREEN,
     "ONNX Runtime bound": "#117755",
     "OpenVINO": "#CC79A7",
     "JAX": "#E69F00",
-    "PyTorch int8": "#D55E00",
-    "ONNX Runtime int8": "#009E73",
+    "PyTorch int8": ORANGE,
+    "ONNX Runtime int8": GREEN,
     "lstmfast float16": "#56B4E9",
-    "lstmfast bfloat16": "#0072B2",
+    "lstmfast bfloat16": BLUE,
     "lstmfast int8": "#003B5C",
 }
 ROW_HEIGHT = 0.24  # inches

@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
+from .._colours import BLUE, GREEN, GREY, ORANGE
 from .gradients import STEPS, Curve
 from .series import root_mean_squared_error
-
-# Okabe and Ito's colours, which people who are colour-blind can tell apart.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8c8c8c"
 
 
 @dataclass(frozen=True)
