@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import nox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "typing", "core", "tests"]
@@ -25,17 +25,42 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 # What the parity tests compare with. A pin: a newer one would bring gigabytes, and other last bits.
 TORCH = "torch==2.13.0"
 
-# Tests whose subject is not the compiled core: the others are run on every instruction set and sanitized.
-BESIDE_THE_CORE = ["bench_*", "cli", "codebase", "compare", "datasets", "demo", "examples", "files", "readme"]
-BESIDE_THE_CORE += ["quantize_accuracy", "quantize_files", "reference", "stream_memory", "stub"]
-BESIDE_THE_CORE += ["training*", "without_torch"]
-BESIDE_THE_CORE += [f"torch_{name}" for name in ("accelerate", "distributed", "freeze", "graph", "models")]
-CORE_TESTS = [f"--ignore-glob=*/test_{name}.py" for name in BESIDE_THE_CORE]
+# Folders of tests/, and parts of others, whose subject is not the compiled core: all others are run on every
+# instruction set and sanitized.
+BESIDE_THE_CORE = {
+    "": ("bench", "cli", "datasets", "demo", "files", "house"),
+    "bindings": ("test_stub.py",),
+    "quantized": ("test_accuracy.py", "test_compare.py"),
+    "reference": ("test_reference.py",),
+    "streams": ("test_memory.py",),
+    "torch": [f"test_{name}.py" for name in ("accelerate", "distributed", "freeze", "graph", "models")],
+    "training": [
+        f"test_{name}.py"
+        for name in ("adam", "clipping", "curve", "gradients", "head", "losses", "memory", "training")
+    ],
+}
 
 # Numbers alone: under the sanitizers, ten times slower, they would walk where tests/core and others do.
-NUMBERS_ALONE = ["activations", "bits", "differences", "dropout"]
-NUMBERS_ALONE += ["projection", "recompute", "reset", "truncated"]
-SANITIZED_TESTS = [*CORE_TESTS, *(f"--ignore-glob=*/test_{name}.py" for name in NUMBERS_ALONE)]
+NUMBERS_ALONE = {
+    "bindings": ("test_activations.py",),
+    "layers/numbers": [
+        f"test_{name}.py"
+        for name in ("bits", "differences", "dropout", "projection", "recompute", "reset", "truncated")
+    ],
+}
+
+
+def without(*lists: Mapping[str, Sequence[str]]) -> list[str]:
+    """Tell pytest what to leave out; a name that is not there would leave out nothing, in silence."""
+    patterns = [
+        str(Path("tests", folder, name)) for left in lists for folder in left for name in left[folder]
+    ]
+    assert not (gone := [pattern for pattern in patterns if not any(ROOT.glob(pattern))]), gone
+    return [f"--ignore-glob={pattern}" for pattern in patterns]
+
+
+CORE_TESTS = without(BESIDE_THE_CORE)
+SANITIZED_TESTS = without(BESIDE_THE_CORE, NUMBERS_ALONE)
 
 
 def requirements(*extras: str) -> Iterator[str]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
-from helpers import DTYPES, ISAS, KINDS
 
 import lstmfast
+
+from .helpers import DTYPES, ISAS, KINDS
 
 # No deadline: the machines that run this are shared, and one slow example says nothing.
 hypothesis.settings.register_profile("lstmfast", deadline=None, print_blob=True)

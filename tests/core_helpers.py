@@ -8,9 +8,10 @@ import sys
 from typing import Any, TypeAlias
 
 import numpy as np
-from helpers import Array, parts
 
 from lstmfast import LSTM, RNN, reference
+
+from .helpers import Array, parts
 
 Model: TypeAlias = LSTM | RNN
 

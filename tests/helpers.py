@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 import lstmfast
 
 Array: TypeAlias = NDArray[Any]
+
+ROOT = Path(__file__).resolve().parents[1]  # of the checkout
 
 ISAS = lstmfast.available_isas()
 DTYPES = ("float32", "float64")

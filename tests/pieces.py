@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from core_helpers import Model, assert_close
-from helpers import CELLS, Array, assert_same_bits, everything, make, parts
+
+from .core_helpers import Model, assert_close
+from .helpers import CELLS, Array, assert_same_bits, everything, make, parts
 
 
 class Shape(NamedTuple):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from core_helpers import Model
-from helpers import Array, parts
-
 import lstmfast
 
+from .core_helpers import Model
+from .helpers import Array, parts
+
 # Of `assert_close`, for ours and PyTorch's: forward, gradients, and what gradients are relative to at least.
-# Both round, so float32's are wide; how exact each is for itself is compared in test_reference_parity.py.
+# Both round, so float32's are wide; how exact each is for itself is compared in
+# layers/numbers/test_reference_parity.py.
 BOUNDS = {"float64": (1e-12, 1e-10, 0.0), "float32": (3e-6, 2e-5, 1.0)}
 
 

@@ -1,5 +1,5 @@
 // sigmoid and tanh of every ISA: their error in units in the last place against double, their limits,
-// and the same bits on all. tests/test_activations.py sweeps further.
+// and the same bits on all. tests/bindings/test_activations.py sweeps further.
 #include <cmath>
 #include <cstdint>
 #include <limits>

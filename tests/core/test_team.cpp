@@ -147,7 +147,7 @@ void test_shares_cover_everything_once() {
         }
 }
 
-// Sizes as in test_network.cpp and tests/test_bits.py: what is meant to be split is split.
+// Sizes as in test_network.cpp and tests/layers/numbers/test_bits.py: what is meant to be split is split.
 void test_work_is_split_by_what_it_is() {
   const auto split = [](Index steps, Index rows, Index directions, Index hidden, int threads) {
     const Index terms = 4 * hidden * 2 * hidden;

@@ -1,0 +1,1 @@
+"""What all layers share: instruction sets, threads, forks, and what arguments may be."""

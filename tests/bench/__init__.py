@@ -1,0 +1,1 @@
+"""`lstmfast bench`: what it measures, how, and what it says."""

@@ -1,0 +1,483 @@
+"""A whole run, in its two processes: what ends it early, what is kept, what the command line says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+import lstmfast
+from lstmfast import _cli
+from lstmfast._bench import command, session, suites, timing, worker
+from lstmfast._bench.cases import Case
+from lstmfast._bench.engines import BEHIND_TORCH, ENGINES, KIN, OURS, QUANTIZED
+from lstmfast._bench.outputs import Outputs
+from lstmfast._bench.results import Report
+from lstmfast._bench.worker import Request
+
+Done: TypeAlias = "subprocess.CompletedProcess[str]"
+
+TINY = [Case(1, 1, 2, 3, work="step"), Case(3, 2, 2, 3), Case(3, 2, 2, 3, work="train")]
+
+
+def fakes(*names: str) -> dict[str, str]:
+    """lstmfast, and engines of `fakes`."""
+    return {OURS: ENGINES[OURS], **{name: f"tests.bench.fakes:{name}" for name in names}}
+
+
+def request(*names: str, cases: list[Case] = TINY, seconds: float = 0.002, **more: Any) -> Request:
+    return Request(cases, fakes(*names), 1, None, seconds, probe_seconds=0.001, **more)
+
+
+def cells_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event["cells"] for event in events if event["event"] == "row"]
+
+
+# The measuring, in this process ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[list[dict[str, Any]]]:
+    before = lstmfast.get_num_threads()
+    names = ["Good", "Forgetful", "Wrong", "WrongInt8", "NotANumber", "Misshapen", "Silent", "Missing"]
+    names += ["NeverTrains", "CannotPrepare", "FailsLate", "Float16", "SwappedFloat16"]
+    yield list(worker.measure(request(*names)))
+    lstmfast.set_num_threads(before)
+
+
+def test_events_come_in_order(measured: list[dict[str, Any]]) -> None:
+    kinds = [event["event"] for event in measured if event["event"] != "at"]
+    assert kinds == ["machine", *["engine"] * 14, "limits", *["row"] * len(TINY), "limits", "end"]
+    assert all(json.loads(json.dumps(event)) == event for event in measured)
+
+
+def test_what_is_right_is_timed(measured: list[dict[str, Any]]) -> None:
+    for cells in cells_of(measured):
+        for name in (OURS, "Good"):
+            assert cells[name]["status"] == "ok"
+            assert cells[name]["difference"] < 1e-6
+            assert len(cells[name]["seconds"]) >= 3
+            assert cells[name]["calls"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "status", "words"),
+    [
+        ("Forgetful", 0, "wrong", "differs from the reference by"),
+        ("Forgetful", 1, "ok", ""),
+        ("Wrong", 1, "wrong", "at most 1e-04 allowed"),
+        ("WrongInt8", 1, "ok", ""),
+        ("Float16", 1, "ok", ""),
+        ("SwappedFloat16", 0, "wrong", "at most 2e-03 allowed"),
+        ("SwappedFloat16", 1, "wrong", "at most 2e-03 allowed"),
+        ("NotANumber", 1, "wrong", "by nan of its largest value"),
+        ("Misshapen", 1, "failed", "expected shape (3, 2, 3), got (3, 2, 1)"),
+        ("Silent", 1, "failed", "expected results y, h_n, c_n, got y"),
+        ("NeverTrains", 1, "ok", ""),
+        ("NeverTrains", 2, "unsupported", "inference only"),
+        ("CannotPrepare", 1, "failed", "RuntimeError: no kernel for this"),
+        ("FailsLate", 1, "failed", "RuntimeError: out of luck"),
+    ],
+)
+def test_what_is_not_right_is_told(
+    name: str, row: int, status: str, words: str, measured: list[dict[str, Any]]
+) -> None:
+    cell = cells_of(measured)[row][name]
+    assert cell["status"] == status
+    assert words in cell.get("note", "")
+    assert ("seconds" in cell) == (status == "ok")
+
+
+def test_who_is_missing_has_a_reason_and_no_cells(measured: list[dict[str, Any]]) -> None:
+    (event,) = (event for event in measured if event["event"] == "engine" and event["name"] == "Missing")
+    assert event["missing"] == "nothing is not installed"
+    assert all("Missing" not in cells for cells in cells_of(measured))
+
+
+def test_a_deadline_makes_rows_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def measure(runs: dict[str, Any], seconds: float, **_: object) -> dict[str, Any]:
+        given.append(seconds)
+        now[0] += 10
+        return {}
+
+    now = [0.0]
+    monkeypatch.setattr(timing, "measure", measure)
+    cases = [Case(2, 1, 1, 1)] * 4
+    asked = request("Good", cases=cases, seconds=3.0, deadline=48.0)
+    list(worker.measure(asked, clock=lambda: now[0]))
+    # Half of what is left, shared among the rows left and two engines.
+    assert given == [pytest.approx(3.0), pytest.approx(3.0), pytest.approx(3.0), pytest.approx(3.0)]
+    given.clear()
+    now[0] = 0.0
+    asked = request("Good", cases=cases, seconds=3.0, deadline=16.0)
+    list(worker.measure(asked, clock=lambda: now[0]))
+    assert given == [pytest.approx(1.0), pytest.approx(0.5), worker.LEAST_SECONDS, worker.LEAST_SECONDS]
+
+
+# The measuring process -------------------------------------------------------------------------------
+
+
+def test_requests_survive_the_way() -> None:
+    rare = [Case(9, 4, 2, 3, cell="rnn", valid=65), Case(9, 4, 2, 3, work="train", reset=9, recompute=True)]
+    asked = request("Good", cases=[*TINY, *rare], deadline=3.5)
+    assert Request.from_json(asked.to_json()) == asked
+
+
+def test_the_environment_is_set_before_engines_are_loaded() -> None:
+    first, *_ = session.events(request("Good"))
+    assert first["variables"]["OMP_NUM_THREADS"] == "1"
+
+
+def test_what_engines_print_is_no_event() -> None:
+    events = list(session.events(request("Noisy", cases=TINY[:1])))
+    assert events[-1] == {"event": "end"}
+    assert cells_of(events)[0]["Noisy"]["status"] == "ok"
+
+
+def test_a_process_that_dies_tells_how() -> None:
+    events = session.events(request("Crashes"))
+    seen: list[dict[str, Any]] = []
+    with pytest.raises(session.WorkerError, match=r"^signal SIGKILL: these are my last words$"):
+        seen.extend(events)
+    assert len(cells_of(seen)) == 1
+    assert seen[-1] == {"event": "at", "row": 1, "doing": "Crashes"}
+
+
+def test_an_exception_of_our_own_tells_what() -> None:
+    asked = Request(TINY, {OURS: "tests.bench.fakes:NoSuchEngine"}, 1, None, 0.01)
+    with pytest.raises(session.WorkerError, match=r"^exit code 1: AttributeError: .*NoSuchEngine"):
+        list(session.events(asked))
+
+
+def test_closing_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    events = session.events(request("Hangs"))
+    for event in events:
+        if event == {"event": "at", "row": 1, "doing": "Hangs"}:
+            break
+    (process,) = started
+    assert process.poll() is None
+    events.close()
+    assert process.returncode == -signal.SIGKILL
+
+
+# The whole run ---------------------------------------------------------------------------------------
+
+
+def test_a_run_that_goes_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = Outputs(tmp_path / "a.json", tmp_path / "a.png", tmp_path / "a.html")
+    report = command.run(TINY, engines=fakes("Good", "Missing"), seconds=0.002, outputs=outputs)
+    assert report.finished
+    assert [row.case for row in report.rows] == TINY
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.png", "a.html"}
+    saved = json.loads((tmp_path / "a.json").read_text())
+    assert saved["finished"] is True
+    assert [row["ratio"] > 0 for row in saved["rows"]] == [True] * 3
+    out = capsys.readouterr().out
+    assert "Missing: not measured: nothing is not installed" in out
+    assert f"Written: {outputs}" in out
+
+
+def test_a_crash_keeps_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = Outputs(json=tmp_path / "a.json", html=tmp_path / "a.html")
+    with pytest.raises(command.BenchError) as caught:
+        command.run(TINY, engines=fakes("Crashes"), seconds=0.002, outputs=outputs)
+    for words in (
+        "own T=3 B=2 I=2 H=3: Crashes",
+        "SIGKILL",
+        "1 of 3 rows were measured",
+        "a.json",
+        "--engines",
+    ):
+        assert words in str(caught.value)
+    saved = json.loads((tmp_path / "a.json").read_text())
+    assert len(saved["rows"]) == 1
+    assert saved["finished"] is False
+    assert "SIGKILL" in saved["trouble"]
+    assert "SIGKILL" in (tmp_path / "a.html").read_text()
+    assert "T=1 B=1" in capsys.readouterr().out
+
+
+def test_a_failure_is_reported_and_the_rest_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.json"
+    with pytest.raises(
+        command.BenchError, match=r"^3 of the results are missing.*no kernel for this; 3 of 3 rows"
+    ):
+        command.run(TINY, engines=fakes("CannotPrepare", "Good"), seconds=0.002, outputs=Outputs(json=path))
+    saved = json.loads(path.read_text())
+    assert saved["finished"] is True
+    assert [row["cells"]["Good"]["status"] for row in saved["rows"]] == ["ok"] * 3
+    assert "failed" in capsys.readouterr().out
+
+
+def test_an_output_that_breaks_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    outputs = Outputs(json=folder / "a.json", html=tmp_path / "a.html")
+
+    def measure(asked: Request, report: Report) -> bool:
+        for event in worker.measure(asked):
+            report.take(event)
+        folder.rmdir()
+        return False
+
+    monkeypatch.setattr(command, "_measure", measure)
+    with pytest.raises(command.BenchError, match=r"^--json: cannot write to '.*a\.json': No such file"):
+        command.run(TINY[:1], engines=fakes("Good"), seconds=0.002, outputs=outputs)
+    assert (tmp_path / "a.html").exists()
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    code = (
+        # A shell starts what is to run in the background with interrupts ignored, and this whole test may be.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "import sys; from lstmfast import _cli; from lstmfast._bench import engines;"
+        "engines.ENGINES['Hangs'] = 'tests.bench.fakes:Hangs';"
+        "sys.exit(_cli.main(['bench', '--shapes', 'T=1,B=1,I=2,H=3;T=3,B=1,I=2,H=3', '--engines', 'hangs',"
+        f"'--seconds', '0.002', '--json', {str(path)!r}]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FORCE_COLOR": "1", "COLUMNS": "100"},
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    until = time.monotonic() + 60
+    while "T=3 B=1 I=2 H=3: Hangs" not in said:
+        said += process.stderr.read(1)
+        assert process.poll() is None, said
+        assert time.monotonic() < until, said
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"lstmfast: interrupted; 1 of 2 rows were measured and are kept in {path}" in errors
+    assert "Traceback" not in errors
+    assert "geometric mean" in out
+    saved = json.loads(path.read_text())
+    assert (len(saved["rows"]), saved["trouble"]) == (1, "interrupted")
+
+
+# The command line ------------------------------------------------------------------------------------
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
+    return subprocess.run(
+        [sys.executable, "-m", "lstmfast", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["clasic"],
+            [
+                "SUITE",
+                "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset,"
+                " torch, quantized, all",
+                "'clasic'",
+            ],
+        ),
+        (["classic", "nope"], ["'nope'"]),
+        (["--shapes", "T=1"], ["--shapes", "expected T=100,B=1,I=64,H=64[,layers=2]", "no B"]),
+        (["--shapes", ""], ["--shapes"]),
+        (["--engines", "pytorch,tensorflow"], ["--engines", "'tensorflow'", "onnx-runtime-bound"]),
+        (["--threads", "0"], ["--threads", "'0'"]),
+        (["--isa", "mmx"], ["--isa", "mmx", "scalar"]),
+        (["--seconds", "0"], ["--seconds", "'0'"]),
+        (["--seconds", "nan"], ["--seconds", "'nan'"]),
+        (["--seconds", "soon"], ["--seconds", "'soon'"]),
+        (["--json"], ["--json"]),
+    ],
+)
+def test_what_cannot_be_asked(
+    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        _cli.main(["bench", *arguments])
+    assert caught.value.code == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith("lstmfast bench: error: ")
+    assert errors.count("\n") == 1
+    for word in words:
+        assert word in errors
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot", "--html"])
+def test_an_unwritable_path_is_known_before_anything_is_measured(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "run", lambda *_, **__: pytest.fail("measured"))
+    assert _cli.main(["bench", option, str(tmp_path / "none" / "a")]) == 1
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith(f"lstmfast: error: {option}: cannot write to ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(("module", "arguments"), [("rich", []), ("matplotlib", ["--plot", "a.png"])])
+def test_what_is_not_installed_is_named(module: str, arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; from lstmfast._cli import main;"
+        f"sys.exit(main(['bench', *{arguments!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"lstmfast: error: the benchmark needs {module}: pip install 'lstmfast[bench]'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def asked_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[tuple[Case, ...], dict[str, Any]]:
+    """What the command line asks `command.run` for."""
+    asked: list[tuple[tuple[Case, ...], dict[str, Any]]] = []
+    monkeypatch.setattr(command, "run", lambda cases, **options: asked.append((cases, options)))
+    assert _cli.main(["bench", *arguments]) == 0
+    return asked[0]
+
+
+def test_nothing_asked_is_the_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LSTMFAST_ISA", raising=False)
+    cases, options = asked_of(monkeypatch)
+    assert cases == suites.quick()
+    assert options.pop("outputs") == Outputs()
+    assert options == {
+        "engines": {name: spec for name, spec in ENGINES.items() if name not in KIN},
+        "threads": 1,
+        "isa": None,
+        "seconds": command.SECONDS,
+        "deadline": command.QUICK_DEADLINE,
+        "latency_seconds": 0.0,
+    }
+    assert command.QUICK_DEADLINE < 110
+
+
+SMALL = {OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO"}
+SMALL |= {"PyTorch int8", "ONNX Runtime int8"}
+SHAPE = ["--shapes", "T=2,B=1,I=1,H=1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["step"], set(ENGINES) - KIN),
+        (SHAPE, set(ENGINES) - KIN),
+        (["torch"], set(ENGINES) - {*QUANTIZED}),
+        (["step", "torch"], set(ENGINES) - {*QUANTIZED}),
+        (["quantized"], SMALL),
+        (["--suite", "quantized"], SMALL),
+        (["step", "quantized"], set(ENGINES) - {*BEHIND_TORCH}),
+        (["quantized", *SHAPE], set(ENGINES) - {*BEHIND_TORCH}),
+        (["torch", "quantized"], set(ENGINES)),
+        (["all"], set(ENGINES)),
+        (["--full"], set(ENGINES)),
+    ],
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),  # the same in every process
+)
+def test_a_suite_brings_its_engines(
+    arguments: list[str], names: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(ENGINES) > KIN == {*QUANTIZED, *BEHIND_TORCH}
+    asked = asked_of(monkeypatch, *arguments)[1]["engines"]
+    assert asked == {name: spec for name, spec in ENGINES.items() if name in names}
+
+
+@pytest.mark.parametrize("name", sorted(KIN))
+def test_kin_is_measured_anywhere_if_it_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = asked_of(monkeypatch, "step", "--engines", name.replace(" ", "-"))[1]["engines"]
+    assert list(named) == [OURS, name]
+
+
+def test_full_and_suites_are_measured_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments, names in ((["--full"], ["all"]), (["odd", "step"], ["odd", "step"]), (["all"], ["all"])):
+        cases, options = asked_of(monkeypatch, *arguments)
+        assert cases == suites.select(names)
+        assert options["deadline"] is None
+        assert options["latency_seconds"] == command.LATENCIES * command.SECONDS
+
+
+def test_suites_may_be_named_by_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked_of(monkeypatch, "--suite", "step")[0] == suites.SUITES["step"]
+    assert asked_of(monkeypatch, "odd", "--suite", "step")[0] == suites.select(["odd", "step"])
+    with pytest.raises(SystemExit):
+        _cli.main(["bench", "--suite", "nosuch"])
+
+
+def test_shapes_come_alone_or_after_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = (Case(2, 1, 1, 1), Case(3, 1, 1, 1), Case(4, 1, 1, 1))
+    shapes = ["--shapes", "T=2,B=1,I=1,H=1;T=3,B=1,I=1,H=1", "--shapes", "T=4,B=1,I=1,H=1"]
+    assert asked_of(monkeypatch, *shapes)[0] == own
+    assert asked_of(monkeypatch, "step", *shapes)[0] == suites.SUITES["step"] + own
+
+
+def test_engines_are_chosen_in_either_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, options = asked_of(monkeypatch, "--engines", "onnx-runtime-bound, PyTorch")
+    assert list(options["engines"]) == [OURS, "PyTorch", "ONNX Runtime bound"]
+
+
+def test_an_isa_of_the_environment_holds_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTMFAST_ISA", "scalar")
+    assert asked_of(monkeypatch)[1]["isa"] == "scalar"
+    isa = lstmfast.available_isas()[0]
+    assert asked_of(monkeypatch, "--isa", isa)[1]["isa"] == isa
+
+
+def test_a_real_run_over_what_is_installed(tmp_path: Path) -> None:
+    """Tiny shapes; every engine that is here must be right in every row that it does."""
+    files = [f"--{kind}={tmp_path / name}" for kind, name in (("json", "a"), ("plot", "b"), ("html", "c"))]
+    shapes = "T=1,B=1,I=2,H=8;T=4,B=2,I=3,H=25,layers=2,directions=2;T=4,B=2,I=3,H=5,train=1"
+    shapes += ";T=4,B=2,I=3,H=5,cell=rnn"
+    done = run("--shapes", shapes, "--seconds", "0.01", "--threads", "1", "--isa", "scalar", *files)
+    assert done.returncode == 0, done.stderr
+    assert "geometric mean" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+    saved = json.loads((tmp_path / "a").read_text())
+    assert saved["isa"] == "scalar"
+    assert saved["settings"]["environment"]["LSTMFAST_ISA"] == "scalar"
+    assert [(row["T"], row["work"]) for row in saved["rows"]] == [
+        (1, "step"),
+        (4, "sequence"),
+        (4, "train"),
+        (4, "sequence"),
+    ]
+    assert [row["cell"] for row in saved["rows"]] == ["lstm"] * 3 + ["rnn"]
+    there = {engine["name"] for engine in saved["engines"] if engine["missing"] is None}
+    assert there >= {OURS, "NumPy"}
+    for row in saved["rows"]:
+        assert set(row["cells"]) == there
+        assert {cell["status"] for cell in row["cells"].values()} <= {"ok", "unsupported"}
+        assert row["fastest_other"] in there - {OURS}
+        assert row["limit_reached"] > 0
+        assert np.isfinite(row["gflops"])

@@ -1,0 +1,1 @@
+"""The compiled core, called past the Python layers, and the short way into it."""

@@ -1,0 +1,1 @@
+"""`lstmfast demo`."""

@@ -1,0 +1,1 @@
+"""Weight files: written, read, and broken."""

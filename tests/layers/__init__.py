@@ -1,0 +1,1 @@
+"""LSTM and RNN: models, parameters, calls, tapes."""

@@ -1,0 +1,1 @@
+"""What LSTM and RNN compute: beside the truth, and to the bit."""

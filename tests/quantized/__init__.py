@@ -1,0 +1,1 @@
+"""Layers with smaller weights, and comparison with those they are made of."""

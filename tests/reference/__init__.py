@@ -1,0 +1,1 @@
+"""The reference in NumPy, which is the truth for all others."""

@@ -1,0 +1,1 @@
+"""lstmfast.torch beside PyTorch's own modules."""

@@ -1,0 +1,146 @@
+"""What lstmfast.torch adds to a call, and how it does beside PyTorch's packed sequences. Not run by default.
+
+`pytest -m speed`, with PyTorch installed. What is compared is measured in one process, in turns, one thread
+each; the best round of each counts.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import lstmfast
+from lstmfast._bench.suites import SUITES
+
+from ..core_helpers import run_python
+
+pytestmark = [
+    pytest.mark.speed,
+    pytest.mark.skipif(
+        lstmfast.isa() != lstmfast.available_isas()[0], reason="PyTorch uses the best there is"
+    ),
+]
+pytest.importorskip("torch")
+
+MOST_FOR_FROZEN = 15e-6  # seconds more than the plain call
+WANTED_TIMES_PACKED_SEQUENCE = 5.0
+
+COMMON = """
+import json, sys, time
+import numpy as np
+import torch
+import lstmfast, lstmfast.torch
+torch.set_num_threads(1)
+lstmfast.set_num_threads(1)
+
+def best(rounds, seconds, *works):
+    counts = []
+    for work in works:
+        work()
+        begin = time.perf_counter()
+        work()
+        counts.append(max(1, int(seconds / (time.perf_counter() - begin))))
+    found = [np.inf] * len(works)
+    for _ in range(rounds):
+        for n, (work, count) in enumerate(zip(works, counts)):
+            work()
+            begin = time.perf_counter()
+            for _ in range(count):
+                work()
+            found[n] = min(found[n], (time.perf_counter() - begin) / count)
+    return found
+
+table = []
+"""
+
+CALLS = """
+for T, B, I, H in json.loads(sys.argv[1]):
+    theirs = torch.nn.LSTM(I, H).eval()
+    looking, frozen = (lstmfast.torch.LSTM(I, H).eval() for _ in range(2))
+    plain = lstmfast.LSTM.from_torch(theirs)
+    for module in (looking, frozen):
+        module.load_state_dict(theirs.state_dict())
+    frozen.freeze()
+    x = torch.randn(T, B, I)
+    array = x.numpy()
+    weights = list(looking.parameters())
+    addresses, sizes = [w.data_ptr() for w in weights], [w.nbytes for w in weights]
+    with torch.inference_mode():
+        np.testing.assert_allclose(looking(x)[0], theirs(x)[0], atol=1e-5)
+        table.append(best(
+            15, 2e-3,
+            lambda: plain(array),
+            lambda: frozen(x),
+            lambda: looking(x),
+            lambda: theirs(x),
+            lambda: lstmfast._core.fingerprint(lstmfast.isa(), addresses, sizes),
+        ))
+"""
+
+PACKED = """
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from lstmfast._bench import problem
+from lstmfast._bench.cases import Case
+
+for values in json.loads(sys.argv[1]):
+    case, rng = Case(**values), np.random.default_rng(0)
+    lengths = torch.tensor(problem._draw_lengths(case, rng))
+    x = torch.tensor(rng.standard_normal((case.T, case.B, case.I), np.float32))
+    packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
+    packed.data.requires_grad_()
+    dy = torch.tensor(rng.standard_normal((len(packed.data), case.directions * case.H), np.float32))
+    theirs = torch.nn.LSTM(case.I, case.H, case.layers, bidirectional=case.directions == 2)
+    ours = lstmfast.torch.LSTM(case.I, case.H, case.layers, bidirectional=case.directions == 2)
+    ours.load_state_dict(theirs.state_dict())
+
+    def train(module):
+        y = module(packed)[0].data
+        return y.detach(), *torch.autograd.grad(y, [packed.data, *module.parameters()], dy)
+
+    for a, b in zip(train(ours), train(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+    table.append(best(7, 0.0, lambda: train(ours), lambda: train(theirs)))
+"""
+
+
+def measured(script: str, given: Any) -> Any:
+    output = run_python(
+        f"{COMMON}{script}\nprint(json.dumps(table))", json.dumps(given), timeout=600, OMP_NUM_THREADS="1"
+    )
+    return json.loads(output)
+
+
+def test_what_a_call_costs_beside_the_plain_one() -> None:
+    shapes = [
+        (1, 1, 8, 8),
+        (1, 1, 64, 64),
+        (1, 1, 128, 128),
+        (1, 1, 256, 256),
+        (1, 1, 512, 512),
+        (100, 1, 64, 64),
+    ]
+    table = measured(CALLS, shapes)
+    text = "\n".join(
+        f"{shape}: plain {plain * 1e6:.1f} us, frozen {frozen * 1e6:.1f}, looking {looking * 1e6:.1f},"
+        f" PyTorch {theirs * 1e6:.1f}; one pass over the weights {once * 1e6:.1f}"
+        for shape, (plain, frozen, looking, theirs, once) in zip(shapes, table, strict=True)
+    )
+    print(text)
+    for (_, _, _, H), (plain, frozen, looking, _, once) in zip(shapes, table, strict=True):
+        # At H = 512 the interpreter's work sends a part of the weights out of L2, which costs some us more.
+        assert frozen - plain <= MOST_FOR_FROZEN * (2 if H > 256 else 1), text
+        # The pass is measured with the weights in cache; in a call they share it with the packed ones.
+        assert looking - frozen <= 2 * once + 5e-6, text
+
+
+def test_times_pytorchs_packed_sequences() -> None:
+    cases = [case for case in SUITES["lengths"] if case.work == "train" and case.valid < 100]
+    table = measured(PACKED, [case.__dict__ for case in cases])
+    text = "\n".join(
+        f"{case.label:42} {1e3 * ours:8.3f} ms, PyTorch {1e3 * theirs:8.3f} ms, {theirs / ours:.1f} times"
+        for case, (ours, theirs) in zip(cases, table, strict=True)
+    )
+    print(text)
+    assert min(theirs / ours for ours, theirs in table) >= WANTED_TIMES_PACKED_SEQUENCE, text

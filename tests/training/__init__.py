@@ -1,0 +1,1 @@
+"""Adam, clipping, head and losses, and what a training run holds and comes to."""
