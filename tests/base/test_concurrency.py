@@ -201,6 +201,7 @@ def test_results_are_of_old_weights_or_of_new_ones(threads: None) -> None:
 # The GIL.
 
 
+@pytest.mark.alone
 def test_the_gil_is_free_while_the_core_works(threads: None) -> None:
     """Another thread of Python goes on in the middle of each kind of long call."""
     lstmfast.set_num_threads(1)

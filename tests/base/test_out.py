@@ -89,6 +89,7 @@ def test_strided_inputs_may_lie_anywhere_else(kind: str) -> None:
     assert_same_bits(out, expected)
 
 
+@pytest.mark.alone
 def test_a_step_allocates_nothing() -> None:
     """Beside the core's own (tests/core/test_memory.cpp): no array and no tuple either."""
     model = make("lstm", 4, 64)

@@ -308,6 +308,7 @@ def test_import_leaves_resources_alone() -> None:
     assert "importlib.resources" not in printed(program).split()
 
 
+@pytest.mark.alone
 def test_import_takes_no_time() -> None:
     program = (
         "import time, numpy; start = time.process_time(); import lstmfast;print(time.process_time() - start)"

@@ -105,6 +105,7 @@ def test_geometric_mean() -> None:
 # Probes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_probes_of_this_machine() -> None:
     limits = probes.measure("scalar", 1, seconds=0.002)
     assert limits.gflops > 0.1

@@ -204,6 +204,7 @@ def test_garbage_is_not_collected_meanwhile(enabled: bool, machine: Machine) -> 
     assert seen == {False}
 
 
+@pytest.mark.alone
 def test_real_time() -> None:
     timed = timing.measure({"A": Run(lambda: time.sleep(2e-3), lambda _: {})}, 0.06, failed=nothing_fails)[
         "A"

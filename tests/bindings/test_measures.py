@@ -57,6 +57,7 @@ def test_seconds_of_peak_gflops(seconds: float) -> None:
         _core.peak_gflops(ISAS[0], "float32", seconds)
 
 
+@pytest.mark.alone
 def test_peak_gflops(dtype: str, isa: str) -> None:
     with pytest.raises(ValueError, match=r"^isa: "):
         _core.peak_gflops("mmx", dtype)
@@ -69,6 +70,7 @@ def test_peak_gflops(dtype: str, isa: str) -> None:
     assert 0.05 < _core.peak_gflops(isa, dtype, 0.02) < 1e4
 
 
+@pytest.mark.alone
 def test_load_gbps(isa: str) -> None:
     for seconds in (0, -1, math.nan, math.inf):
         with pytest.raises(ValueError, match=r"^seconds: "):

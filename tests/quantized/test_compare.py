@@ -401,6 +401,7 @@ def test_slow_calls_are_not_repeated(clock: Clock) -> None:
     assert clock.calls == ["A", "B"]
 
 
+@pytest.mark.alone
 def test_times_of_a_real_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_compare, "TIMING", 0.1)
     small, large = LSTM(1, 1, seed=0), LSTM(1, 1, seed=1)

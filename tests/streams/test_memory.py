@@ -21,6 +21,8 @@ import lstmfast
 from ..core_helpers import run_python
 from ..helpers import make, random
 
+pytestmark = pytest.mark.alone  # a process of pytest-xdist has a thread that takes memory of its own
+
 MILLION = 1_000_000
 
 
