@@ -1,3 +1,4 @@
+# Known by: _demo, _bench, _cli
 """The LSTM for CPUs: fused SIMD kernels, forward and backward, the same bits every time.
 
 >>> import numpy as np, lstmfast
@@ -11,17 +12,14 @@ Names, shapes and gate order (i, f, g, o) are PyTorch's, so weights go both ways
 """
 
 from . import datasets, reference, training
-from ._compare import compare
-from ._comparison import Comparison
+from ._base.names import settle
+from ._base.runtime import available_isas, get_num_threads, isa, set_num_threads
 from ._core import __version__
-from ._files import load
-from ._gradient_flow import GradientFlow, gradient_flow
-from ._lstm import LSTM
-from ._quantized import QuantizedLSTM, QuantizedRNN
-from ._rnn import RNN
-from ._runtime import available_isas, get_num_threads, isa, set_num_threads
+from ._layers import LSTM, RNN, Gradients, QuantizedLSTM, QuantizedRNN, Tape, load
+from ._small.compare import compare
+from ._small.comparison import Comparison
 from ._streams import Stream, StreamPool, StreamSnapshot
-from ._tape import Gradients, Tape
+from .training._gradient_flow import GradientFlow, gradient_flow
 
 __all__ = [
     "LSTM",
@@ -47,3 +45,5 @@ __all__ = [
     "set_num_threads",
     "training",
 ]
+
+settle(__name__, __all__, globals())

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lstmfast
-from lstmfast import _runtime
+from lstmfast._base import runtime
 
 from ..helpers import ISAS, assert_same_bits, random
 
@@ -148,7 +148,7 @@ def test_threads_of_the_environment(value: str, expected: str) -> None:
 @pytest.mark.parametrize("variables", [{}, {"LSTMFAST_NUM_THREADS": ""}, {"LSTMFAST_NUM_THREADS": " "}])
 def test_threads_without_the_environment(variables: dict[str, str]) -> None:
     program = "import lstmfast; print(lstmfast.get_num_threads())"
-    assert printed(program, **variables) == str(_runtime.usable_cpus())
+    assert printed(program, **variables) == str(runtime.usable_cpus())
 
 
 @pytest.mark.parametrize(
@@ -247,11 +247,11 @@ def test_cgroup_quota(tmp_path: Path, name: str) -> None:
     membership = tmp_path / "membership"
     membership.write_text(lines)
     write(tmp_path / "mount", files)
-    assert _runtime.cgroup_quota(membership, tmp_path / "mount") == expected
+    assert runtime.cgroup_quota(membership, tmp_path / "mount") == expected
 
 
 def test_no_cgroups_at_all(tmp_path: Path) -> None:
-    assert _runtime.cgroup_quota(tmp_path / "nothing", tmp_path) is None
+    assert runtime.cgroup_quota(tmp_path / "nothing", tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,8 @@ def test_no_cgroups_at_all(tmp_path: Path) -> None:
 )
 def test_usable_cpus(monkeypatch: pytest.MonkeyPatch, cpus: int, quota: float | None, expected: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cpus)), raising=False)
-    monkeypatch.setattr(_runtime, "cgroup_quota", lambda: quota)
-    assert _runtime.usable_cpus() == expected
+    monkeypatch.setattr(runtime, "cgroup_quota", lambda: quota)
+    assert runtime.usable_cpus() == expected
 
 
 @pytest.mark.parametrize(("count", "expected"), [(6, 6), (None, 1)])
@@ -270,8 +270,8 @@ def test_usable_cpus_without_affinity(
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
-    monkeypatch.setattr(_runtime, "cgroup_quota", lambda: None)
-    assert _runtime.usable_cpus() == expected
+    monkeypatch.setattr(runtime, "cgroup_quota", lambda: None)
+    assert runtime.usable_cpus() == expected
 
 
 # Import.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lstmfast import _core, _info
+from lstmfast import _core
+from lstmfast._base import cpu
 from lstmfast._bench import environment, machine, probes
 from lstmfast._bench.cases import CELLS, WORKS, Case
 from lstmfast._bench.limits import Level, Limits, geometric_mean, intensity, least_seconds, pass_seconds
@@ -110,14 +111,14 @@ def test_probes_of_this_machine() -> None:
     limits = probes.measure("scalar", 1, seconds=0.002)
     assert limits.gflops > 0.1
     assert [level.name for level in limits.levels] == [
-        *_info.cache_sizes(),
+        *cpu.cache_sizes(),
         *(["memory"] if limits.levels else []),
     ]
     assert all(level.gbps > 0.1 for level in limits.levels)
 
 
 def test_cache_sizes_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_info, "cache_sizes", lambda: {"L1d": "48 KiB", "L2": "1 MiB", "L3": "100 B"})
+    monkeypatch.setattr(cpu, "cache_sizes", lambda: {"L1d": "48 KiB", "L2": "1 MiB", "L3": "100 B"})
     assert probes.cache_bytes() == {"L1d": 48 << 10, "L2": 1 << 20, "L3": 100}
 
 
@@ -197,7 +198,7 @@ def test_what_is_recorded_of_the_environment() -> None:
 
 def test_the_machine_is_described() -> None:
     facts = machine.describe()
-    assert facts["CPU"] == _info.cpu_model()
+    assert facts["CPU"] == cpu.cpu_model()
     assert "scalar" in facts["ISAs"]
     assert all(facts.values())
 

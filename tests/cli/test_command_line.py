@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import lstmfast
-from lstmfast import _cli, _info
+from lstmfast import _cli
+from lstmfast._base import cpu
+from lstmfast._cli import info
 
 Done: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -196,23 +198,23 @@ def test_cache_sizes_from_sysfs(tmp_path: Path) -> None:
             (folder / name).write_text(value + "\n")
     (tmp_path / "cache" / "index9").mkdir()  # with nothing in it
     (tmp_path / "cache" / "power").mkdir()
-    assert _info.cache_sizes(tmp_path) == {"L1d": "48 KiB", "L2": "1280 KiB", "L3": "32 MiB"}
-    assert _info.cache_sizes(tmp_path / "nothing") == {}
+    assert cpu.cache_sizes(tmp_path) == {"L1d": "48 KiB", "L2": "1280 KiB", "L3": "32 MiB"}
+    assert cpu.cache_sizes(tmp_path / "nothing") == {}
 
 
 def test_what_is_not_known_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_info, "cache_sizes", dict)
-    monkeypatch.setattr(_info, "_read", lambda path: "")
-    monkeypatch.setattr(_info, "_sysctl", lambda key: "")
+    monkeypatch.setattr(cpu, "cache_sizes", dict)
+    monkeypatch.setattr(cpu, "_read", lambda path: "")
+    monkeypatch.setattr(cpu, "_sysctl", lambda key: "")
     monkeypatch.setattr("platform.processor", lambda: "")
-    info = dict(line.split(maxsplit=1) for line in _info.lines())
-    assert info["CPU"] == "unknown"
-    assert info["caches"] == "unknown"
+    said = dict(line.split(maxsplit=1) for line in info.lines())
+    assert said["CPU"] == "unknown"
+    assert said["caches"] == "unknown"
 
 
 def test_sysctl_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert _info._sysctl("hw.l2cachesize") == ""
+    assert cpu._sysctl("hw.l2cachesize") == ""
 
 
 def done_here(code: int, capsys: pytest.CaptureFixture[str]) -> Done:

@@ -205,15 +205,8 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def test_reference_imports_nothing_of_the_package() -> None:
-    """The truth must not be computed by what it judges."""
-    own = {name for name in imports(Path(lstmfast.reference.__file__)) if name.startswith((".", "lstmfast"))}
-    assert own == set()
-
-
-def test_rooms_of_python_import_only_whom_they_may_know() -> None:
-    """Nobody imports tests or examples; benchmarks are the command line's alone."""
-    package = ROOT / "python" / "lstmfast"
+def test_nobody_imports_tests_or_examples() -> None:
+    """Who may know whom within the package: test_wings.py."""
     strangers = {
         "tests": {"tests"},
         "examples": {"examples"} | {path.stem for path in (ROOT / "examples").rglob("*.py")},
@@ -225,12 +218,6 @@ def test_rooms_of_python_import_only_whom_they_may_know() -> None:
         for name in imports(path)
         for room, stems in strangers.items()
         if ROOT / room not in path.parents and name.split(".")[0] in stems
-    ]
-    wrong += [
-        (path.relative_to(ROOT).as_posix(), name)
-        for path in package.rglob("*.py")
-        for name in imports(path)
-        if "_bench" in name.split(".") and package / "_bench" not in path.parents and path.name != "_cli.py"
     ]
     assert wrong == []
 

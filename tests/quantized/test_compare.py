@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 import lstmfast
-from lstmfast import LSTM, RNN, Comparison, _compare, compare
-from lstmfast._comparison import Error
+from lstmfast import LSTM, RNN, Comparison, compare
+from lstmfast._small import compare as _compare
+from lstmfast._small.comparison import Error
 
 from ..core_helpers import run_python
 from ..helpers import CELLS, DTYPES, ISAS, KINDS, Array, make, parts, random, random_state, random_x

@@ -336,8 +336,8 @@ def test_it_stands_alone() -> None:
     program = f"""
 import importlib.util, sys
 import numpy as np
-spec = importlib.util.spec_from_file_location("alone", {reference.__file__!r})
-alone = importlib.util.module_from_spec(spec)
+spec = importlib.util.spec_from_file_location("alone", {reference.__file__!r})  # a package, by its __init__.py
+alone = sys.modules["alone"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(alone)
 for cell, G in (("lstm", 4), ("rnn_tanh", 1), ("rnn_relu", 1)):
     network = alone.Reference(cell, {{"weight_ih_l0": np.ones((G, 1)), "weight_hh_l0": np.ones((G, 1))}})

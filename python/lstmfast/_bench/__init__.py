@@ -1,3 +1,4 @@
+# Known by: _cli
 """`lstmfast bench`: lstmfast beside every LSTM engine that is installed, on the same weights, in one run.
 
 The benchmarks live inside the package, not in a folder of their own beside it, because the command must work

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from lstmfast._base.kinds import BY_NAME, KINDS, Kind
+
 __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 
 # sequence: inference over T steps from a zero state. step: one step, its state carried from call to call,
@@ -14,10 +16,9 @@ __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 Work: TypeAlias = Literal["sequence", "step", "pool", "train"]
 WORKS: tuple[Work, ...] = get_args(Work)
 
-# rnn: the vanilla RNN with tanh.
-Cell: TypeAlias = Literal["lstm", "rnn"]
-CELLS: tuple[Cell, ...] = get_args(Cell)
-_GATES = {"lstm": 4, "rnn": 1}
+# Each kind's first cell: rnn is the vanilla RNN with tanh.
+Cell: TypeAlias = str  # one of these
+CELLS = tuple(kind.name.lower() for kind in KINDS)
 
 FLOAT32 = 4  # bytes
 
@@ -52,15 +53,20 @@ class Case:
     @property
     def label_parts(self) -> list[str]:
         """The same for narrow columns: what comes in, the network, and each thing that few rows have."""
-        rnn = " RNN" if self.cell == "rnn" else ""
+        kind = f" {self.kind.name}" if self.cell != "lstm" else ""
         work = f" {self.work}" if self.work in {"train", "pool"} else ""
         deep = f" L={self.layers} D={self.directions}" if self.layers > 1 or self.directions > 1 else ""
-        parts = [f"T={self.T} B={self.B}{rnn}{work}", f"I={self.I} H={self.H}{deep}"]
+        parts = [f"T={self.T} B={self.B}{kind}{work}", f"I={self.I} H={self.H}{deep}"]
         if self.valid < 100:
             parts.append(f"{self.valid} % valid")
         if self.reset:
             parts.append(f"reset {self.reset} %")
         return [*parts, "recompute"] if self.recompute else parts
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its layers."""
+        return BY_NAME[self.cell.upper()]
 
     @property
     def goes_on(self) -> bool:
@@ -70,12 +76,12 @@ class Case:
     @property
     def gates(self) -> int:
         """How many times H numbers a step computes from x and h."""
-        return _GATES[self.cell]
+        return self.kind.gates
 
     @property
     def halves(self) -> int:
         """Of how many arrays a state is: h and, of an LSTM, c."""
-        return 2 if self.cell == "lstm" else 1
+        return len(self.kind.states)
 
     @property
     def steps(self) -> int:

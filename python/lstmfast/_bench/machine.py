@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 import lstmfast
-from lstmfast import _core, _info, _runtime
+from lstmfast import _core
+from lstmfast._base import cpu, runtime
 
 __all__ = ["describe"]
 
@@ -21,9 +22,9 @@ _COMPILER = re.compile(rb"GCC: \([^)\n]{0,100}\) [\d.]+|(?:[A-Za-z]+ )?clang ver
 def describe() -> dict[str, str]:
     """Return what is known, by subject."""
     return {
-        "CPU": _info.cpu_model(),
-        "CPUs usable": str(_runtime.usable_cpus()),
-        "caches of a core": ", ".join(f"{name} {size}" for name, size in _info.cache_sizes().items())
+        "CPU": cpu.cpu_model(),
+        "CPUs usable": str(runtime.usable_cpus()),
+        "caches of a core": ", ".join(f"{name} {size}" for name, size in cpu.cache_sizes().items())
         or "unknown",
         "platform": platform.platform(),
         "load": _load(),

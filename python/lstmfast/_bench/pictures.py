@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from .._colours import BLUE, GREEN, GREY, ORANGE
+from .._base.colours import BLUE, GREEN, GREY, ORANGE
 from .engines import OURS
 from .limits import intensity
 from .results import Report

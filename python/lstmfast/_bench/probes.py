@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from lstmfast import _core, _info
+from lstmfast import _core
+from lstmfast._base import cpu
 
 from .limits import Level, Limits
 
@@ -68,7 +69,7 @@ def _together(threads: int, probe: Callable[[], float]) -> float:
 def cache_bytes() -> dict[str, int]:
     """Return the caches that `lstmfast info` shows, in bytes; empty where they are not known."""
     sizes = {}
-    for name, text in _info.cache_sizes().items():
+    for name, text in cpu.cache_sizes().items():
         number, unit = text.split()
         sizes[name] = int(number) * _UNITS[unit]
     return sizes

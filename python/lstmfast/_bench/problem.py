@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lstmfast
+from lstmfast._base.kinds import class_named
 from lstmfast.reference import Reference
 
 from .cases import Case
@@ -57,8 +58,11 @@ class Problem:
 
 def model(case: Case, isa: str | None = None, seed: int | None = None) -> lstmfast.LSTM | lstmfast.RNN:
     """Make the model of a case, its weights drawn as PyTorch initialises them."""
-    kind = lstmfast.LSTM if case.cell == "lstm" else lstmfast.RNN
-    return kind(case.I, case.H, case.layers, bidirectional=case.directions == 2, isa=isa, seed=seed)
+    layer: Any = class_named(case.kind.name)
+    made: lstmfast.LSTM | lstmfast.RNN = layer(
+        case.I, case.H, case.layers, bidirectional=case.directions == 2, isa=isa, seed=seed
+    )
+    return made
 
 
 def make(case: Case, seed: int = 0) -> Problem:
@@ -76,8 +80,7 @@ def make(case: Case, seed: int = 0) -> Problem:
     if case.work == "pool":
         orders = generator.permuted(np.tile(np.arange(case.B), (ORDERS, 1)), axis=1)
 
-    cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
-    reference = Reference(cell, weights, case.layers, case.directions == 2)
+    reference = Reference(case.kind.cells[0].name, weights, case.layers, case.directions == 2)
     if lengths is None and reset is None:
         truth = _truth(reference, case, x, dy)
     else:

@@ -90,9 +90,8 @@ def _one(text: str) -> Case:
 
 
 def _cell(name: str, text: str) -> Cell:
-    for cell in CELLS:
-        if name == cell:
-            return cell
+    if name in CELLS:
+        return name
     raise ValueError(f"expected {' or '.join(CELLS)} for cell in {text!r}, got {name!r}")
 
 

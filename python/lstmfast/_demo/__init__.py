@@ -1,3 +1,4 @@
+# Known by: _cli
 """`lstmfast demo`: train, forecast, look at gradients, measure. One subject a file; here is their order."""
 
 from __future__ import annotations

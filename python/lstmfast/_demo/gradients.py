@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmfast import LSTM, RNN, gradient_flow
+from lstmfast._base.kinds import class_named
 
 STEPS = 100
 HIDDEN = 32
@@ -60,7 +61,7 @@ def curves(seed: int) -> list[Curve]:
 
 def _network(cell: str, larger: bool, open_gates: bool, seed: int) -> LSTM | RNN:
     """Return one layer with PyTorch's usual random weights, changed as asked."""
-    model: LSTM | RNN = (LSTM if cell == "LSTM" else RNN)(1, HIDDEN, dtype="float64", seed=seed)
+    model: LSTM | RNN = class_named(cell)(1, HIDDEN, dtype="float64", seed=seed)
     weights = model.state_dict()
     if larger:
         weights["weight_hh_l0"] *= LARGER

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from .._colours import BLUE, GREEN, GREY, ORANGE
+from .._base.colours import BLUE, GREEN, GREY, ORANGE
 from .gradients import STEPS, Curve
 from .series import root_mean_squared_error
 

@@ -1,3 +1,4 @@
+# Known by: _bench
 """PyTorch's LSTM and RNN with lstmfast's work in them: drop-in modules, and `accelerate` for whole models.
 
 >>> import torch, lstmfast.torch

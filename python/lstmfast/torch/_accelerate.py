@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from ._modules import LSTM, RNN, _Recurrent
+from ._modules import PLAIN, _Recurrent
 
 M = TypeVar("M", bound=torch.nn.Module)
 
-_OURS: dict[type, type] = {torch.nn.LSTM: LSTM, torch.nn.RNN: RNN}
-_THEIRS: dict[type, type] = {ours: theirs for theirs, ours in _OURS.items()}
+_THEIRS: dict[type, type] = PLAIN
+_OURS: dict[type, type] = {theirs: ours for ours, theirs in _THEIRS.items()}
 
 # In the __dict__ of modules that accelerate has changed, and no others.
 _ACCELERATED = "_lstmfast_accelerated"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import _core
-from .._checks import READY
+from .._base.checks import READY
 
 AnyArray: TypeAlias = NDArray[Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .. import _runtime
+from .._base import runtime
 from ._accelerate import reason_against
 from ._modules import _Recurrent
 
@@ -58,12 +58,12 @@ def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
     prepared = module._prepare(x, hx)
     if isinstance(prepared, str):
         return Explanation("torch", prepared)
-    threads = min(torch.get_num_threads(), _runtime.get_num_threads())
+    threads = min(torch.get_num_threads(), runtime.get_num_threads())
     weights = (
         "frozen: weights are taken to be as they were"
         if module.frozen
         else "weights are compared with those packed (freeze() saves that)"
     )
     return Explanation(
-        "lstmfast", f"{_runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
+        "lstmfast", f"{runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
     )

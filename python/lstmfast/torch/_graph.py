@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _operators, _paths
-from ._weights import CELLS
+from ._weights import CELLS, MEMORY
 
 
 def forward(module: Any, input: Any, hx: Any) -> Any:
@@ -30,7 +30,7 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
     unbatched = not packed and x.dim() == 2
     if packed:
         hx = _sorted_state(module, input, hx)
-    h0, c0 = (hx, None) if module.mode != "LSTM" else hx if hx is not None else (None, None)
+    h0, c0 = (hx, None) if not MEMORY[module.mode] else hx if hx is not None else (None, None)
     if unbatched:
         x = x.unsqueeze(1)
         h0, c0 = (None if state is None else state.unsqueeze(1) for state in (h0, c0))
@@ -40,13 +40,13 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
         return pytorch_forward(module, input, hx)
 
     y, *states = _run_operator(module, x, h0, c0, weights, batch_sizes)
-    if module.mode != "LSTM":
+    if not MEMORY[module.mode]:
         states = states[:1]
     if unbatched:
         y, states = y.squeeze(1), [state.squeeze(1) for state in states]
     elif not packed and module.batch_first:
         y = y.transpose(0, 1)
-    hidden = (states[0], states[1]) if module.mode == "LSTM" else states[0]
+    hidden = (states[0], states[1]) if MEMORY[module.mode] else states[0]
     if not packed:
         return y, hidden
     output = PackedSequence(y, batch_sizes, input.sorted_indices, input.unsorted_indices)
@@ -71,7 +71,7 @@ def _is_state(module: Any, hx: Any) -> bool:
     """Whether hx is what the module's cell has for a state, or nothing."""
     if hx is None:
         return True
-    if module.mode != "LSTM":
+    if not MEMORY[module.mode]:
         return isinstance(hx, Tensor)
     return isinstance(hx, (tuple, list)) and len(hx) == 2 and all(isinstance(state, Tensor) for state in hx)
 
@@ -96,7 +96,7 @@ def _sorted_state(module: Any, input: PackedSequence, hx: Any) -> Any:
     rows = int(input.batch_sizes[0]) if order is None else order.shape[0]
     depth = module.num_layers * (2 if module.bidirectional else 1)
     h0 = input.data.new_zeros((depth, rows, module.proj_size or module.hidden_size))
-    if module.mode != "LSTM":
+    if not MEMORY[module.mode]:
         return h0
     return h0, input.data.new_zeros((depth, rows, module.hidden_size))
 

@@ -124,7 +124,7 @@ class _Recurrent:
         spec = call.spec
         lead = (spec.depth,) if call.layout == _run.UNBATCHED else (spec.depth, call.rows)
         h_shape = (*lead, spec.state_size)
-        if self.mode != "LSTM":
+        if not spec.has_memory:
             return _paths.refusal_of_state(hx, "h_0", h_shape, dtype) or (hx, None)
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             return "the initial state is no pair of h_0 and c_0"
@@ -160,7 +160,7 @@ class _Recurrent:
 
     def _finish(self, prepared: _Prepared, results: tuple[Tensor, ...]) -> Any:
         y, *states = results
-        hidden = tuple(states) if self.mode == "LSTM" else states[0]
+        hidden = tuple(states) if prepared.call.spec.has_memory else states[0]
         packing = prepared.packing
         if packing is None:
             return y, hidden
@@ -263,9 +263,9 @@ class _Recurrent:
 
     def __prepare_scriptable__(self) -> Any:
         """Give torch.jit.script a module of PyTorch's own with the same parameters."""
-        if type(self) not in _PLAIN:
+        if type(self) not in PLAIN:
             return self
-        base = _PLAIN[type(self)]
+        base = PLAIN[type(self)]
         plain = base.__new__(base)
         plain.__dict__.update(self.__dict__)
         plain.__dict__.pop(_OURS, None)
@@ -306,7 +306,7 @@ class RNN(_Recurrent, torch.nn.RNN):  # type: ignore[misc]
 
 
 # Our classes, and PyTorch's that they are.
-_PLAIN: dict[type, Any] = {LSTM: torch.nn.LSTM, RNN: torch.nn.RNN}
+PLAIN: dict[type, Any] = {LSTM: torch.nn.LSTM, RNN: torch.nn.RNN}
 
-for _class in _PLAIN:
+for _class in PLAIN:
     _class.__module__ = "lstmfast.torch"  # where users and pickles find them

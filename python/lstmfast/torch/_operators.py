@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._base.kinds import BY_CELL
 from . import _autograd, _run
-from ._weights import GATES, Spec, packed_of
+from ._weights import Spec, packed_of
 
 # Sizes of parts of a tape are rounded up to cache lines.
 _LINE_BYTES = 64
@@ -22,7 +23,7 @@ _LINE_BYTES = 64
 
 def _spec(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional: bool) -> Spec:
     gate_rows, state_size = weights[1].shape
-    hidden_size = gate_rows // GATES[cell]
+    hidden_size = gate_rows // BY_CELL[cell].gates
     proj_size = state_size if state_size != hidden_size else 0
     of_layer = ((4 if bias else 2) + (1 if proj_size else 0)) * (2 if bidirectional else 1)
     return Spec(cell, x.shape[-1], hidden_size, len(weights) // of_layer, bidirectional, bias, proj_size)
@@ -106,7 +107,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
     network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
-    grads = (dy, dh_n, dc_n) if cell == "lstm" else (dy, dh_n)
+    grads = (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)
     dropout = _run.Dropout(masks, mask_scale)
     dx, dh0, dc0, *dweights = _run.backward(network, call, grads, x, y, reserve, wanted, dropout)
     return (
@@ -139,7 +140,7 @@ def _fake_results(
         raise RuntimeError("lstmfast: expected h0 beside batch_sizes: only it says how many rows there are")
     y = x.new_empty((*x.shape[:-1], spec.features))
     h_n = x.new_empty((spec.depth, rows, spec.state_size))
-    return y, h_n, x.new_empty((spec.depth, rows, spec.hidden_size) if cell == "lstm" else 0)
+    return y, h_n, x.new_empty((spec.depth, rows, spec.hidden_size) if spec.has_memory else 0)
 
 
 infer.register_fake(_fake_results)
@@ -188,7 +189,7 @@ def _(
         else:
             rows = torch.library.get_ctx().new_dynamic_size() if dh_n is None else dh_n.shape[1]
         states[0] = (spec.depth, rows, spec.state_size)
-        if cell == "lstm":
+        if spec.has_memory:
             states[1] = (spec.depth, rows, spec.hidden_size)
     return (
         x.new_empty(x.shape if x_wanted else 0),
@@ -208,8 +209,11 @@ def reserve_size(spec: Spec, places: int, rows: int, itemsize: int, dropout: boo
     the tape needs another name of the operators.
     """
     parts = [places * spec.features] * ((spec.num_layers - 1) * (2 if dropout else 1))
-    if spec.cell == "lstm":  # gates, c and c_0; an RNN's gate is h
-        parts += [places * GATES["lstm"] * spec.hidden_size, places * spec.hidden_size] * spec.depth
+    if spec.has_memory:  # gates, c and c_0; an RNN's gate is h
+        parts += [
+            places * BY_CELL[spec.cell].gates * spec.hidden_size,
+            places * spec.hidden_size,
+        ] * spec.depth
         parts.append(spec.depth * rows * spec.hidden_size)
     parts.append(spec.depth * rows * spec.state_size)  # h_0
     line = _LINE_BYTES // itemsize

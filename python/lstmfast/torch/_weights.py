@@ -18,12 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import _core, _parameters, _runtime
+from .. import _core
+from .._base import parameters, runtime
+from .._base.kinds import BY_CELL, CELLS_BY_MODE
 from ._arrays import array_of
 
-# PyTorch's modes of its modules, by the names of the core's cells; and how many gates those have.
-CELLS = {"LSTM": "lstm", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
-GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+# The core's names of cells, by PyTorch's modes of its modules.
+CELLS = {mode: cell.name for mode, cell in CELLS_BY_MODE.items()}
+# Whether their states are pairs, by the same.
+MEMORY = {mode: BY_CELL[cell].has_memory for mode, cell in CELLS.items()}
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ class Spec:
     proj_size: int
 
     @cached_property
-    def layout(self) -> _parameters.Layout:
+    def layout(self) -> parameters.Layout:
         """Names and shapes of the weights, in PyTorch's order."""
-        return _parameters.Layout(
-            GATES[self.cell],
+        return parameters.Layout(
+            BY_CELL[self.cell].gates,
             self.input_size,
             self.hidden_size,
             self.num_layers,
@@ -50,6 +53,11 @@ class Spec:
             self.bias,
             self.proj_size,
         )
+
+    @cached_property
+    def has_memory(self) -> bool:
+        """Whether a state is a pair, h and c."""
+        return BY_CELL[self.cell].has_memory
 
     # Of the layout, without the time that it takes to ask for them: a small layer's call would notice.
 
@@ -91,7 +99,7 @@ class Packed:
         dense = [weight if weight.is_contiguous() else weight.detach().contiguous() for weight in weights]
         # Before they are packed: if another thread writes meanwhile, the next call sees that and packs again.
         mark = _core.fingerprint(
-            _runtime.isa(),
+            runtime.isa(),
             [weight.data_ptr() for weight in dense],
             [size * dtype.itemsize for size in self._sizes],
             threads,
@@ -109,7 +117,7 @@ class Packed:
             spec.bidirectional,
             spec.bias,
             [np.require(array_of(weight), requirements="A") for weight in dense],
-            _runtime.isa(),
+            runtime.isa(),
             spec.proj_size,
             threads,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._checks import Array
+from .._base.checks import Array
 from ..reference import sigmoid
 
 NAMES = ("identity", "sigmoid", "softmax")

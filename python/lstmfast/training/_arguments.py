@@ -11,29 +11,29 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .. import _checks
-from .._checks import Array
+from .._base import checks
+from .._base.checks import Array
 
 
 def number(value: object, argument: str) -> float:
     """Check a real number that is not NaN; the caller checks its range. A bool is none."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{argument}: expected a number, got {_checks.shown(value)}")
+        raise TypeError(f"{argument}: expected a number, got {checks.shown(value)}")
     if value != value:
         raise ValueError(f"{argument}: expected a number, got NaN")
     try:
         return float(value)
     except OverflowError:
         raise ValueError(
-            f"{argument}: expected a number that a float can hold, got {_checks.shown(value)}"
+            f"{argument}: expected a number that a float can hold, got {checks.shown(value)}"
         ) from None
 
 
 def floating(value: object, argument: str) -> Array:
     """Check an array of real numbers: float32 and float64 stay what they are, others become float64."""
-    array = _checks.real_array(value, argument)
+    array = checks.real_array(value, argument)
     dtype = array.dtype.newbyteorder("=")
-    return _checks.converted(array, dtype if dtype in (np.float32, np.float64) else _checks.FLOAT64)
+    return checks.converted(array, dtype if dtype in (np.float32, np.float64) else checks.FLOAT64)
 
 
 def mapping(values: object, argument: str) -> Mapping[str, object]:
@@ -41,7 +41,7 @@ def mapping(values: object, argument: str) -> Mapping[str, object]:
     if isinstance(values, Mapping):
         return values
     hint = f"; pass its .parameters for {argument}" if hasattr(values, "parameters") else ""
-    raise TypeError(f"{argument}: expected a mapping from names to arrays, got {_checks.shown(values)}{hint}")
+    raise TypeError(f"{argument}: expected a mapping from names to arrays, got {checks.shown(values)}{hint}")
 
 
 def like(
@@ -74,10 +74,10 @@ def like(
     arrays = {}
     for name, parameter in expected.items():
         if name in given:
-            array = _checks.weight(given[name], f"{argument}[{name!r}]")
+            array = checks.weight(given[name], f"{argument}[{name!r}]")
             if array.shape != parameter.shape:
                 raise ValueError(f"{argument}[{name!r}]: expected shape {parameter.shape}, got {array.shape}")
-            arrays[name] = _checks.converted(array, parameter.dtype)
+            arrays[name] = checks.converted(array, parameter.dtype)
     return arrays
 
 

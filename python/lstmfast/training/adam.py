@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _checks
-from .._checks import Array
+from .._base import checks
+from .._base.checks import Array
 from . import _arguments
 
 
@@ -67,12 +67,12 @@ class Adam:
         for k, model in enumerate(models):
             if isinstance(model, type) or not (hasattr(model, "parameters") and hasattr(model, "update")):
                 raise TypeError(
-                    f"models[{k}]: expected an object with parameters and update, got {_checks.shown(model)}"
+                    f"models[{k}]: expected an object with parameters and update, got {checks.shown(model)}"
                 )
             if any(model is earlier for earlier in models[:k]):
-                raise ValueError(f"models[{k}]: expected every model once, got {_checks.shown(model)} again")
+                raise ValueError(f"models[{k}]: expected every model once, got {checks.shown(model)} again")
         self.learning_rate = learning_rate
-        beta1, beta2 = _checks.pair(betas, "betas", ("beta1", "beta2"))
+        beta1, beta2 = checks.pair(betas, "betas", ("beta1", "beta2"))
         self._betas = (_arguments.number(beta1, "betas[0]"), _arguments.number(beta2, "betas[1]"))
         for k, beta in enumerate(self._betas):
             if not 0 <= beta < 1:
@@ -145,7 +145,7 @@ class Adam:
             for name, g in model_gradients.items():
                 m, v = model_moments[name]
                 m = m + (1 - beta1) * (g - m)  # so rounded that a constant g is reached
-                with _checks.quiet():
+                with checks.quiet():
                     v = beta2 * v + (1 - beta2) * (g * g)
                 if not np.isfinite(v).all():  # this weight would never move again
                     raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._checks import Array
+from .._base.checks import Array
 from . import _arguments
 
 

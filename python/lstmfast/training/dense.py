@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .. import _checks
-from .._checks import Array
+from .._base import checks
+from .._base.checks import Array
 from . import _activations, _arguments
 
 
@@ -98,17 +98,17 @@ class Dense:
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        self.in_features = _checks.integer(in_features, "in_features", 1)
-        self.out_features = _checks.integer(out_features, "out_features", 1)
-        self.activation = _checks.choice(activation, "activation", _activations.NAMES)
-        self.bias = _checks.flag(bias, "bias")
-        self.dtype = _checks.float_dtype(dtype)
+        self.in_features = checks.integer(in_features, "in_features", 1)
+        self.out_features = checks.integer(out_features, "out_features", 1)
+        self.activation = checks.choice(activation, "activation", _activations.NAMES)
+        self.bias = checks.flag(bias, "bias")
+        self.dtype = checks.float_dtype(dtype)
         if (self.in_features + 1) * self.out_features * 8 > sys.maxsize:
             raise ValueError(
                 "in_features, out_features: expected parameters that fit in the address space,"
                 f" got {self.in_features} and {self.out_features}"
             )
-        generator = _checks.seed_generator(seed)
+        generator = checks.seed_generator(seed)
         bound = 1 / math.sqrt(self.in_features)
         shapes: dict[str, tuple[int, ...]] = {"weight": (self.out_features, self.in_features)}
         if self.bias:
@@ -119,7 +119,7 @@ class Dense:
     def __call__(self, x: ArrayLike) -> Array:
         """Compute p [..., out_features] from x [..., in_features], keeping nothing."""
         x = self._input(x)
-        with _checks.quiet():
+        with checks.quiet():
             return _activations.apply(self.activation, self._logits(x))
 
     def forward(self, x: ArrayLike) -> tuple[Array, DenseTape]:
@@ -137,7 +137,7 @@ class Dense:
         tape : DenseTape
         """
         x = self._input(x)
-        with _checks.quiet():
+        with checks.quiet():
             logits = self._logits(x)
             p = _activations.apply(self.activation, logits)
         return p, DenseTape(self.activation, logits, x, self._parameters["weight"], self)
@@ -159,20 +159,20 @@ class Dense:
             If the tape is not this head's, or dp does not have the shape of p.
         """
         if not isinstance(tape, DenseTape):
-            raise TypeError(f"tape: expected a DenseTape of this head's forward, got {_checks.shown(tape)}")
+            raise TypeError(f"tape: expected a DenseTape of this head's forward, got {checks.shown(tape)}")
         if tape._owner is not self:
             raise ValueError("tape: expected one of this head's own forward, got one of another head")
         shape = tape.logits.shape
         if isinstance(dp, LogitGradient):
-            dz = _checks.exact(dp.array, "dp.array", shape, "(that of p)", self.dtype)
+            dz = checks.exact(dp.array, "dp.array", shape, "(that of p)", self.dtype)
         else:
-            dp = _checks.exact(dp, "dp", shape, "(that of p)", self.dtype)
-            with _checks.quiet():
+            dp = checks.exact(dp, "dp", shape, "(that of p)", self.dtype)
+            with checks.quiet():
                 dz = _activations.through(self.activation, tape.logits, dp)
 
         # z = x W^T + b, one sample per row; W and b are shared by all rows, so their gradients are sums.
         rows, x_rows = dz.reshape(-1, self.out_features), tape._x.reshape(-1, self.in_features)
-        with _checks.quiet():
+        with checks.quiet():
             parameters: dict[str, Array] = {"weight": rows.T @ x_rows}
             if self.bias:
                 parameters["bias"] = rows.sum(axis=0)
@@ -217,12 +217,12 @@ class Dense:
         self._parameters = {name: copy.view() for name, copy in copies.items()}
 
     def _input(self, x: object) -> Array:
-        array = _checks.real_array(x, "x")
+        array = checks.real_array(x, "x")
         if array.ndim == 0 or array.shape[-1] != self.in_features:
             raise ValueError(
                 f"x: expected shape [..., {self.in_features}] (the last is in_features), got {array.shape}"
             )
-        return _checks.converted(array, self.dtype)
+        return checks.converted(array, self.dtype)
 
     def _logits(self, x: Array) -> Array:
         rows = x.reshape(-1, self.in_features)  # one matrix product, however many leading axes

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks
-from .._checks import Array
+from .._base import checks
+from .._base.checks import Array
 from ..reference import sigmoid
 from . import _arguments
 from .dense import DenseTape, LogitGradient
@@ -35,12 +35,12 @@ def mean_squared_error(p: ArrayLike, target: ArrayLike) -> tuple[float, Array]:
         If either is not an array of real numbers, shapes differ, or there is nothing to take the mean of.
     """
     p = _arguments.floating(p, "p")
-    target = _checks.real_array(target, "target")
+    target = checks.real_array(target, "target")
     if target.shape != p.shape:  # NumPy would make [T, B, 1] - [T, B] a [T, B, B] in silence
         raise ValueError(f"target: expected shape {p.shape}, that of p, got {target.shape}")
     _check_not_empty(p, "p")
-    target = _checks.converted(target, p.dtype)
-    with _checks.quiet():
+    target = checks.converted(target, p.dtype)
+    with checks.quiet():
         difference = p - target
         loss = float(np.mean(np.square(difference, dtype=np.float64)))
         return loss, difference * (2 / p.size)
@@ -81,24 +81,24 @@ def cross_entropy(tape: DenseTape, target: ArrayLike) -> tuple[float, LogitGradi
     if not isinstance(tape, DenseTape):
         raise TypeError(
             "tape: expected the DenseTape that Dense.forward returns beside p (cross-entropy needs the"
-            f" logits), got {_checks.shown(tape)}"
+            f" logits), got {checks.shown(tape)}"
         )
     if tape.activation == "identity":
         raise ValueError("tape: expected that of a sigmoid or softmax head, got that of an identity head")
     z = tape.logits
-    given = _checks.real_array(target, "target")
+    given = checks.real_array(target, "target")
     if tape.activation == "sigmoid":
         t = _probabilities(given, z)
         _check_not_empty(z, "p")
         # -log p = log(1 + exp(-z)) = max(-z, 0) + log1p(exp(-|z|)), and likewise for 1 - p.
-        with _checks.quiet():
+        with checks.quiet():
             losses = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
             return float(np.mean(losses, dtype=np.float64)), LogitGradient((sigmoid(z) - t) / z.size)
 
     t = _one_hot(given, z) if given.shape == z.shape[:-1] else _probabilities(given, z, sum_to_one=True)
     _check_not_empty(z, "p")
     samples = z.size // z.shape[-1]
-    with _checks.quiet():
+    with checks.quiet():
         shifted = z - z.max(axis=-1, keepdims=True)
         e = np.exp(shifted)
         e_sum = e.sum(axis=-1, keepdims=True)
@@ -132,7 +132,7 @@ def _probabilities(t: NDArray[Any], z: Array, *, sum_to_one: bool = False) -> Ar
     bad = ~((t >= 0) & (t <= 1))  # so that NaN is bad, too
     if bad.any():
         raise ValueError(f"target: expected numbers from 0 to 1, got {t[bad][0]}")
-    t = _checks.converted(t, z.dtype)
+    t = checks.converted(t, z.dtype)
     if sum_to_one:
         sums = t.sum(axis=-1)
         bad = np.abs(sums - 1) > 1e-3  # far above rounding, far below any mistake

@@ -44,8 +44,9 @@ class NumPy:
         case, x, dy = problem.case, problem.x, problem.dy
         if problem.lengths is not None or problem.reset is not None:
             raise UnsupportedError("it would run each row's pieces alone, which is no batch")
-        cell = "lstm" if case.cell == "lstm" else "rnn_tanh"
-        reference = Reference(cell, problem.weights, case.layers, case.directions == 2, dtype=np.float32)
+        reference = Reference(
+            case.kind.cells[0].name, problem.weights, case.layers, case.directions == 2, dtype=np.float32
+        )
 
         if case.work == "train":
 

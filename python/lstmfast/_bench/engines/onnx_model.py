@@ -68,9 +68,7 @@ def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the 
         raw = "y" if last and D == 1 else f"y{layer}_raw"
         direction = "forward" if D == 1 else "bidirectional"
         results = [raw, *(f"{name}_n" for name in state)]
-        nodes.append(
-            helper.make_node(case.cell.upper(), operands, results, hidden_size=H, direction=direction)
-        )
+        nodes.append(helper.make_node(case.kind.name, operands, results, hidden_size=H, direction=direction))
         if raw == "y":
             break
         x = "y" if last else f"y{layer}"

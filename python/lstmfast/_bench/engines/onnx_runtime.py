@@ -188,8 +188,8 @@ class OnnxRuntimeInt8(OnnxRuntimeBound):
 
     def _model(self, problem: Problem) -> bytes:
         model = super()._model(problem)
-        if problem.case.cell == "rnn":
-            raise UnsupportedError("quantize_dynamic has no RNN")
+        if problem.case.cell != "lstm":
+            raise UnsupportedError(f"quantize_dynamic has no {problem.case.kind.name}")
         quantization = importlib.import_module("onnxruntime.quantization")
         # It works on files, and writes advice to standard output.
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):

@@ -105,7 +105,7 @@ class OpenVino:
         ops = importlib.import_module("openvino.opset8")
         case = problem.case
         B, H, D = case.B, case.H, case.directions
-        sequence = ops.lstm_sequence if case.cell == "lstm" else ops.rnn_sequence
+        sequence = getattr(ops, f"{case.cell}_sequence")
         step, halves = case.work == "step", case.halves
         parameters = [ops.parameter([B, case.T, case.I], np.float32)]
         if problem.lengths is None:

@@ -57,7 +57,7 @@ class PyTorch:
 
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401 - PyTorch is not there for the type checker
         case, torch = problem.case, self._torch
-        kind = torch.nn.LSTM if case.cell == "lstm" else torch.nn.RNN
+        kind = getattr(torch.nn, case.kind.name)
         module = kind(case.I, case.H, case.layers, bidirectional=case.directions == 2)
         module.load_state_dict({name: torch.tensor(array) for name, array in problem.weights.items()})
         return module
@@ -188,8 +188,8 @@ class PyTorchInt8(PyTorch):
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
-        if problem.case.cell == "rnn":
-            raise UnsupportedError("quantize_dynamic has no RNN")
+        if problem.case.cell != "lstm":
+            raise UnsupportedError(f"quantize_dynamic has no {problem.case.kind.name}")
         torch = self._torch
         # It replaces modules inside of the one that it is given, never that one itself.
         around = torch.nn.Sequential(super()._module(problem)).eval()

@@ -1,0 +1,167 @@
+"""Calls of a recurrent layer for inference: from the user's arrays to the compiled core, and back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core
+from . import checks, sequences
+from .checks import READY, Array
+from .layer import Layer
+
+StateT = TypeVar("StateT")
+StateLikeT = TypeVar("StateLikeT")  # what a call takes for one
+
+# What messages call a state, its parts together, h and c.
+Names: TypeAlias = tuple[str, tuple[str, str], str, str]
+_STATE = ("state", ("h_0", "c_0"), "state: h_0", "state: c_0")
+
+
+class Inference(Layer, Generic[StateT, StateLikeT]):
+    """Base of every layer that can be called: all kinds, whatever their weights."""
+
+    @abstractmethod
+    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
+        """Take a state, or what is shaped like one, apart into h and c (None for an RNN)."""
+
+    @abstractmethod
+    def _join(self, h: Array, c: Array, batched: bool) -> StateT:
+        """Turn the core's h and c (None for an RNN) into a state."""
+
+    @_core.fast_call  # the usual arguments skip this function; it does the rest, and all messages
+    def __call__(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        out: tuple[Array, StateT] | None = None,
+    ) -> tuple[Array, StateT]:
+        """Run all steps and keep nothing (inference). See the class for shapes and errors.
+
+        Parameters
+        ----------
+        x, state, lengths, reset
+            See the class. Dropout plays no part here.
+        out
+            What a call returned, or C-ordered arrays of its shapes and dtype: the results are written there,
+            and `out` itself is returned. No array may share memory with another, but the new state may
+            replace the old: `lstm(x, state, out=(y, state))`.
+
+        Returns
+        -------
+        y
+            The last layer's h at every step, [T, B, D*H], [B, T, D*H] or [T, D*H]; with two directions
+            the forward one's H numbers come first.
+        state
+            The state after the last step, shaped like the initial one.
+        """
+        x, h, c, rows, batched = self._take(x, state)
+        lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        if out is not None:
+            y, h_n, c_n = self._take_out(out, x.shape, rows, batched)
+            checks.apart(
+                {"out: y": y, "out: h_n": h_n, "out: c_n": c_n}, {"x": x, "state: h_0": h, "state: c_0": c}
+            )
+            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset)
+            return out
+        y, h, c = self._network.infer(x, h, c, self._batch_first, None, None, None, lengths, reset)
+        if batched:
+            return y, self._join(h, c, True)
+        return (y[0] if self._batch_first else y[:, 0]), self._join(h, c, False)
+
+    def _take(
+        self, x: ArrayLike, state: StateLikeT | None
+    ) -> tuple[Array, Array | None, Array | None, int, bool]:
+        """Check and convert a call's x and state: x, h_0 and c_0 for the core, B, whether x came batched."""
+        # Most calls bring exactly what the core takes; a few comparisons tell.
+        if (
+            type(x) is ndarray
+            and x.dtype is self._dtype
+            and x.ndim == 3
+            and x.shape[2] == self._layout.input_size
+            and x.flags.num & READY == READY
+            and x.size  # or it has no memory of its own that bounds its other sizes
+        ):
+            batched = True
+        else:
+            row_bytes = self._layout.features * self._dtype.itemsize
+            x, batched = checks.sequence(
+                x, self._layout.input_size, self._batch_first, self._dtype, row_bytes
+            )
+        rows = x.shape[0] if self._batch_first else x.shape[1]
+        if state is None:
+            return x, None, None, rows, batched
+        h, c = self._split(state, _STATE, rows, batched)
+        return x, h, c, rows, batched
+
+    def _cut(
+        self, lengths: object, reset: object, x_shape: tuple[int, ...], batched: bool
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
+        """Check and convert a call's lengths and reset. x_shape is that of the core's x."""
+        if lengths is None and reset is None:
+            return None, None
+        steps, rows = self._steps(x_shape), x_shape[0 if self._batch_first else 1]
+        return (
+            None if lengths is None else sequences.ends(lengths, steps, rows, batched),
+            None if reset is None else sequences.starts(reset, steps, rows, batched, self._batch_first),
+        )
+
+    def _steps(self, x_shape: tuple[int, ...]) -> int:
+        """T, from the shape of the core's x."""
+        return x_shape[1 if self._batch_first else 0]
+
+    def _take_out(
+        self, out: object, x_shape: tuple[int, ...], rows: int, batched: bool
+    ) -> tuple[Array, Array, Array | None]:
+        """Check a call's `out`; return y, h_n and c_n as the core takes them."""
+        y, state = checks.pair(out, "out", ("y", "state"))
+        steps = x_shape[:2] if batched else (self._steps(x_shape),)
+        y = checks.output(y, "out: y", (*steps, self._layout.features), self._y_axes(batched), self._dtype)
+        h_part, c_part = self._halves(state, "out: state", ("h_n", "c_n"))
+        h = checks.output(h_part, "out: h_n", *self._h_shape(rows, batched), self._dtype)
+        c = None
+        if self._KIND.has_memory:
+            c = checks.output(c_part, "out: c_n", *self._c_shape(rows, batched), self._dtype)
+        if not batched:
+            y = y[np.newaxis] if self._batch_first else y[:, np.newaxis]
+            h, c = h[:, np.newaxis], None if c is None else c[:, np.newaxis]
+        return y, h, c
+
+    def _split(
+        self, state: StateLikeT, names: Names, rows: int, batched: bool
+    ) -> tuple[Array | None, Array | None]:
+        """Check a state, or its gradient, and turn it into the core's h and c."""
+        h, c = self._halves(state, names[0], names[1])
+        if h is not None:
+            h = checks.exact(h, names[2], *self._h_shape(rows, batched), self._dtype)
+            h = h if batched else h[:, np.newaxis]
+        if c is not None:
+            c = checks.exact(c, names[3], *self._c_shape(rows, batched), self._dtype)
+            c = c if batched else c[:, np.newaxis]
+        return h, c
+
+    # Shapes, with what messages call them.
+
+    def _h_shape(self, rows: int, batched: bool) -> tuple[tuple[int, ...], str]:
+        width, symbol = self._layout.output_size, self._layout.output_symbol
+        if batched:
+            return (self._depth, rows, width), f"[L*D, B, {symbol}]"
+        return (self._depth, width), f"[L*D, {symbol}]"
+
+    def _c_shape(self, rows: int, batched: bool) -> tuple[tuple[int, ...], str]:
+        if batched:
+            return (self._depth, rows, self._layout.hidden_size), "[L*D, B, H]"
+        return (self._depth, self._layout.hidden_size), "[L*D, H]"
+
+    def _y_axes(self, batched: bool) -> str:
+        features = f"D*{self._layout.output_symbol}"
+        if not batched:
+            return f"[T, {features}]"
+        return f"[B, T, {features}]" if self._batch_first else f"[T, B, {features}]"

@@ -1,0 +1,170 @@
+"""Training of a recurrent model: forward with a tape, and backward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._base import checks
+from .._base.checks import Array
+from .._base.inference import Names, StateLikeT, StateT
+from .._small import making
+from .._small.quantized import Quantized
+from .._streams.streamed import Streamed
+from . import dropout
+from .model import Model
+from .tape import Gradients, Tape
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# What messages call a state's gradient, its parts together, h and c.
+_DSTATE: Names = ("dstate", ("dh_n", "dc_n"), "dstate: dh_n", "dstate: dc_n")
+
+
+class Recurrent(Model, Streamed[StateT, StateLikeT]):
+    """Base of `LSTM` and `RNN`; they differ in their kind and in what a state is."""
+
+    def forward(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        recompute: bool = False,
+        seed: int | np.random.Generator | None = None,
+    ) -> tuple[Array, StateT, Tape]:
+        """Run all steps and keep what `backward` needs. See the class for shapes and errors.
+
+        Parameters
+        ----------
+        x, state, lengths, reset
+            See the class.
+        recompute
+            Keep h and c of every step but not the gates, which `backward` then computes once more: the same
+            bits for less memory and more time.
+        seed
+            Of what dropout drops: None (different every time), an integer >= 0 (the same every time) or a
+            `numpy.random.Generator`. Outputs are kept where its `random((L-1, T, B, D*H), dtype=float32)`, in
+            this order whatever `batch_first`, is at least `dropout`. Without dropout, or with one layer,
+            nothing is drawn.
+
+        Returns
+        -------
+        y, state
+            The same bits as from a call, unless there is dropout. y is read-only, because the tape refers to
+            it: copy it to change it.
+        tape
+            For `backward`. It refers to x, too, which must not be changed before.
+        """
+        x, h, c, rows, batched = self._take(x, state)
+        lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        recompute = checks.flag(recompute, "recompute")
+        layout = self._layout
+        outputs = (layout.num_layers - 1, self._steps(x.shape), rows, layout.features)
+        masks, scale = dropout.drawn(self._dropout, outputs, seed)
+        network = self._network
+        y, h, c, core_tape = network.forward(
+            x, h, c, self._batch_first, lengths, reset, recompute, masks, scale
+        )
+        y.flags.writeable = False
+        core_shape = y.shape
+        if not batched:
+            y = y[0] if self._batch_first else y[:, 0]
+        tape = Tape(core_tape, self, network, rows, core_shape, y.shape, batched)
+        return y, self._join(h, c, batched), tape
+
+    def backward(
+        self, tape: Tape, dy: ArrayLike | None, dstate: StateLikeT | None = None
+    ) -> Gradients[StateT]:
+        """Find the derivatives of a scalar loss by backpropagation through time.
+
+        Parameters
+        ----------
+        tape
+            From this model's `forward`, with the weights unchanged since; may be used again. It knows
+            `lengths` and `reset` of that call, and what was dropped.
+        dy
+            dloss/dy, the shape of y; None is zero.
+        dstate
+            dloss/d(state after the last step), shaped like that state; None is zero, also as one half of an
+            LSTM's pair.
+
+        Returns
+        -------
+        Gradients
+            Of x, of the initial state and of every parameter.
+
+        Raises
+        ------
+        TypeError
+            If tape is no Tape, or an array is not of real numbers.
+        ValueError
+            If the tape is another model's or older than the weights, or if a shape is not as above.
+
+        Notes
+        -----
+        The mathematics: P. J. Werbos, "Backpropagation through time: what it does and how to do it",
+        Proc. IEEE 78 (1990) 1550-1560; spelled out in `lstmfast.reference`.
+        """
+        if not isinstance(tape, Tape):
+            raise TypeError(f"tape: expected a Tape from forward, got {checks.shown(tape)}")
+        network = self._network
+        if tape._network is not network:
+            if tape._owner is self:
+                raise ValueError(
+                    "tape: the weights have changed since forward made it (update or load_state_dict);"
+                    " expected a tape of the present weights: run forward again"
+                )
+            raise ValueError(
+                f"tape: expected one of this model, {self!r}, got one of another, {tape._owner!r}"
+            )
+        batched = tape._batched
+        if dy is not None:
+            axes = self._y_axes(batched)
+            dy = checks.exact(dy, "dy", tape._y_shape, axes, self._dtype).reshape(tape._core_shape)
+        dh = dc = None
+        if dstate is not None:
+            dh, dc = self._split(dstate, _DSTATE, tape._rows, batched)
+        dx, dh, dc, dparameters = network.backward(tape._core, dy, dh, dc)
+        if not batched:
+            dx = dx[0] if self._batch_first else dx[:, 0]
+        return Gradients(
+            dx, self._join(dh, dc, batched), dict(zip(self._parameters, dparameters, strict=True))
+        )
+
+    def quantize(
+        self, kind: str, calibration: ArrayLike | None = None
+    ) -> Quantized[StateT, StateLikeT, Self]:
+        """Make the same layer with smaller weights, for inference.
+
+        Where weights do not fit in a core's own cache, reading them is what a step of few rows spends its
+        time on. `lstmfast.compare` shows what smaller ones save and what they cost.
+
+        Parameters
+        ----------
+        kind
+            "float16" or "bfloat16": half the bytes of float32, arithmetic in float32. "int8": a quarter of
+            them, products of whole numbers; x and h are rounded to 8 bits, too, at each step and for each row
+            by itself.
+        calibration
+            For "int8" alone, data like x ([T, B, I], [B, T, I] or [T, I]) in which the I inputs have the
+            sizes that they will have: each is then rounded in proportion to its own. Of use where they differ
+            much. None: all are rounded in proportion to the largest.
+
+        Returns
+        -------
+        QuantizedLSTM or QuantizedRNN
+            It computes in float32, also for a model of float64, and runs on this model's `isa`. Weights that
+            this model is given later do not change it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as above, or a weight or bias is not finite in float32; the message names
+            it.
+        """
+        return making.quantized(self, kind, calibration)
