@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._files import writing
 from .results import Report
 
 __all__ = ["Outputs", "UnwritableError"]
@@ -48,11 +49,7 @@ class Outputs:
         """
         for option, path in self._chosen().items():
             try:
-                there = path.exists()
-                with path.open("ab"):
-                    pass
-                if not there:
-                    path.unlink()
+                writing.check(path)
             except (OSError, ValueError) as error:  # ValueError: a null character in the name
                 raise UnwritableError(_unwritten(option, path, error)) from None
         if self.plot or self.html:
@@ -86,17 +83,17 @@ def _unwritten(option: str, path: Path, error: Exception) -> str:
 
 
 def _write_json(path: Path, report: Report) -> None:
-    path.write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    writing.write(path, (json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n").encode())
 
 
 def _write_plot(path: Path, report: Report) -> None:
     from . import pictures
 
     kind = path.suffix.lower().lstrip(".")
-    path.write_bytes(pictures.both(report, kind if kind in {"svg", "pdf"} else "png"))
+    writing.write(path, pictures.both(report, kind if kind in {"svg", "pdf"} else "png"))
 
 
 def _write_html(path: Path, report: Report) -> None:
     from . import page
 
-    path.write_text(page.render(report), encoding="utf-8")
+    writing.write(path, page.render(report).encode())

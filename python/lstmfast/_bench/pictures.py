@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 from matplotlib.axes import Axes
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from .._base.colours import BLUE, GREEN, GREY, ORANGE
+from .._files.writing import picture
 from .engines import OURS
 from .limits import intensity
 from .results import Report
@@ -39,31 +39,25 @@ def both(report: Report, kind: str) -> bytes:
     left, right = figure.subplots(1, 2)
     _draw_speedups(left, report)
     _draw_roofline(right, report)
-    return _bytes(figure, kind)
+    return picture(figure, kind)
 
 
 def speedups(report: Report, kind: str = "svg") -> bytes:
     """Draw how many times each engine's time is ours."""
     figure = Figure(figsize=(10, _height(report)), dpi=110, layout="constrained")
     _draw_speedups(figure.subplots(), report)
-    return _bytes(figure, kind)
+    return picture(figure, kind)
 
 
 def roofline(report: Report, kind: str = "svg") -> bytes:
     """Draw what the machine can do, and what we and the fastest other engine do."""
     figure = Figure(figsize=(10, 6.5), dpi=110, layout="constrained")
     _draw_roofline(figure.subplots(), report)
-    return _bytes(figure, kind)
+    return picture(figure, kind)
 
 
 def _height(report: Report) -> float:
     return max(6.5, 1.8 + ROW_HEIGHT * len(report.rows))
-
-
-def _bytes(figure: Figure, kind: str) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format=kind)
-    return out.getvalue()
 
 
 def _draw_speedups(axes: Axes, report: Report) -> None:

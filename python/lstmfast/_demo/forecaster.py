@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import lstmfast
 from lstmfast import LSTM
+from lstmfast._files import writing
 from lstmfast.training import Dense
 
 from .series import Scaling
@@ -53,7 +54,7 @@ class Forecaster:
         """Write the LSTM to one file, the output node and the scaling to another."""
         self.lstm.save(folder / LSTM_FILE)
         scaling = {"mean": np.array(self.scaling.mean), "deviation": np.array(self.scaling.deviation)}
-        safetensors.numpy.save_file({**self.head.state_dict(), **scaling}, folder / HEAD_FILE)
+        writing.write(folder / HEAD_FILE, safetensors.numpy.save({**self.head.state_dict(), **scaling}))
 
     @classmethod
     def load(cls, folder: Path) -> Forecaster:

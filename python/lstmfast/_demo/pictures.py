@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from .._base.colours import BLUE, GREEN, GREY, ORANGE
+from .._files import writing
 from .gradients import STEPS, Curve
 from .series import root_mean_squared_error
 
@@ -71,7 +72,7 @@ def draw_forecast(forecasts: Forecasts, path: Path) -> None:
         axes.set_ylabel("sunspot number")
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+    writing.write(path, writing.picture(figure, "png"))
 
 
 def _write(axes: Axes, x: float, text: str, color: str = "black") -> None:
@@ -97,4 +98,4 @@ def draw_gradients(curves: list[Curve], path: Path) -> None:
         axes.legend(loc="best", frameon=False)
     panels[0].set_ylabel("norm of the gradient\n(1 = at the last step)")
     figure.suptitle("What is left of a loss's gradient at each earlier time step")
-    figure.savefig(path)
+    writing.write(path, writing.picture(figure, "png"))

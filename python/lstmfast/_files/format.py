@@ -8,16 +8,14 @@ https://github.com/huggingface/safetensors
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from .._base import checks
 from .._base.checks import AnyArray
+from . import writing
 
 FORMAT = 1
 ENTRY = "lstmfast"
@@ -33,19 +31,7 @@ def save(name: str, config: Mapping[str, Any], parameters: Mapping[str, AnyArray
 
     description = {"format": FORMAT, "class": name, "config": config}
     data = to_bytes(dict(parameters), metadata={ENTRY: json.dumps(description)})
-
-    target = os.path.realpath(text)  # a link stays a link
-    temporary = os.path.join(os.path.dirname(target), f".lstmfast-{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # or a power failure could leave the new name on an empty file
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    writing.write(text, data)
 
 
 def safetensors_module() -> ModuleType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._base import checks
 from .._base.colours import BLUE, GREY, ORANGE
+from .._files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,10 +178,7 @@ class Comparison:
             expected = ", ".join(sorted(known))
             raise ValueError(f"path: expected a suffix that matplotlib knows ({expected}), got {text!r}")
         self._draw(figure)
-        picture = io.BytesIO()  # first: a picture that cannot be drawn leaves no file
-        figure.savefig(picture, format=kind)
-        with open(text, "wb") as file:
-            file.write(picture.getbuffer())
+        writing.write(text, writing.picture(figure, kind))
 
     def _draw(self, figure: Figure) -> None:
         over_time, nbytes, seconds = figure.subplots(1, 3, width_ratios=[4, 1, 1])
