@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import make
 
 import lstmfast
 from lstmfast._bench.outputs import Outputs
@@ -22,6 +21,8 @@ from lstmfast._demo import gradients, pictures
 from lstmfast._demo.forecaster import HEAD_FILE, LSTM_FILE, Forecaster
 from lstmfast._demo.series import Scaling
 from lstmfast._files import writing
+
+from ..helpers import make
 
 MODEL = make("lstm", 3, 5)
 COMPARISON = lstmfast.compare(MODEL, MODEL.quantize("int8"), np.ones((2, 1, 3), np.float32))
@@ -232,7 +233,7 @@ def test_standard_output_is_written_to(kind: str, tmp_path: Path) -> None:
 
 
 def test_nothing_else_writes_files() -> None:
-    """Whatever the package writes goes through _writing; a temporary folder's files are nobody's."""
+    """Whatever the package writes goes through `writing`; a temporary folder's files are nobody's."""
     writes = re.compile(
         r"""\bopen\([^()]*,\s*(mode=)?["'][rwxab+]*[wxa+]|\.write_(text|bytes)\(|\.savefig\(|\.save_file\("""
     )

@@ -81,6 +81,6 @@ def circles(imports: dict[str, set[str]]) -> list[list[str]]:
 
 
 def wing(name: str) -> str:
-    """The wing that a module belongs to: `_streams` of `lstmfast._streams.pool`; the package's own name at its top."""
+    """The wing of a module: `_streams` of `lstmfast._streams.pool`; the package's own name at its top."""
     parts = name.split(".")
     return parts[1] if len(parts) > 1 else parts[0]

@@ -336,7 +336,7 @@ def test_it_stands_alone() -> None:
     program = f"""
 import importlib.util, sys
 import numpy as np
-spec = importlib.util.spec_from_file_location("alone", {reference.__file__!r})  # a package, by its __init__.py
+spec = importlib.util.spec_from_file_location("alone", {reference.__file__!r})
 alone = sys.modules["alone"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(alone)
 for cell, G in (("lstm", 4), ("rnn_tanh", 1), ("rnn_relu", 1)):
