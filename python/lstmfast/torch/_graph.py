@@ -24,9 +24,11 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
         if not torch.compiler.is_compiling():
             module._check_frozen(weights)
         weights = [weight.detach() for weight in weights]
+    batch_sizes = input.batch_sizes if packed else None
+    if batch_sizes is not None and (batch_sizes.dtype != torch.int64 or batch_sizes.dim() != 1):
+        return pytorch_forward(module, input, hx)
     if not _is_for_core(module, x, weights, packed) or not _is_state(module, hx):
         return pytorch_forward(module, input, hx)
-    batch_sizes = input.batch_sizes if packed else None
     unbatched = not packed and x.dim() == 2
     if packed:
         hx = _sorted_state(module, input, hx)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .._base.kinds import BY_CELL
-from . import _autograd, _run
+from . import _autograd, _operands, _run
 from ._weights import Spec, packed_of
 
 # Sizes of parts of a tape are rounded up to cache lines.
@@ -22,6 +22,8 @@ _LINE_BYTES = 64
 
 
 def _spec(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional: bool) -> Spec:
+    if cell not in BY_CELL:
+        raise ValueError(f"lstmfast: cell: expected one of {list(BY_CELL)}, got {cell!r}")
     gate_rows, state_size = weights[1].shape
     hidden_size = gate_rows // BY_CELL[cell].gates
     proj_size = state_size if state_size != hidden_size else 0
@@ -36,8 +38,12 @@ def _prepared(
     cell: str,
     bias: bool,
     bidirectional: bool,
+    masks: Tensor | None = None,
+    **others: Tensor | None,
 ) -> tuple[Any, _run.Call]:
-    """Return the network of the weights, and the call."""
+    """Return the network of the weights, and the call, of tensors that are what they should be."""
+    _operands.check(x, weights, batch_sizes, masks, **others)
+    _operands.check_values(x, batch_sizes)
     spec = _spec(x, weights, cell, bias, bidirectional)
     threads = torch.get_num_threads()
     packed = packed_of(spec, weights)
@@ -63,7 +69,7 @@ def infer(
     bidirectional: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run forward and keep nothing: y, h_n, c_n."""
-    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
+    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional, h0=h0, c0=c0)
     y, h_n, *c_n = _run.infer(network, call, x, h0, c0)
     return y, h_n, c_n[0] if c_n else x.new_empty(0)
 
@@ -82,7 +88,7 @@ def forward(
     bidirectional: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Run forward: y, h_n, c_n, and what backward needs. masks: [L-1, T, B, D*S] or [L-1, N, D*S], bool."""
-    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
+    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional, masks, h0=h0, c0=c0)
     dropout = _run.Dropout(masks, mask_scale)
     (y, h_n, *c_n), reserve = _run.forward(network, call, x, h0, c0, dropout)
     return y, h_n, c_n[0] if c_n else x.new_empty(0), reserve
@@ -106,7 +112,8 @@ def backward(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
-    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional)
+    given = {"dy": dy, "dh_n": dh_n, "dc_n": dc_n, "y": y, "reserve": reserve}
+    network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional, masks, **given)
     grads = (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)
     dropout = _run.Dropout(masks, mask_scale)
     dx, dh0, dc0, *dweights = _run.backward(network, call, grads, x, y, reserve, wanted, dropout)
@@ -131,6 +138,8 @@ def _fake_results(
     bias: bool,
     bidirectional: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    _operands.check(x, weights, batch_sizes, h0=h0, c0=c0)
+    _operands.check_devices(x, weights, h0, c0, batch_sizes)
     spec = _spec(x, weights, cell, bias, bidirectional)
     if batch_sizes is None:
         rows = x.shape[1]
@@ -158,6 +167,8 @@ def _(
     *config: Any,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     y, h_n, c_n = _fake_results(x, h0, c0, weights, batch_sizes, *config)
+    _operands.check(x, weights, batch_sizes, masks)
+    _operands.check_devices(x, (), masks)
     places = x.shape[0] if batch_sizes is not None else x.shape[0] * x.shape[1]
     size = reserve_size(_spec(x, weights, *config), places, h_n.shape[1], x.dtype.itemsize, masks is not None)
     return y, h_n, c_n, x.new_empty(size)
@@ -180,6 +191,8 @@ def _(
     bidirectional: bool,
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    _operands.check(x, weights, batch_sizes, masks, dy=dy, dh_n=dh_n, dc_n=dc_n, y=y, reserve=reserve)
+    _operands.check_devices(x, weights, dy, dh_n, dc_n, y, reserve, batch_sizes, masks)
     spec = _spec(x, weights, cell, bias, bidirectional)
     x_wanted, state_wanted, *weights_wanted = wanted
     states: list[Any] = [0, 0]
