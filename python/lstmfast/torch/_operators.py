@@ -53,6 +53,11 @@ def _prepared(
     return packed.network(weights, threads), call
 
 
+def _of_memory(dc_n: Tensor | None, cell: str) -> Tensor | None:
+    """Return c_n's gradient, or None of a cell that has no c: its c_n is empty, and nobody reads the gradient."""
+    return dc_n if BY_CELL[cell].has_memory else None
+
+
 def _empty_if_none(tensor: Tensor | None, like: Tensor) -> Tensor:
     return like.new_empty(0) if tensor is None else tensor
 
@@ -112,7 +117,7 @@ def backward(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
-    given = {"dy": dy, "dh_n": dh_n, "dc_n": dc_n, "y": y, "reserve": reserve}
+    given = {"dy": dy, "dh_n": dh_n, "dc_n": _of_memory(dc_n, cell), "y": y, "reserve": reserve}
     network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional, masks, **given)
     grads = (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)
     dropout = _run.Dropout(masks, mask_scale)
@@ -191,7 +196,8 @@ def _(
     bidirectional: bool,
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    _operands.check(x, weights, batch_sizes, masks, dy=dy, dh_n=dh_n, dc_n=dc_n, y=y, reserve=reserve)
+    given = {"dy": dy, "dh_n": dh_n, "dc_n": _of_memory(dc_n, cell), "y": y, "reserve": reserve}
+    _operands.check(x, weights, batch_sizes, masks, **given)
     _operands.check_devices(x, weights, dy, dh_n, dc_n, y, reserve, batch_sizes, masks)
     spec = _spec(x, weights, cell, bias, bidirectional)
     x_wanted, state_wanted, *weights_wanted = wanted
