@@ -54,7 +54,7 @@ def _prepared(
 
 
 def _of_memory(dc_n: Tensor | None, cell: str) -> Tensor | None:
-    """Return c_n's gradient, or None of a cell that has no c: its c_n is empty, and nobody reads the gradient."""
+    """Return c_n's gradient, or None of a cell that has no c: its c_n is empty, and the gradient unread."""
     return dc_n if BY_CELL[cell].has_memory else None
 
 
