@@ -30,10 +30,12 @@ TORCH = "torch==2.13.0"
 BESIDE_THE_CORE = {
     "": ("bench", "cli", "datasets", "demo", "files", "house"),
     "bindings": ("test_stub.py",),
-    "quantized": ("test_accuracy.py", "test_compare.py"),
+    "small": ("test_accuracy.py", "test_compare.py", "test_compare_report.py"),
     "reference": ("test_reference.py",),
     "streams": ("test_memory.py",),
-    "torch": [f"test_{name}.py" for name in ("accelerate", "distributed", "freeze", "graph", "models")],
+    "torch": [
+        f"test_{name}.py" for name in ("accelerate", "distributed", "freeze", "graph", "models", "operators")
+    ],
     "training": [
         f"test_{name}.py"
         for name in ("adam", "clipping", "curve", "gradients", "head", "losses", "memory", "training")

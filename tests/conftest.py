@@ -40,3 +40,9 @@ def threads() -> Iterator[None]:
     before = lstmfast.get_num_threads()
     yield
     lstmfast.set_num_threads(before)
+
+
+@pytest.fixture
+def one_thread(threads: None) -> None:
+    """Begin with one, and put their number back."""
+    lstmfast.set_num_threads(1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import lstmfast
@@ -39,3 +40,13 @@ def check_changed(path: Path, content: bytes, data: st.DataObject, header: int) 
         message = f"{path}: loaded"
         layer(np.zeros((2, layer.input_size)))
     assert message.startswith(f"{path}: ")
+
+
+def refuses(path: Path, data: bytes, words: str = "") -> None:
+    """Loading these bytes is a ValueError that begins with the path and has the words in it."""
+    path.write_bytes(data)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below
+        lstmfast.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert words in message, message

@@ -1,11 +1,10 @@
-"""Compiled, exported and traced graphs with lstmfast.torch's modules in them."""
+"""Compiled, exported, traced and scripted graphs with lstmfast.torch's modules in them."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,15 @@ torch = pytest.importorskip("torch")
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 
-import lstmfast._core as core  # noqa: E402
 import lstmfast.torch  # noqa: E402
-from lstmfast.torch import _operators, _weights  # noqa: E402
 
 from .helpers import input_of, outcome, pair  # noqa: E402
 
 # PyTorch says this of TorchScript, which parts of its own use while it compiles.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def fresh_dynamo() -> Iterator[None]:
-    torch._dynamo.reset()
-    torch.manual_seed(0)
-    yield
-    torch._dynamo.reset()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning"),
+    pytest.mark.usefixtures("fresh_dynamo"),
+]
 
 
 class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -291,110 +283,6 @@ def test_under_a_dispatch_mode_states_are_taken_as_in_pytorch(name: str) -> None
         found, expected = (outcome(lambda m=m: m(x, hx)[0]) for m in (ours, theirs))
     assert type(found) is type(expected)
     assert str(found) == str(expected) or isinstance(expected, torch.Tensor)
-
-
-# The operators by themselves.
-
-SPECS = [
-    _weights.Spec(cell, 6, 7, layers, both, bias, proj)
-    for cell, layers, both, bias, proj in [
-        ("lstm", 1, False, True, 0),
-        ("lstm", 3, True, False, 0),
-        ("lstm", 2, True, True, 3),
-        ("rnn_tanh", 2, True, True, 0),
-        ("rnn_relu", 1, False, False, 0),
-    ]
-]
-
-
-def operands(spec: Any, dtype: Any, packed: bool, dropout: bool) -> dict[str, Any]:
-    def draw(*shape: int) -> Any:
-        return (torch.randn(shape, dtype=dtype) * 0.4).requires_grad_()
-
-    x, sizes = draw(5, 4, 6), None
-    if packed:
-        sequence = pack_padded_sequence(x.detach(), torch.tensor([5, 3, 3, 1]))
-        x, sizes = sequence.data.requires_grad_(), sequence.batch_sizes
-    masks = torch.rand(spec.num_layers - 1, *x.shape[:-1], spec.features) > 0.3 if dropout else None
-    return {
-        "x": x,
-        "h0": draw(spec.depth, 4, spec.state_size),
-        "c0": draw(spec.depth, 4, 7) if spec.cell == "lstm" else None,
-        "weights": [draw(*shape) for _, shape, _ in spec.layout.shapes()],
-        "batch_sizes": sizes,
-        "masks": masks,
-        "mask_scale": 1.5 if dropout else 0.0,
-        "cell": spec.cell,
-        "bias": spec.bias,
-        "bidirectional": spec.bidirectional,
-    }
-
-
-@pytest.mark.parametrize(
-    ("spec", "packed", "dropout"),
-    [
-        (spec, packed, dropout)
-        for spec, packed, dropout in itertools.product(SPECS, (False, True), (False, True))
-        if spec.num_layers > 1 or not dropout
-    ],
-    ids=str,
-)
-def test_operators_are_what_torch_library_wants(spec: Any, packed: bool, dropout: bool, dtype: str) -> None:
-    given = operands(spec, getattr(torch, dtype), packed, dropout)
-    if dtype == "float32" or not dropout:  # each takes a second
-        assert set(torch.library.opcheck(_operators.forward, (), given).values()) == {"SUCCESS"}
-    plainly = {name: value for name, value in given.items() if "mask" not in name}
-    for name in ("x", "h0", "c0"):
-        plainly[name] = None if plainly[name] is None else plainly[name].detach()
-    plainly["weights"] = [weight.detach() for weight in plainly["weights"]]
-    assert set(torch.library.opcheck(_operators.infer, (), plainly).values()) == {"SUCCESS"}
-    with torch.no_grad():
-        y, h_n, c_n, reserve = _operators.forward(**given)
-    rest = {name: given[name] for name in given if name not in ("x", "h0", "c0")}
-    wanted = [n % 3 != 1 for n in range(2 + len(given["weights"]))]
-    back = {
-        "dy": torch.randn_like(y),
-        "dh_n": torch.randn_like(h_n),
-        "dc_n": torch.randn_like(c_n) if spec.cell == "lstm" else None,
-        "x": given["x"].detach(),
-        "y": y,
-        "reserve": reserve,
-        **rest,
-        "weights": plainly["weights"],
-        "wanted": wanted,
-    }
-    tests = ("test_schema", "test_faketensor", "test_aot_dispatch_dynamic")
-    assert set(torch.library.opcheck(_operators.backward, (), back, test_utils=tests).values()) == {"SUCCESS"}
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=str)
-@pytest.mark.parametrize("dtype_", [torch.float32, torch.float64], ids=str)
-def test_the_reserve_has_the_size_that_the_core_says(spec: Any, dtype_: Any) -> None:
-    weights = [torch.zeros(shape, dtype=dtype_) for _, shape, _ in spec.layout.shapes()]
-    network = _weights.Packed(spec).network(weights, 1)
-    assert isinstance(network, core.Network32 if dtype_ is torch.float32 else core.Network64)
-    for places, rows, dropout in itertools.product((1, 7, 16, 100), (1, 3, 16), (False, True)):
-        found = _operators.reserve_size(spec, places, rows, dtype_.itemsize, dropout)
-        assert found == network.tape_size(places, rows, False, dropout)
-
-
-def test_operators_refuse_what_does_not_fit() -> None:
-    given = operands(SPECS[0], torch.float32, False, False)
-    plainly = {name: given[name] for name in given if "mask" not in name}
-    with pytest.raises(ValueError, match="x: expected"), torch.no_grad():
-        _operators.infer(**{**plainly, "h0": None, "c0": None, "x": torch.zeros(5, 4, 5, 6)})
-    with pytest.raises(ValueError, match="h0: expected shape"), torch.no_grad():
-        _operators.infer(**{**plainly, "h0": torch.zeros(1, 9, 7)})
-    with pytest.raises(RuntimeError, match="expected weights of shapes"), torch.no_grad():
-        _operators.infer(**{**plainly, "weights": [w[:-1] for w in plainly["weights"]]})
-
-
-def test_gradients_of_gradients_are_refused_in_graphs_too() -> None:
-    given = operands(SPECS[0], torch.float64, False, False)
-    y, *_ = _operators.forward(**given)
-    (gradient,) = torch.autograd.grad(y.sum(), given["x"], create_graph=True)
-    with pytest.raises(RuntimeError, match="not gradients of gradients"):
-        gradient.sum().backward()
 
 
 # TorchScript.

@@ -33,12 +33,9 @@ from ...helpers import (
 )
 from . import helpers
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 THREADS = (1, 2, 3, 4, 5)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread(threads: None) -> None:
-    lstmfast.set_num_threads(1)
 
 
 def arguments(model: Model, T: int, B: int, seed: int = 1) -> tuple[Array, Any, Array, Any]:

@@ -1,6 +1,6 @@
 """Dropout between layers: what is dropped, and that gradients go through the very network that ran.
 
-How it is asked for (seeds, generators, when nothing is drawn) is in layers/test_api.py.
+How it is asked for (seeds, generators, when nothing is drawn) is in layers/test_tapes.py.
 """
 
 from __future__ import annotations

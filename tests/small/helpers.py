@@ -21,6 +21,7 @@ from ..helpers import CELLS, ISAS, Array, make, parts, random_state
 WEIGHT_DTYPES = ("float16", "bfloat16", "int8")
 HALVES = ("float16", "bfloat16")
 LEAST = np.float32(2.0**-126)  # of a scale: the smallest normal float32
+LARGEST = float(np.finfo("float32").max)
 CHUNK = 32768  # terms that are summed as whole numbers before they are scaled
 
 every_weight_dtype = pytest.mark.parametrize("weight_dtype", WEIGHT_DTYPES)
@@ -33,6 +34,15 @@ needs_fma = pytest.mark.skipif(ISAS == ["scalar"], reason="multiply-adds may not
 def f32(values: Any) -> Array:
     """An array of float32."""
     return np.array(values, np.float32)
+
+
+def with_numbers(numbers: Any, dtype: str = "float32", name: str = "weight_ih_l0") -> lstmfast.LSTM:
+    """A model in whose weights these numbers come first; all others are small."""
+    model: lstmfast.LSTM = make("lstm", 4, 16, dtype=dtype)
+    array = model.parameters[name].copy()
+    array.ravel()[: len(numbers)] = numbers
+    model.update({name: array})
+    return model
 
 
 # How weights are rounded.
