@@ -128,6 +128,7 @@ def test_threads_call_while_another_writes() -> None:
 
 def test_packed_weights_go_with_the_tensors_that_they_are_of() -> None:
     """Those of operators, which know no module."""
+    gc.collect()  # what other tests have left
     before = len(_weights._of_tensors)
     weights = [p.detach() for p in lstmfast.torch.LSTM(3, 5).parameters()]
     for _ in range(2):
@@ -140,6 +141,7 @@ def test_packed_weights_go_with_the_tensors_that_they_are_of() -> None:
 
 def test_packed_weights_of_operators_go_though_the_first_tensor_stays() -> None:
     """As where one weight is computed for each call, or assigned anew: what was packed of it is of no use."""
+    gc.collect()  # what other tests have left
     before = len(_weights._of_tensors)
     weights = [p.detach() for p in lstmfast.torch.LSTM(3, 5).parameters()]
     past = []
