@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/backward_loop.h"
+#include "core/float_environment.h"
 #include "core/gradients.h"
 #include "core/packed.h"
 #include "core/split.h"
@@ -256,6 +257,7 @@ class BackwardRun {
 
 template <class T>
 void Network<T>::backward(const Tape<T>& tape, const BackwardCall<T>& call) const {
+  const DefaultFloats floats;
   BackwardRun<T>(*packed_, tape.kept(), call).run();
 }
 

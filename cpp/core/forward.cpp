@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/float_environment.h"
 #include "core/forward_loop.h"
 #include "core/packed.h"
 #include "core/planned_loop.h"
@@ -262,12 +263,14 @@ class ForwardRun {
 
 template <class T>
 void Network<T>::infer(const ForwardCall<T>& call) const {
+  const DefaultFloats floats;
   ForwardRun<T>(*packed_, call, nullptr).run();
 }
 
 template <class T>
 std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const TrainingOptions<T>& options,
                                              T* memory) const {
+  const DefaultFloats floats;
   auto tape = std::make_unique<Tape<T>>(packed_->shape, call, options, memory);
   ForwardRun<T>(*packed_, call, &tape->kept()).run();
   return tape;

@@ -1,6 +1,7 @@
 // Network: construction and what it holds. The work is in forward.cpp and backward.cpp.
 #include "lstmfast/network.h"
 
+#include "core/float_environment.h"
 #include "core/packed.h"
 #include "core/small_packing.h"
 
@@ -16,6 +17,7 @@ template <class T>
 Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
                            const KernelTable<T>& table)
     : Packed(network_shape, table) {
+  const DefaultFloats floats;  // biases are added up
   for (Index pass = 0; pass < shape.passes(); ++pass)
     forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table.lanes, weights[pass]);
   if (shape.projection_size)
@@ -68,6 +70,7 @@ template class Network<double>;
 
 std::unique_ptr<Network<float>> small_network(const NetworkShape& shape, const SmallParameters* weights,
                                               const float* input_range, const KernelTable<float>& kernels) {
+  const DefaultFloats floats;
   auto packed = std::make_unique<Network<float>::Packed>(shape, kernels);
   for (Index pass = 0; pass < shape.passes(); ++pass) {
     const float* const range = pass < shape.directions ? input_range : nullptr;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/buffer.h"
+#include "core/float_environment.h"
 #include "core/forward_loop.h"
 #include "core/packed.h"
 #include "core/split.h"
@@ -205,7 +206,9 @@ Index Streams<T>::bytes() const {
 
 template <class T>
 void Streams<T>::step(const Network<T>& network, const StreamStep<T>& call) {
-  if (call.rows > 0) StepRun<T, Kept>(network.packed(), *kept_, call).run();
+  if (call.rows <= 0) return;
+  const DefaultFloats floats;
+  StepRun<T, Kept>(network.packed(), *kept_, call).run();
 }
 
 template <class T>

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "core/barrier.h"
+#include "core/float_environment.h"
 #include "lstmfast/threads.h"
 
 namespace lstmfast {
@@ -61,6 +62,7 @@ class Worker {
 
  private:
   void loop(int rank) {
+    const DefaultFloats floats;  // a thread begins with its maker's
     for (;;) {
       wait_for_job();
       // The caller may hand out the next job as soon as the count falls: take what is needed before.
@@ -240,6 +242,7 @@ bool run_on_runtime(Job job, void* context, int size) {
         Work& all = *static_cast<Work*>(given);
         const int rank = runtime.thread_number();
         if (runtime.team_size() < all.size || rank >= all.size) return;
+        const DefaultFloats floats;
         all.job(all.context, rank);
         all.done.store(true, std::memory_order_relaxed);
       },

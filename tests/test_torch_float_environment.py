@@ -1,0 +1,77 @@
+"""The same bits on PyTorch's threads, whatever floating-point environment they and the caller have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from float_helpers import CAN_BE_SET, CONTROLS, host
+
+torch = pytest.importorskip("torch")
+
+import lstmfast.torch  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    ours, theirs = lstmfast.get_num_threads(), torch.get_num_threads()
+    lstmfast.set_num_threads(2)
+    torch.set_num_threads(2)
+    yield
+    lstmfast.set_num_threads(ours)
+    torch.set_num_threads(theirs)
+
+
+def results(module: Any, x: Any) -> list[Any]:
+    """Everything of a training step. The loss's gradients are 1, in whatever environment they are made."""
+    x = x.detach().requires_grad_()
+    y, state = module(x)
+    states = state if isinstance(state, tuple) else (state,)
+    found = torch.autograd.grad(
+        [y, *states], [x, *module.parameters()], [torch.ones_like(a) for a in (y, *states)]
+    )
+    return [a.detach().clone() for a in (y, *states, *found)]
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS)
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_modules(kind: str, given: int) -> None:
+    torch.manual_seed(0)
+    module = getattr(lstmfast.torch, kind)(64, 128)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(2.0**-127)
+    x = torch.randn(6, 16, 64)
+    expected = results(module, x)
+    assert any(bool(((a != 0) & (a.abs() < 2.0**-126)).any()) for a in expected)
+    for again in range(3):  # a pool, packed weights and awake threads are there from the second on
+        with host(given):
+            found = results(module, x)
+        for a, b in zip(found, expected, strict=True):
+            assert torch.equal(a.view(torch.int32), b.view(torch.int32)), again
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_flush_denormal_is_pytorchs_own() -> None:
+    """What PyTorch is told about its arithmetic is not about ours; and it still holds after our calls."""
+    torch.manual_seed(0)
+    module = lstmfast.torch.LSTM(64, 128)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(2.0**-127)
+    x = torch.randn(6, 16, 64)
+    expected = results(module, x)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this CPU cannot")
+    try:
+        found = results(module, x)
+        small = torch.full((1,), 2.0**-126) * 0.5
+    finally:
+        torch.set_flush_denormal(False)
+    assert small.item() == 0
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a.view(torch.int32), b.view(torch.int32))
