@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from float_helpers import CAN_BE_SET, CONTROLS, control, host
-from helpers import KINDS, assert_same_bits, make
 
 import lstmfast
+
+from ...float_helpers import CAN_BE_SET, CONTROLS, control, host
+from ...helpers import KINDS, assert_same_bits, make
 
 pytestmark = pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another")
 CONTROL = pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from float_helpers import CAN_BE_SET, CONTROLS, host
+
+from ..float_helpers import CAN_BE_SET, CONTROLS, host
 
 torch = pytest.importorskip("torch")
 
