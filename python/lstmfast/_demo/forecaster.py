@@ -50,6 +50,22 @@ class Forecaster:
             forecasts.append(x[0, 0])
         return self.scaling.to_numbers(np.array(forecasts))
 
+    def forecasts_as(self, other: Forecaster, numbers: NDArray[np.float64]) -> bool:
+        """Whether another forecasts the same to the bit, as far as that is ours to say.
+
+        What the output nodes are given is compared, and the nodes themselves: their product is NumPy's, which
+        may have other last bits for an array in another place.
+        """
+        x, heads = (
+            self.scaling.to_model(numbers)[:, np.newaxis],
+            (self.head.parameters, other.head.parameters),
+        )
+        return (
+            self.scaling == other.scaling
+            and np.array_equal(self.lstm(x)[0], other.lstm(x)[0])
+            and all(np.array_equal(heads[0][name], heads[1][name]) for name in heads[0])
+        )
+
     def save(self, folder: Path) -> None:
         """Write the LSTM to one file, the output node and the scaling to another."""
         self.lstm.save(folder / LSTM_FILE)
