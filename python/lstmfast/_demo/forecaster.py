@@ -56,14 +56,12 @@ class Forecaster:
         What the output nodes are given is compared, and the nodes themselves: their product is NumPy's, which
         may have other last bits for an array in another place.
         """
-        x, heads = (
-            self.scaling.to_model(numbers)[:, np.newaxis],
-            (self.head.parameters, other.head.parameters),
-        )
+        x = self.scaling.to_model(numbers)[:, np.newaxis]
+        mine, others = self.head.parameters, other.head.parameters
         return (
             self.scaling == other.scaling
             and np.array_equal(self.lstm(x)[0], other.lstm(x)[0])
-            and all(np.array_equal(heads[0][name], heads[1][name]) for name in heads[0])
+            and all(np.array_equal(mine[name], others[name]) for name in mine)
         )
 
     def save(self, folder: Path) -> None:
