@@ -34,6 +34,7 @@ TOY = Kind(
         "bidirectional": False,
         "dtype": "float32",
     },
+    dtypes=("float32",),
     smaller=("float16",),
 )
 
@@ -79,6 +80,11 @@ def test_it_computes_what_its_cell_does(toy: Rectified) -> None:
     y, _, tape = toy.forward(X)
     _, _, twins_tape = twin.forward(X)
     assert_same_bits(toy.backward(tape, y).x, twin.backward(twins_tape, y).x)
+
+
+def test_it_has_the_dtypes_of_its_entry() -> None:
+    with pytest.raises(ValueError, match=r"^dtype: expected 'float32', got float64$"):
+        Rectified(3, 5, seed=0, dtype="float64")
 
 
 def test_it_streams(toy: Rectified) -> None:

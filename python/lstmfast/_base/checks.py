@@ -78,9 +78,9 @@ def choice(value: object, name: str, choices: Sequence[str]) -> str:
     return str(value)
 
 
-def float_dtype(value: object) -> np.dtype[Any]:
+def float_dtype(value: object, among: Sequence[str] = ("float32", "float64")) -> np.dtype[Any]:
     """Find NumPy's own dtype object for float32 or float64, so that `is` tells whether an array has it."""
-    expected = "dtype: expected 'float32' or 'float64'"
+    expected = f"dtype: expected {' or '.join(map(repr, among))}"
     if value is None:  # which NumPy reads as float64
         raise TypeError(f"{expected}, got None")
     try:
@@ -89,7 +89,7 @@ def float_dtype(value: object) -> np.dtype[Any]:
         kind = ValueError if isinstance(value, str) else TypeError
         raise kind(f"{expected}, got {shown(value)}") from None
     for known in (FLOAT32, FLOAT64):
-        if dtype == known:
+        if dtype == known and known.name in among:
             return known
     raise ValueError(f"{expected}, got {dtype}")
 

@@ -117,7 +117,7 @@ class Layer(ABC):
         )
         self._batch_first = checks.flag(config["batch_first"], "batch_first")
         self._dropout = checks.probability(config["dropout"], "dropout")
-        self._dtype = checks.float_dtype(config["dtype"])
+        self._dtype = checks.float_dtype(config["dtype"], self._KIND.dtypes)
         layout.check_size(self._dtype)
         self._layout = layout
         self._depth = layout.num_layers * layout.directions
