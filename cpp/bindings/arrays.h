@@ -23,36 +23,20 @@ namespace py = pybind11;
 template <class T>
 using Array = py::array_t<T, 0>;
 
-inline std::string shape_text(const py::array& array) {
-  std::string text = "(";
-  for (py::ssize_t d = 0; d < array.ndim(); ++d) text += (d ? ", " : "") + std::to_string(array.shape(d));
-  return text + ")";
-}
+std::string shape_text(const py::array& array);
 
-template <class T>
-void require_shape(const Array<T>& array, std::initializer_list<Index> shape, const std::string& name) {
-  bool equal = array.ndim() == static_cast<py::ssize_t>(shape.size());
-  std::string expected = "(";
-  py::ssize_t d = 0;
-  for (Index size : shape) {
-    equal = equal && array.shape(d) == size;
-    expected += (d++ ? ", " : "") + std::to_string(size);
-  }
-  if (!equal) throw std::invalid_argument(name + ": expected shape " + expected + "), got " + shape_text(array));
-}
-
-template <class T>
-void require_alignment(const Array<T>& array, const std::string& name) {
-  if (reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T))
-    throw std::invalid_argument(name + ": expected an aligned array");
-}
+// Each throws std::invalid_argument.
+void require_shape(const py::array& array, std::initializer_list<Index> shape, const std::string& name);
+void require_alignment(const py::array& array, const std::string& name);  // to its numbers
+void require_c_order(const py::array& array, const std::string& name);
+void require_writeable(const py::array& array, const std::string& name);
 
 // A C-ordered array of exactly this shape.
 template <class T>
 const T* dense(const Array<T>& array, std::initializer_list<Index> shape, const std::string& name) {
   require_shape(array, shape, name);
   require_alignment(array, name);
-  if (!(array.flags() & py::array::c_style)) throw std::invalid_argument(name + ": expected an array in C order");
+  require_c_order(array, name);
   return array.data();
 }
 
@@ -77,7 +61,7 @@ Array<T> result_array(const std::optional<Array<T>>& given, std::initializer_lis
                       const std::string& name) {
   if (!given) return new_array<T>(shape);
   dense(*given, shape, name);
-  if (!given->writeable()) throw std::invalid_argument(name + ": expected a writeable array");
+  require_writeable(*given, name);
   return *given;
 }
 
@@ -100,7 +84,7 @@ Sequence<const T> sequence(const Array<T>& array, bool batch_first, const std::s
 template <class T>
 Sequence<const T> packed_sequence(const Array<T>& array, const std::string& name) {
   require_alignment(array, name);
-  if (!(array.flags() & py::array::c_style)) throw std::invalid_argument(name + ": expected an array in C order");
+  require_c_order(array, name);
   return {array.data(), 0, array.shape(1)};
 }
 

@@ -1,40 +1,43 @@
 // The arrays of a call as the core's structs: checked, with results that are given or new.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <string>
 
-#include "bindings/arrays.h"
+#include "bindings/arguments.h"
 #include "lstmfast/network.h"
 #include "lstmfast/threads.h"
 
 namespace lstmfast::bindings {
 
-// Arguments are shared pointers because pybind11 refuses to make one of an object that was never
-// initialised (made by __new__ alone), where it would hand out a reference to nothing. None makes a null one.
-template <class Object>
-using Shared = std::shared_ptr<Object>;
-
-template <class Object>
-const Object& existing(const Shared<Object>& object) {
-  if (!object) throw py::type_error("expected an object of this module, got None");
-  return *object;
-}
-
-template <class T>
-using OptionalArray = std::optional<Array<T>>;
-
 // Arrays for the results of a call that brings its own; none for new ones.
 template <class T>
 struct GivenResults {
   OptionalArray<T> y, h_n, c_n;
+
+  GivenResults(Given y_given, Given h_given, Given c_given)
+      : y(optional_array_from<T>(y_given, "y")),
+        h_n(optional_array_from<T>(h_given, "h_n")),
+        c_n(optional_array_from<T>(c_given, "c_n")) {}
+};
+
+// The state that a call begins from.
+template <class T>
+struct GivenState {
+  OptionalArray<T> h0, c0;
+
+  GivenState(Given h_given, Given c_given)
+      : h0(optional_array_from<T>(h_given, "h0")), c0(optional_array_from<T>(c_given, "c0")) {}
 };
 
 // Where rows end and begin anew, as a call brings it.
 struct GivenTimes {
-  std::optional<Array<Index>> lengths;
-  std::optional<Array<bool>> reset;
+  OptionalArray<Index> lengths;
+  OptionalArray<bool> reset;
+
+  GivenTimes() = default;
+  GivenTimes(Given lengths_given, Given reset_given)
+      : lengths(optional_array_from<Index>(lengths_given, "lengths")),
+        reset(optional_array_from<bool>(reset_given, "reset")) {}
 
   RowTimes checked(Index steps, Index rows) const {
     RowTimes times = {dense_or_null(lengths, {rows}, "lengths"), dense_or_null(reset, {steps, rows}, "reset")};
@@ -93,13 +96,12 @@ struct ForwardArrays {
     call.y = writable_sequence(y, batch_first);
   }
 
-  void take_states(const NetworkShape& shape, const OptionalArray<T>& h0, const OptionalArray<T>& c0,
-                   const GivenResults<T>& given) {
+  void take_states(const NetworkShape& shape, const GivenState<T>& state, const GivenResults<T>& given) {
     const Index H = shape.hidden_size, S = shape.state_size();
     const bool memory = has_memory(shape.cell);
-    call.h0 = dense_or_null(h0, {shape.passes(), call.rows, S}, "h0");
-    call.c0 = dense_or_null(c0, {shape.passes(), call.rows, H}, "c0");
-    if (c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
+    call.h0 = dense_or_null(state.h0, {shape.passes(), call.rows, S}, "h0");
+    call.c0 = dense_or_null(state.c0, {shape.passes(), call.rows, H}, "c0");
+    if (state.c0 && !memory) throw std::invalid_argument("c0: expected None, this cell has no memory");
     h_n = result_array<T>(given.h_n, {shape.passes(), call.rows, S}, "h_n");
     call.h_n = h_n.mutable_data();
     if (given.c_n && !memory) throw std::invalid_argument("c_n: expected None, this cell has no memory");

@@ -4,7 +4,6 @@
 
 #include "bindings/fast_method.h"
 #include "bindings/gil.h"
-#include "bindings/register.h"
 #include "bindings/usual.h"
 #include "lstmfast/network.h"
 
@@ -54,15 +53,15 @@ bool are_apart(const ForwardCall<T>& call, const NetworkShape& shape) {
 // The results' arrays: those of `out`, or new ones when that is null.
 template <class T>
 struct ResultArrays {
-  py::object y, h_n, c_n;
+  Reference y, h_n, c_n;
   T* y_data = nullptr;
   T* h_data = nullptr;
   T* c_data = nullptr;  // null, as is c_n, for a cell without memory
 
-  void make(const py::ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
-    const py::ssize_t y_sizes[3] = {x_sizes[0], x_sizes[1], shape.directions * shape.state_size()};
-    const py::ssize_t h_sizes[3] = {shape.passes(), rows, shape.state_size()};
-    const py::ssize_t c_sizes[3] = {shape.passes(), rows, shape.hidden_size};
+  void make(const Py_ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
+    const Py_ssize_t y_sizes[3] = {x_sizes[0], x_sizes[1], shape.directions * shape.state_size()};
+    const Py_ssize_t h_sizes[3] = {shape.passes(), rows, shape.state_size()};
+    const Py_ssize_t c_sizes[3] = {shape.passes(), rows, shape.hidden_size};
     y = quick_array<T>(3, y_sizes);
     y_data = data_of<T>(y);
     h_n = quick_array<T>(3, h_sizes);
@@ -73,7 +72,7 @@ struct ResultArrays {
   }
 
   // False when they are not usual ones. `out` keeps them.
-  bool take(PyObject* out, const py::ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
+  bool take(PyObject* out, const Py_ssize_t* x_sizes, const NetworkShape& shape, Index rows) {
     const bool memory = has_memory(shape.cell);
     StateObjects state;
     if (!PyTuple_CheckExact(out) || PyTuple_GET_SIZE(out) != 2) return false;
@@ -85,25 +84,25 @@ struct ResultArrays {
     return y_data && h_data && (c_data || !memory);
   }
 
-  py::object packed() const {
-    PyObject* const last = c_n ? PyTuple_Pack(2, h_n.ptr(), c_n.ptr()) : Py_NewRef(h_n.ptr());
-    if (!last) throw py::error_already_set();
-    PyObject* const result = PyTuple_Pack(2, y.ptr(), last);
+  Reference packed() const {
+    PyObject* const last = c_n ? PyTuple_Pack(2, h_n.get(), c_n.get()) : Py_NewRef(h_n.get());
+    if (!last) throw PythonError();
+    PyObject* const result = PyTuple_Pack(2, y.get(), last);
     Py_DECREF(last);
-    if (!result) throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(result);
+    if (!result) throw PythonError();
+    return Reference::stolen(result);
   }
 };
 
-// The result, or an empty object when the arguments are not the usual ones. `state` and `out` may be null.
+// The result, or none when the arguments are not the usual ones. `state` and `out` may be null.
 template <class T>
-py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyObject* state, PyObject* out) {
+Reference answer(const Network<T>& network, bool batch_first, PyObject* x, PyObject* state, PyObject* out) {
   const NetworkShape& shape = network.shape();
   const bool memory = has_memory(shape.cell);
   ForwardCall<T> call = {};
   const T* const x_data = usual_array<T>(x, 3);
   if (!x_data) return {};
-  const py::ssize_t* const sizes = shape_of(x);
+  const Py_ssize_t* const sizes = shape_of(x);
   const Index I = shape.input_size, H = shape.hidden_size, S = shape.state_size(), features = shape.directions * S;
   if (sizes[2] != I || sizes[0] == 0 || sizes[1] == 0) return {};
   call.steps = sizes[batch_first ? 1 : 0];
@@ -132,29 +131,23 @@ py::object answer(const Network<T>& network, bool batch_first, PyObject* x, PyOb
   if (out && !are_apart(call, shape)) return {};
   const Index terms = shape.terms(call.steps * call.rows);
   without_gil_if_long(terms, [&] { network.infer(call); });
-  return out ? py::reinterpret_borrow<py::object>(out) : results.packed();
-}
-
-// args: the model, x and perhaps the state. `out` may be null.
-py::object answer_call(PyObject* const* args, Py_ssize_t count, PyObject* out) {
-  if (count != 2 && count != 3) return {};
-  const py::object network = attribute(args[0], network_name());
-  const py::object batch_first = attribute(args[0], batch_first_name());
-  if (!network || !batch_first) return {};
-  PyObject* const state = count > 2 ? args[2] : nullptr;
-  if (const auto* found = as_bound<Network<float>>(network.ptr()))
-    return answer(*found, batch_first.ptr() == Py_True, args[1], state, out);
-  if (const auto* found = as_bound<Network<double>>(network.ptr()))
-    return answer(*found, batch_first.ptr() == Py_True, args[1], state, out);
-  return {};
+  return out ? Reference::borrowed(out) : results.packed();
 }
 
 }  // namespace
 
-void register_fast_call(py::module_& m) {
-  m.def(
-      "fast_call", [](const py::function& general) { return make_fast_method(general, answer_call); },
-      py::arg("general"), py::pos_only());
+// args: the model, x and perhaps the state. `out` may be null.
+Reference answer_call(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+  if (count != 2 && count != 3) return {};
+  const Reference network = attribute(args[0], network_name());
+  const Reference batch_first = attribute(args[0], batch_first_name());
+  if (!network || !batch_first) return {};
+  PyObject* const state = count > 2 ? args[2] : nullptr;
+  if (const auto* found = as_bound<Network<float>>(network.get()))
+    return answer(*found, batch_first.get() == Py_True, args[1], state, out);
+  if (const auto* found = as_bound<Network<double>>(network.get()))
+    return answer(*found, batch_first.get() == Py_True, args[1], state, out);
+  return {};
 }
 
 }  // namespace lstmfast::bindings

@@ -26,10 +26,8 @@ PyObject* fast_vectorcall(PyObject* self, PyObject* const* args, size_t flags, P
   if (!keywords || with_out) {
     PyObject* const out = with_out && args[count] != Py_None ? args[count] : nullptr;
     try {
-      if (py::object result = reinterpret_cast<FastMethod*>(self)->answer(args, count, out))
-        return result.release().ptr();
-    } catch (py::error_already_set& error) {
-      error.restore();
+      if (Reference result = reinterpret_cast<FastMethod*>(self)->answer(args, count, out)) return result.release();
+    } catch (const PythonError&) {
       return nullptr;
     } catch (const std::bad_alloc&) {
       return PyErr_NoMemory();
@@ -91,16 +89,16 @@ PyType_Spec fast_spec = {
 
 }  // namespace
 
-py::object make_fast_method(const py::function& general, Answer answer) {
+Reference make_fast_method(PyObject* general, Answer answer) {
   static PyObject* const type = PyType_FromSpec(&fast_spec);
-  if (!type) throw py::error_already_set();
+  if (!type) throw PythonError();
   FastMethod* const made = PyObject_GC_New(FastMethod, reinterpret_cast<PyTypeObject*>(type));
-  if (!made) throw py::error_already_set();
+  if (!made) throw PythonError();
   made->vectorcall = fast_vectorcall;
-  made->general = Py_NewRef(general.ptr());
+  made->general = Py_NewRef(general);
   made->answer = answer;
   PyObject_GC_Track(reinterpret_cast<PyObject*>(made));
-  return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(made));
+  return Reference::stolen(reinterpret_cast<PyObject*>(made));
 }
 
 }  // namespace lstmfast::bindings

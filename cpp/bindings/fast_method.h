@@ -5,17 +5,21 @@
 // function with all the checks and messages, which gives the same results.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include "bindings/python.h"
 
 namespace lstmfast::bindings {
 
-namespace py = pybind11;
-
-// The result, or an empty object when the arguments are not the usual ones. args: [count], the object whose method it
+// The result, or none when the arguments are not the usual ones. args: [count], the object whose method it
 // is first. out: what came by the keyword `out`; null for nothing or None.
-using Answer = py::object (*)(PyObject* const* args, Py_ssize_t count, PyObject* out);
+using Answer = Reference (*)(PyObject* const* args, Py_ssize_t count, PyObject* out);
 
 // `general` with a short way: found on an instance, it is bound to it as a function is.
-py::object make_fast_method(const py::function& general, Answer answer);
+Reference make_fast_method(PyObject* general, Answer answer);
+
+// Of a model's __call__, and of streams' step, run and pools' step.
+Reference answer_call(PyObject* const* args, Py_ssize_t count, PyObject* out);
+Reference answer_step(PyObject* const* args, Py_ssize_t count, PyObject* out);
+Reference answer_run(PyObject* const* args, Py_ssize_t count, PyObject* out);
+Reference answer_pool_step(PyObject* const* args, Py_ssize_t count, PyObject* out);
 
 }  // namespace lstmfast::bindings

@@ -1,8 +1,9 @@
 // fast_step, fast_run, fast_pool_step: methods of Stream and StreamPool as fast methods. Usual: C-ordered arrays of the
 // model's dtype; ids of int64; out: nothing, or such a writeable array that shares no memory with x.
+#include <algorithm>
+
 #include "bindings/fast_method.h"
 #include "bindings/gil.h"
-#include "bindings/register.h"
 #include "bindings/stream_parts.h"
 #include "bindings/streams.h"
 #include "bindings/usual.h"
@@ -12,14 +13,14 @@ namespace {
 
 // What a stream's or a pool's object has: a Stream32, say, and the model, which has the network.
 struct Parts {
-  py::object core, model, network;
+  Reference core, model, network;
 
   explicit Parts(PyObject* self) {
     static PyObject* const network_name = PyUnicode_InternFromString("_network");
     const StreamParts* const parts = as_stream_parts(self);
     if (!parts || !parts->core || !parts->model) return;
-    core = py::reinterpret_borrow<py::object>(parts->core);
-    model = py::reinterpret_borrow<py::object>(parts->model);
+    core = Reference::borrowed(parts->core);
+    model = Reference::borrowed(parts->model);
     network = attribute(parts->model, network_name);
   }
   bool there() const { return static_cast<bool>(network); }
@@ -28,25 +29,25 @@ struct Parts {
 // The network, if it is one that the streams can be stepped with.
 template <class T>
 const Network<T>* network_for(const Streams<T>& streams, const Parts& parts) {
-  const Network<T>* const network = as_bound<Network<T>>(parts.network.ptr());
+  const Network<T>* const network = as_bound<Network<T>>(parts.network.get());
   return network && network->shape() == streams.shape() ? network : nullptr;
 }
 
-// y of x's axes with `features` numbers in the last: new, or `out` if it is a usual one; else an empty object.
+// y of x's axes with `features` numbers in the last: new, or `out` if it is a usual one; else none.
 template <class T>
-py::object result_like(PyObject* x, Index features, PyObject* out, T*& data) {
-  const int axes = py::detail::array_proxy(x)->nd;
-  py::ssize_t sizes[3] = {};
+Reference result_like(PyObject* x, Index features, PyObject* out, T*& data) {
+  const int axes = reinterpret_cast<const ArrayParts*>(x)->axes;
+  Py_ssize_t sizes[3] = {};
   std::copy_n(shape_of(x), axes, sizes);
   sizes[axes - 1] = features;
   if (!out) {
-    py::object made = quick_array<T>(axes, sizes);
+    Reference made = quick_array<T>(axes, sizes);
     data = data_of<T>(made);
     return made;
   }
   data = usual_array<T>(out, axes, kWriteable);
   if (!data || !std::equal(sizes, sizes + axes, shape_of(out))) return {};
-  return py::reinterpret_borrow<py::object>(out);
+  return Reference::borrowed(out);
 }
 
 template <class T>
@@ -56,7 +57,7 @@ bool share_memory(const T* x, Index x_count, const T* y, Index y_count) {
 
 // One frame: x [B, I], or [I] of a single row.
 template <class T>
-py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
+Reference step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
   const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
@@ -70,7 +71,7 @@ py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject
   }
   if (!x_data) return {};
   T* y_data = nullptr;
-  py::object y = result_like<T>(x, S, out, y_data);
+  Reference y = result_like<T>(x, S, out, y_data);
   if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
   without_gil_if_long(shape.terms(rows), [&] { streams.step(*network, {rows, nullptr, x_data, y_data}); });
   return y;
@@ -78,20 +79,20 @@ py::object step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject
 
 // A chunk: x [T, B, I], [B, T, I] with batch_first, or [T, I] of a single row.
 template <class T>
-py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
+Reference run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
   static PyObject* const batch_first_name = PyUnicode_InternFromString("_batch_first");
   const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
-  const py::object batch_first = attribute(parts.model.ptr(), batch_first_name);
+  const Reference batch_first = attribute(parts.model.get(), batch_first_name);
   if (!network || !batch_first) return {};
   const NetworkShape& shape = streams.shape();
   const Index rows = streams.count(), I = shape.input_size, S = shape.state_size();
-  const bool rows_first = batch_first.ptr() == Py_True;
+  const bool rows_first = batch_first.get() == Py_True;
   const T* x_data = usual_array<T>(x, 3);
   Index steps = 0;
   if (x_data) {
-    const py::ssize_t* const sizes = shape_of(x);
+    const Py_ssize_t* const sizes = shape_of(x);
     if (sizes[rows_first ? 0 : 1] != rows || sizes[2] != I) return {};
     steps = sizes[rows_first ? 1 : 0];
   } else {
@@ -101,7 +102,7 @@ py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
   }
   if (steps == 0) return {};
   T* y_data = nullptr;
-  py::object y = result_like<T>(x, S, out, y_data);
+  Reference y = result_like<T>(x, S, out, y_data);
   if (!y || share_memory<T>(x_data, steps * rows * I, y_data, steps * rows * S)) return {};
   const auto layout = [&](auto* data, Index size) {
     using Element = std::remove_pointer_t<decltype(data)>;
@@ -114,7 +115,7 @@ py::object run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
 
 // One frame of some streams: ids [n], x [n, I].
 template <class T>
-py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyObject* x, PyObject* out) {
+Reference pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyObject* x, PyObject* out) {
   const Turn turn(pool.turns);
   Streams<T>& streams = pool.streams;
   const Network<T>* const network = network_for(streams, parts);
@@ -126,7 +127,7 @@ py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyO
   const T* const x_data = usual_matrix<T>(x, rows, shape.input_size);
   if (!x_data || rows == 0) return {};
   T* y_data = nullptr;
-  py::object y = result_like<T>(x, S, out, y_data);
+  Reference y = result_like<T>(x, S, out, y_data);
   if (!y || share_memory<T>(x_data, rows * shape.input_size, y_data, rows * S)) return {};
   Index at = 0;
   const Index* const slots = pool.ids.slots_of(names, rows, at);
@@ -137,44 +138,32 @@ py::object pool_step(StreamPool<T>& pool, const Parts& parts, PyObject* ids, PyO
 
 // each(streams or pool, parts) of an object, whichever its dtype is.
 template <template <class> class Bound, class Each>
-py::object for_core(PyObject* self, const Each& each) {
+Reference for_core(PyObject* self, const Each& each) {
   const Parts parts(self);
   if (!parts.there()) return {};
-  if (auto* found = as_bound<Bound<float>>(parts.core.ptr())) return each(*found, parts);
-  if (auto* found = as_bound<Bound<double>>(parts.core.ptr())) return each(*found, parts);
+  if (auto* found = as_bound<Bound<float>>(parts.core.get())) return each(*found, parts);
+  if (auto* found = as_bound<Bound<double>>(parts.core.get())) return each(*found, parts);
   return {};
 }
 
-py::object answer_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+}  // namespace
+
+Reference answer_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 2) return {};
   return for_core<StreamBatch>(args[0],
                                [&](auto& batch, const Parts& parts) { return step(batch, parts, args[1], out); });
 }
 
-py::object answer_run(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+Reference answer_run(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 2) return {};
   return for_core<StreamBatch>(args[0],
                                [&](auto& batch, const Parts& parts) { return run(batch, parts, args[1], out); });
 }
 
-py::object answer_pool_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
+Reference answer_pool_step(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 3) return {};
   return for_core<StreamPool>(
       args[0], [&](auto& pool, const Parts& parts) { return pool_step(pool, parts, args[1], args[2], out); });
-}
-
-void define(py::module_& m, const char* name, Answer answer) {
-  m.def(
-      name, [answer](const py::function& general) { return make_fast_method(general, answer); }, py::arg("general"),
-      py::pos_only());
-}
-
-}  // namespace
-
-void register_fast_streams(py::module_& m) {
-  define(m, "fast_step", answer_step);
-  define(m, "fast_run", answer_run);
-  define(m, "fast_pool_step", answer_pool_step);
 }
 
 }  // namespace lstmfast::bindings

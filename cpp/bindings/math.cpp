@@ -1,6 +1,6 @@
 // The kernels' activations, for tests.
 
-#include "bindings/arrays.h"
+#include "bindings/arguments.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
 #include "lstmfast/isa.h"
@@ -12,7 +12,7 @@ template <class T>
 using Activation = void (*KernelTable<T>::*)(Index, const T*, T*);
 
 template <class T>
-Array<T> apply(const Array<T>& x, const std::string& isa, Activation<T> activation) {
+py::object apply_to(const Array<T>& x, const std::string& isa, Activation<T> activation) {
   const KernelTable<T>& table = kernels<T>(find_isa(isa));
   if (x.ndim() != 1) throw std::invalid_argument("x: expected one axis, got shape " + shape_text(x));
   const T* const from = dense(x, {x.shape(0)}, "x");
@@ -23,21 +23,24 @@ Array<T> apply(const Array<T>& x, const std::string& isa, Activation<T> activati
   return y;
 }
 
-template <class T>
-void register_activations(py::module_& m) {
-  m.def(
-      "sigmoid", [](const Array<T>& x, const std::string& isa) { return apply<T>(x, isa, &KernelTable<T>::sigmoid); },
-      py::arg("x").noconvert(), py::arg("isa"));
-  m.def(
-      "tanh", [](const Array<T>& x, const std::string& isa) { return apply<T>(x, isa, &KernelTable<T>::tanh); },
-      py::arg("x").noconvert(), py::arg("isa"));
+py::object apply(Given x, const std::string& isa, Activation<float> single, Activation<double> twice) {
+  if (Array<double>::check_(x)) return apply_to(array_from<double>(x, "x"), isa, twice);
+  return apply_to(array_from<float>(x, "x"), isa, single);
+}
+
+py::object apply_sigmoid(Given x, const std::string& isa) {
+  return apply(x, isa, &KernelTable<float>::sigmoid, &KernelTable<double>::sigmoid);
+}
+
+py::object apply_tanh(Given x, const std::string& isa) {
+  return apply(x, isa, &KernelTable<float>::tanh, &KernelTable<double>::tanh);
 }
 
 }  // namespace
 
 void register_math(py::module_& m) {
-  register_activations<float>(m);
-  register_activations<double>(m);
+  m.def("sigmoid", &apply_sigmoid, py::arg("x"), py::arg("isa"));
+  m.def("tanh", &apply_tanh, py::arg("x"), py::arg("isa"));
 }
 
 }  // namespace lstmfast::bindings

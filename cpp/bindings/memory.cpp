@@ -38,7 +38,7 @@ py::bytes fingerprint(const std::string& isa, const std::vector<std::uintptr_t>&
 
 // A new array, uninitialised, aligned to 64 bytes, in memory that the core keeps for later calls when it is freed.
 template <class T>
-Array<T> kept_array(Index count) {
+py::object kept_array(Index count) {
   if (count < 0) throw std::invalid_argument("count: expected at least 0, got " + std::to_string(count));
   Index bytes = 0;
   if (__builtin_mul_overflow(count, static_cast<Index>(sizeof(T)), &bytes)) throw std::bad_alloc();
@@ -51,8 +51,8 @@ Array<T> kept_array(Index count) {
 
 // An array over memory of somebody else's, which `owner` keeps alive. Strides are in elements.
 template <class T>
-Array<T> array_over(std::uintptr_t address, const std::vector<py::ssize_t>& shape,
-                    const std::vector<py::ssize_t>& strides, const py::object& owner) {
+py::object array_over(std::uintptr_t address, const std::vector<py::ssize_t>& shape,
+                      const std::vector<py::ssize_t>& strides, Given owner) {
   if (shape.size() != strides.size()) throw std::invalid_argument("strides: expected as many as sizes");
   if (!address) throw std::invalid_argument("address: expected memory, got 0");
   std::vector<py::ssize_t> bytes(strides);

@@ -10,8 +10,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   lstmfast::bindings::register_network(m);
   lstmfast::bindings::register_small_network(m);
   lstmfast::bindings::register_memory(m);
-  lstmfast::bindings::register_fast_call(m);
-  lstmfast::bindings::register_stream_parts(m);
   lstmfast::bindings::register_streams(m);
-  lstmfast::bindings::register_fast_streams(m);
+  lstmfast::bindings::register_stream_pools(m);
+  lstmfast::bindings::register_fast(m);
 }

@@ -24,10 +24,7 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
 
   std::vector<Array<T>> arrays;  // keeps the memory until it is packed
   for (const py::handle item : parameters) {
-    if (!py::isinstance<Array<T>>(item))
-      throw py::type_error("parameters: expected arrays of the network's dtype, got " +
-                           std::string(py::str(py::type::handle_of(item))));
-    arrays.push_back(py::reinterpret_borrow<Array<T>>(item));
+    arrays.push_back(array_from<T>(py::reinterpret_borrow<py::object>(item), "parameters"));
   }
   std::vector<PassParameters<const T>> weights;
   const Index gate_rows = shape.gates() * hidden_size;
@@ -49,38 +46,44 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
 }
 
 template <class T>
-py::tuple infer(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
-                const OptionalArray<T>& c0, bool batch_first, const OptionalArray<T>& y, const OptionalArray<T>& h_n,
-                const OptionalArray<T>& c_n, const std::optional<Array<Index>>& lengths,
-                const std::optional<Array<bool>>& reset, int threads) {
-  const NetworkShape& shape = existing(network).shape();
-  ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
-  arrays.take_states(shape, h0, c0, {y, h_n, c_n});
+py::object infer(Given self, Given x, Given h0, Given c0, bool batch_first, Given y, Given h_n, Given c_n,
+                 Given lengths, Given reset, int threads) {
+  const Network<T>& network = object_from<Network<T>>(self);
+  const NetworkShape& shape = network.shape();
+  const GivenResults<T> results(y, h_n, c_n);
+  const GivenState<T> state(h0, c0);
+  ForwardArrays<T> arrays(shape, array_from<T>(x, "x"), batch_first, {lengths, reset}, results.y);
+  arrays.take_states(shape, state, results);
   const BorrowedThreads borrowed(threads);
-  without_gil([&] { network->infer(arrays.call); });
+  without_gil([&] { network.infer(arrays.call); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
 }
 
 template <class T>
-void register_for(py::module_& m, const char* network_name, const char* tape_name) {
+py::object isa_of(Given self) {
+  return py::str(object_from<Network<T>>(self).isa());
+}
+
+template <class T>
+void register_networks(py::module_& m, const char* network_name, const char* tape_name) {
   py::class_<Network<T>, std::shared_ptr<Network<T>>> network(m, network_name, py::is_final());
   network
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
            py::arg("proj_size") = 0, py::arg("threads") = 0)
-      .def_property_readonly("isa", [](const Shared<Network<T>>& self) { return existing(self).isa(); })
-      .def("infer", &infer<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
-           py::arg("batch_first"), py::arg("y").noconvert() = py::none(), py::arg("h_n").noconvert() = py::none(),
-           py::arg("c_n").noconvert() = py::none(), py::arg("lengths").noconvert() = py::none(),
-           py::arg("reset").noconvert() = py::none(), py::arg("threads") = 0);
+      .def_property_readonly("isa", &isa_of<T>)
+      .def("infer", &infer<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
+           py::arg("y") = py::none(), py::arg("h_n") = py::none(), py::arg("c_n") = py::none(),
+           py::arg("lengths") = py::none(), py::arg("reset") = py::none(), py::arg("threads") = 0);
+  remember(network);
   register_training<T>(m, network, tape_name);
 }
 
 }  // namespace
 
 void register_network(py::module_& m) {
-  register_for<float>(m, "Network32", "Tape32");
-  register_for<double>(m, "Network64", "Tape64");
+  register_networks<float>(m, "Network32", "Tape32");
+  register_networks<double>(m, "Network64", "Tape64");
 }
 
 }  // namespace lstmfast::bindings

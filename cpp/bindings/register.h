@@ -12,9 +12,8 @@ void register_probes(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_small_network(pybind11::module_& m);
 void register_memory(pybind11::module_& m);
-void register_fast_call(pybind11::module_& m);
-void register_stream_parts(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
-void register_fast_streams(pybind11::module_& m);
+void register_stream_pools(pybind11::module_& m);
+void register_fast(pybind11::module_& m);
 
 }  // namespace lstmfast::bindings

@@ -27,12 +27,7 @@ class Parameters {
   template <class T>
   const T* next(std::initializer_list<Index> shape, const char* name) {
     const py::object item = given_[next_++];
-    if (!py::isinstance<Array<T>>(item)) {
-      const py::object came = py::isinstance<py::array>(item) ? item.attr("dtype") : py::object(py::type::of(item));
-      throw py::type_error(std::string(name) + ": expected an array of " + std::string(py::str(py::dtype::of<T>())) +
-                           ", got " + std::string(py::str(came)));
-    }
-    const auto array = py::reinterpret_borrow<Array<T>>(item);
+    const Array<T> array = array_from<T>(item, name);
     kept_.push_back(array);  // its memory is read when all have been checked
     return dense(array, shape, name);
   }
@@ -54,11 +49,11 @@ void require_positive(const float* numbers, Index count, const char* name) {
 std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Index input_size, Index hidden_size,
                                                    Index num_layers, bool bidirectional, bool bias,
                                                    const std::string& weights_name, const py::sequence& given,
-                                                   const std::string& isa, Index proj_size,
-                                                   const OptionalArray<float>& input_range) {
+                                                   const std::string& isa, Index proj_size, Given range_given) {
   const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size);
   const Weights kind = weights_named(weights_name);
   const bool scaled = kind == Weights::int8;
+  const OptionalArray<float> input_range = optional_array_from<float>(range_given, "input_range");
   const Index matrices = proj_size ? 3 : 2;
   require_parameters(shape, (scaled ? 2 : 1) * matrices + (bias ? 2 : 0), static_cast<Index>(given.size()));
 
@@ -104,7 +99,7 @@ std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Inde
 void register_small_network(py::module_& m) {
   m.def("small_network", &make_small_network, py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
         py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("weights"), py::arg("parameters"),
-        py::arg("isa"), py::arg("proj_size") = 0, py::arg("input_range").noconvert() = py::none());
+        py::arg("isa"), py::arg("proj_size") = 0, py::arg("input_range") = py::none());
 }
 
 }  // namespace lstmfast::bindings

@@ -4,8 +4,6 @@
 
 #include <cstddef>
 
-#include "bindings/register.h"
-
 namespace lstmfast::bindings {
 namespace {
 
@@ -56,11 +54,11 @@ StreamParts* as_stream_parts(PyObject* object) {
   return PyObject_TypeCheck(object, parts_type) ? parts_of(object) : nullptr;
 }
 
-void register_stream_parts(pybind11::module_& m) {
-  PyObject* const type = PyType_FromSpec(&parts_spec);
-  if (!type) throw pybind11::error_already_set();
-  parts_type = reinterpret_cast<PyTypeObject*>(type);
-  m.attr("StreamParts") = pybind11::reinterpret_steal<pybind11::object>(type);
+Reference make_stream_parts_type() {
+  Reference type = Reference::stolen(PyType_FromSpec(&parts_spec));
+  if (!type) throw PythonError();
+  parts_type = reinterpret_cast<PyTypeObject*>(type.get());
+  return type;
 }
 
 }  // namespace lstmfast::bindings

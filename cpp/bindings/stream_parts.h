@@ -2,7 +2,7 @@
 // In a step of a small model, looking for two attributes takes as long as all checks of the arguments together.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include "bindings/python.h"
 
 namespace lstmfast::bindings {
 
@@ -11,6 +11,9 @@ struct StreamParts {
   PyObject* model;               // `_model`; likewise
   PyObject* weak_references;
 };
+
+// The class; made once, when the module is.
+Reference make_stream_parts_type();
 
 // `object` as one, or null.
 StreamParts* as_stream_parts(PyObject* object);

@@ -1,9 +1,6 @@
 // Streams and pools of them as Python objects.
 #pragma once
 
-#include <string>
-
-#include "bindings/calls.h"
 #include "bindings/turn.h"
 #include "lstmfast/stream_ids.h"
 #include "lstmfast/streams.h"

@@ -14,7 +14,7 @@ template <class T>
 struct BoundTape {
   std::shared_ptr<const Network<T>> network;
   Array<T> x, y;
-  std::optional<Array<bool>> masks;
+  OptionalArray<bool> masks;
   OptionalArray<T> memory;  // the block; none where it is the tape's own
   bool batch_first;
   std::unique_ptr<Tape<T>> tape = nullptr;
@@ -24,9 +24,15 @@ struct BoundTape {
 template <class T>
 struct GivenTraining {
   bool recompute;
-  std::optional<Array<bool>> masks;
+  OptionalArray<bool> masks;
   T mask_scale;
   OptionalArray<T> memory;
+
+  GivenTraining(bool recompute_given, Given masks_given, double scale, Given memory_given)
+      : recompute(recompute_given),
+        masks(optional_array_from<bool>(masks_given, "masks")),
+        mask_scale(static_cast<T>(scale)),
+        memory(optional_array_from<T>(memory_given, "memory")) {}
 
   TrainingOptions<T> checked(const NetworkShape& shape, const ForwardArrays<T>& arrays) const {
     const Index features = shape.directions * shape.state_size();
@@ -45,50 +51,54 @@ struct GivenTraining {
     dense(*memory, {Tape<T>::numbers(shape, arrays.places(), arrays.call.rows, options)}, "memory");
     if (reinterpret_cast<std::uintptr_t>(memory->data()) % 64)
       throw std::invalid_argument("memory: expected alignment to 64 bytes");
-    if (!memory->writeable()) throw std::invalid_argument("memory: expected a writeable array");
+    require_writeable(*memory, "memory");
     return const_cast<T*>(memory->data());
   }
 };
 
 // Only weights of T have what training needs.
 template <class T>
-const NetworkShape& trainable_shape(const Shared<Network<T>>& network) {
-  if (existing(network).weights() != Weights::native)
+const NetworkShape& trainable_shape(const Network<T>& network) {
+  if (network.weights() != Weights::native)
     throw std::invalid_argument("network: expected weights of the network's dtype, got smaller ones, for inference");
-  return network->shape();
+  return network.shape();
 }
 
 template <class T>
-py::tuple forward(const Shared<Network<T>>& network, const Array<T>& x, const OptionalArray<T>& h0,
-                  const OptionalArray<T>& c0, bool batch_first, const std::optional<Array<Index>>& lengths,
-                  const std::optional<Array<bool>>& reset, bool recompute, const std::optional<Array<bool>>& masks,
-                  T mask_scale, const OptionalArray<T>& y, const OptionalArray<T>& h_n, const OptionalArray<T>& c_n,
-                  const OptionalArray<T>& memory, int threads) {
+py::object forward(Given self, Given x_given, Given h0, Given c0, bool batch_first, Given lengths, Given reset,
+                   bool recompute, Given masks, double mask_scale, Given y, Given h_n, Given c_n, Given memory,
+                   int threads) {
+  Network<T>& network = object_from<Network<T>>(self);
   const NetworkShape& shape = trainable_shape(network);
-  ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
-  arrays.take_states(shape, h0, c0, {y, h_n, c_n});
-  const GivenTraining<T> given = {recompute, masks, mask_scale, memory};
+  const Array<T> x = array_from<T>(x_given, "x");
+  const GivenResults<T> results(y, h_n, c_n);
+  const GivenState<T> state(h0, c0);
+  const GivenTraining<T> given(recompute, masks, mask_scale, memory);
+  ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, results.y);
+  arrays.take_states(shape, state, results);
   const TrainingOptions<T> options = given.checked(shape, arrays);
   T* const block = given.block(shape, arrays, options);
-  auto bound = std::make_shared<BoundTape<T>>(BoundTape<T>{network, x, arrays.y, masks, memory, batch_first});
+  auto bound = std::make_shared<BoundTape<T>>(
+      BoundTape<T>{py::cast<Shared<Network<T>>>(self), x, arrays.y, given.masks, given.memory, batch_first});
   const BorrowedThreads borrowed(threads);
-  without_gil([&] { bound->tape = network->forward(arrays.call, options, block); });
+  without_gil([&] { bound->tape = network.forward(arrays.call, options, block); });
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound));
 }
 
 // The tape that forward() filled `memory` for, made again.
 template <class T>
-std::shared_ptr<BoundTape<T>> tape_of(const Shared<Network<T>>& network, const Array<T>& x, const Array<T>& y,
-                                      const Array<T>& memory, bool batch_first,
-                                      const std::optional<Array<Index>>& lengths,
-                                      const std::optional<Array<bool>>& reset, bool recompute,
-                                      const std::optional<Array<bool>>& masks, T mask_scale) {
+Shared<BoundTape<T>> tape_of(Given network_given, Given x_given, Given y_given, Given memory, bool batch_first,
+                             Given lengths, Given reset, bool recompute, Given masks, double mask_scale) {
+  const Network<T>& network = object_from<Network<T>>(network_given, "network");
   const NetworkShape& shape = trainable_shape(network);
+  const Array<T> x = array_from<T>(x_given, "x"), y = array_from<T>(y_given, "y");
+  array_from<T>(memory, "memory");  // None is none
+  const GivenTraining<T> given(recompute, masks, mask_scale, memory);
   const ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
-  const GivenTraining<T> given = {recompute, masks, mask_scale, memory};
   const TrainingOptions<T> options = given.checked(shape, arrays);
   T* const block = given.block(shape, arrays, options);
-  auto bound = std::make_shared<BoundTape<T>>(BoundTape<T>{network, x, y, masks, memory, batch_first});
+  auto bound = std::make_shared<BoundTape<T>>(
+      BoundTape<T>{py::cast<Shared<Network<T>>>(network_given), x, y, given.masks, given.memory, batch_first});
   bound->tape = std::make_unique<Tape<T>>(shape, arrays.call, options, block);
   return bound;
 }
@@ -142,16 +152,20 @@ struct ParameterGradients {
 };
 
 template <class T>
-py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>& bound, const OptionalArray<T>& dy,
-                   const OptionalArray<T>& dh_n, const OptionalArray<T>& dc_n,
-                   const std::optional<std::vector<bool>>& wanted_list, int threads) {
-  const NetworkShape& shape = existing(network).shape();
-  if (existing(bound).network != network) throw std::invalid_argument("tape: expected one from this network's forward");
-  const Tape<T>& tape = *bound->tape;
+py::object backward(Given self, Given tape_given, Given dy_given, Given dh_given, Given dc_given,
+                    const std::optional<std::vector<bool>>& wanted_list, int threads) {
+  const Network<T>& network = object_from<Network<T>>(self);
+  const BoundTape<T>& bound = object_from<BoundTape<T>>(tape_given, "tape");
+  const NetworkShape& shape = network.shape();
+  const OptionalArray<T> dy = optional_array_from<T>(dy_given, "dy");
+  const OptionalArray<T> dh_n = optional_array_from<T>(dh_given, "dh_n");
+  const OptionalArray<T> dc_n = optional_array_from<T>(dc_given, "dc_n");
+  if (bound.network.get() != &network) throw std::invalid_argument("tape: expected one from this network's forward");
+  const Tape<T>& tape = *bound.tape;
   const Index steps = tape.steps(), B = tape.rows(), H = shape.hidden_size, S = shape.state_size();
-  const Index features = shape.directions * S, outer = bound->batch_first ? B : steps;
-  const Index inner = bound->batch_first ? steps : B;
-  const bool packed = bound->x.ndim() == 2, memory = has_memory(shape.cell);
+  const Index features = shape.directions * S, outer = bound.batch_first ? B : steps;
+  const Index inner = bound.batch_first ? steps : B;
+  const bool packed = bound.x.ndim() == 2, memory = has_memory(shape.cell);
   if (dc_n && !memory) throw std::invalid_argument("dc_n: expected None, this cell has no memory");
   const Wanted wanted(wanted_list, shape.passes() * parameters_of_pass(shape));
 
@@ -161,14 +175,14 @@ py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>
     call.dy = packed_sequence(*dy, "dy");
   } else if (dy) {
     require_shape(*dy, {outer, inner, features}, "dy");
-    call.dy = sequence(*dy, bound->batch_first, "dy");
+    call.dy = sequence(*dy, bound.batch_first, "dy");
   }
   call.dh_n = dense_or_null(dh_n, {shape.passes(), B, S}, "dh_n");
   call.dc_n = dense_or_null(dc_n, {shape.passes(), B, H}, "dc_n");
   OptionalArray<T> dx, dc0;
   if (wanted.x) {
     dx = packed ? new_array<T>({tape.places(), shape.input_size}) : new_array<T>({outer, inner, shape.input_size});
-    call.dx = writable_sequence(*dx, bound->batch_first);
+    call.dx = writable_sequence(*dx, bound.batch_first);
   }
   Array<T> dh0 = new_array<T>({shape.passes(), B, S});
   call.dh0 = dh0.mutable_data();
@@ -187,9 +201,25 @@ py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>
     }
   call.gradients = pointers.data();
   const BorrowedThreads borrowed(threads);
-  without_gil([&] { network->backward(tape, call); });
+  without_gil([&] { network.backward(tape, call); });
   if (!wanted.state) return py::make_tuple(dx, py::none(), py::none(), gradients.arrays);
   return py::make_tuple(dx, dh0, dc0, gradients.arrays);
+}
+
+template <class T>
+py::object tape_bytes(Given self) {
+  const BoundTape<T>& bound = object_from<BoundTape<T>>(self);
+  return py::int_(bound.tape->bytes() + (bound.masks ? bound.masks->nbytes() : 0));
+}
+
+template <class T>
+Index tape_size(Given self, Index places, Index rows, bool recompute, bool dropout) {
+  if (places < 0 || rows < 0) throw std::invalid_argument("places, rows: expected at least 0");
+  const bool any = true;
+  TrainingOptions<T> options;
+  options.recompute = recompute;
+  options.masks = dropout ? &any : nullptr;
+  return Tape<T>::numbers(object_from<Network<T>>(self).shape(), places, rows, options);
 }
 
 }  // namespace
@@ -197,34 +227,22 @@ py::tuple backward(const Shared<Network<T>>& network, const Shared<BoundTape<T>>
 template <class T>
 void register_training(py::module_& m, py::class_<Network<T>, std::shared_ptr<Network<T>>>& network,
                        const char* tape_name) {
-  py::class_<BoundTape<T>, std::shared_ptr<BoundTape<T>>>(m, tape_name, py::is_final())
-      .def(py::init(&tape_of<T>), py::arg("network"), py::arg("x").noconvert(), py::arg("y").noconvert(),
-           py::arg("memory").noconvert(), py::arg("batch_first"), py::arg("lengths").noconvert() = py::none(),
-           py::arg("reset").noconvert() = py::none(), py::arg("recompute") = false,
-           py::arg("masks").noconvert() = py::none(), py::arg("mask_scale") = T(0))
-      .def_property_readonly("nbytes", [](const Shared<BoundTape<T>>& bound) {
-        return existing(bound).tape->bytes() + (bound->masks ? bound->masks->nbytes() : 0);
-      });
+  py::class_<BoundTape<T>, Shared<BoundTape<T>>> tape(m, tape_name, py::is_final());
+  remember(tape);
+  tape.def(py::init(&tape_of<T>), py::arg("network"), py::arg("x"), py::arg("y"), py::arg("memory"),
+           py::arg("batch_first"), py::arg("lengths") = py::none(), py::arg("reset") = py::none(),
+           py::arg("recompute") = false, py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0)
+      .def_property_readonly("nbytes", &tape_bytes<T>);
   network
-      .def("forward", &forward<T>, py::arg("x").noconvert(), py::arg("h0").noconvert(), py::arg("c0").noconvert(),
-           py::arg("batch_first"), py::arg("lengths").noconvert() = py::none(),
-           py::arg("reset").noconvert() = py::none(), py::arg("recompute") = false,
-           py::arg("masks").noconvert() = py::none(), py::arg("mask_scale") = T(0),
-           py::arg("y").noconvert() = py::none(), py::arg("h_n").noconvert() = py::none(),
-           py::arg("c_n").noconvert() = py::none(), py::arg("memory").noconvert() = py::none(), py::arg("threads") = 0)
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy").noconvert(), py::arg("dh_n").noconvert(),
-           py::arg("dc_n").noconvert(), py::arg("wanted") = py::none(), py::arg("threads") = 0)
-      .def(
-          "tape_size",
-          [](const Shared<Network<T>>& self, Index places, Index rows, bool recompute, bool dropout) {
-            if (places < 0 || rows < 0) throw std::invalid_argument("places, rows: expected at least 0");
-            const bool any = true;
-            TrainingOptions<T> options;
-            options.recompute = recompute;
-            options.masks = dropout ? &any : nullptr;
-            return Tape<T>::numbers(existing(self).shape(), places, rows, options);
-          },
-          py::arg("places"), py::arg("rows"), py::arg("recompute") = false, py::arg("dropout") = false);
+      .def("forward", &forward<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
+           py::arg("lengths") = py::none(), py::arg("reset") = py::none(), py::arg("recompute") = false,
+           py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0, py::arg("y") = py::none(),
+           py::arg("h_n") = py::none(), py::arg("c_n") = py::none(), py::arg("memory") = py::none(),
+           py::arg("threads") = 0)
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dh_n"), py::arg("dc_n"),
+           py::arg("wanted") = py::none(), py::arg("threads") = 0)
+      .def("tape_size", &tape_size<T>, py::arg("places"), py::arg("rows"), py::arg("recompute") = false,
+           py::arg("dropout") = false);
 }
 
 template void register_training<float>(py::module_&, py::class_<Network<float>, std::shared_ptr<Network<float>>>&,

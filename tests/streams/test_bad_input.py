@@ -269,13 +269,21 @@ def test_the_core_by_itself() -> None:
     core = _core.Stream32(network, 3)
     others = [make("lstm", 4, 6), make("lstm", 4, 5, num_layers=2), make("lstm", 4, 5, bias=False)]
     others += [make("rnn_tanh", 4, 5), make("lstm", 4, 5, bidirectional=True)]
-    rnn = _core.Stream32(others[3]._network, 2)
+    rnn, double = _core.Stream32(others[3]._network, 2), make("lstm", 4, 5, dtype="float64")
     wide, h = np.zeros((4, 2, 4), F32), np.zeros((1, 2, 5), F32)
     calls: list[tuple[Error, str, Any, tuple[Any, ...]]] = [
         (ValueError, "^network: expected one direction", _core.Stream32, (others[-1]._network, 1)),
         (ValueError, "^rows: expected 1 to ", _core.Stream32, (network, 0)),
-        (TypeError, "incompatible", core.step, (make("lstm", 4, 5, dtype="float64")._network, x)),
-        (TypeError, "incompatible", core.step, (network, x.astype("float64"))),
+        (TypeError, "^network: expected a Network32, got Network64", core.step, (double._network, x)),
+        (
+            TypeError,
+            "^x: expected an array of float32, got float64",
+            core.step,
+            (network, x.astype("float64")),
+        ),
+        (TypeError, "^x: expected an array of float32, got list", core.step, (network, x.tolist())),
+        (TypeError, "^network: expected a Network32, got NoneType", core.step, (None, x)),
+        (TypeError, "^self: expected a Stream32, got int", _core.Stream32.step, (3, network, x)),
         (ValueError, "^y: ", core.step, (network, x, np.zeros((3, 4), F32))),
         (ValueError, "^x: expected 3 rows, got 2", core.run, (network, wide, False)),
         (ValueError, "^rows: expected 0 to 2, got 3", core.clear, (np.array([0, 3]),)),

@@ -17,9 +17,9 @@ struct Zeros {
 // One chain for each gate, then i + f + g + o: with few outputs the gates' chains keep the units busy.
 // dz_rows: [rows], each [gate][k].
 template <class V, class W, int R>
-void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index terms,
-                   const typename V::Scalar* const* dz_rows, const W* panel, bool descending, bool prefetch,
-                   typename V::Scalar* total) {
+LSTMFAST_ONCE void gates_product(Index rows, Index panels, Index last_vectors, Index gates, Index terms,
+                                 const typename V::Scalar* const* dz_rows, const W* panel, bool descending,
+                                 bool prefetch, typename V::Scalar* total) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
   const Index gate_size = terms * G::panel_width;
@@ -31,17 +31,22 @@ void gates_product(Index rows, Index panels, Index last_vectors, Index gates, In
                                 descending,
                                 prefetch,
                                 false,
-                                {Zeros<V>::row, 0, 0},
-                                {{dz_rows, 0, terms}, {dz_rows, 0, 0}},
-                                panel,
-                                gates * gate_size,
-                                total_rows,
-                                0};
+                                {{{dz_rows, 0, terms}, {dz_rows, 0, 0}},
+                                 panel,
+                                 gates * gate_size,
+                                 Zeros<V>::row,
+                                 0,
+                                 0,
+                                 total_rows,
+                                 0,
+                                 false,
+                                 nullptr}};
   group_product<V, W, R>(product);
+  product.tile.add = true;
   for (Index g = 1; g < gates; ++g) {
-    product.stretches[0].offset += terms;
-    product.panel += gate_size;
-    group_product<V, W, R, true>(product);
+    product.tile.stretches[0].offset += terms;
+    product.tile.panel += gate_size;
+    group_product<V, W, R>(product);
   }
 }
 
@@ -88,12 +93,17 @@ void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index r
   }
 }
 
-template <class V, int R, class Cell>
-void backward_step(const BackwardStep<typename V::Scalar>& s) {
+template <class T>
+using BackwardCell = void (*)(const BackwardStep<T>&, Index row, Index rows, Index first_unit, Index blocks,
+                              const T* arriving, Index arriving_stride);
+
+template <class V, int R>
+LSTMFAST_ONCE void backward_step_with(const BackwardStep<typename V::Scalar>& s, Index gates,
+                                      BackwardCell<typename V::Scalar> cell) {
   using T = typename V::Scalar;
   using G = Group<V, T, R>;
   const Index H = s.hidden_size;
-  const Index stride = Cell::gates * H * G::panel_width;
+  const Index stride = gates * H * G::panel_width;
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   alignas(64) T total[G::capacity];
   const T* dz_scratch[G::max_rows];
@@ -105,13 +115,17 @@ void backward_step(const BackwardStep<typename V::Scalar>& s) {
       const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
       const Index blocks = (panels - 1) * kPanelVectors + last_vectors;
       if (product)
-        gates_product<V, T, R>(rows, panels, last_vectors, Cell::gates, H, dz_rows, s.panels + panel * stride,
-                               s.descending, prefetch && more, total);
-      backward_cell<V, Cell>(s, row, rows, panel * G::panel_width, blocks, product ? total : nullptr,
-                             panels * G::panel_width);
+        gates_product<V, T, R>(rows, panels, last_vectors, gates, H, dz_rows, s.panels + panel * stride, s.descending,
+                               prefetch && more, total);
+      cell(s, row, rows, panel * G::panel_width, blocks, product ? total : nullptr, panels * G::panel_width);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
   });
+}
+
+template <class V, int R, class Cell>
+void backward_step(const BackwardStep<typename V::Scalar>& s) {
+  backward_step_with<V, R>(s, Cell::gates, backward_cell<V, Cell>);
 }
 
 // A group's products, total [rows][panels][vector][lane], to the columns that there are.
@@ -187,8 +201,8 @@ LSTMFAST_TILE void gradient_tile(const GradientProduct<typename V::Scalar>& s, I
 
 // gradient_tile<V, rows, vectors> for sizes known only at run time.
 template <class V, int R>
-void gradient_tile_of(const GradientProduct<typename V::Scalar>& s, Index row, Index rows, Index vectors,
-                      const typename V::Scalar* inputs, typename V::Scalar* dw) {
+LSTMFAST_INLINE void gradient_tile_of(const GradientProduct<typename V::Scalar>& s, Index row, Index rows,
+                                      Index vectors, const typename V::Scalar* inputs, typename V::Scalar* dw) {
   if constexpr (R > 1) {
     if (rows < R) return gradient_tile_of<V, R - 1>(s, row, rows, vectors, inputs, dw);
   }

@@ -8,24 +8,25 @@ namespace lstmfast {
 namespace {
 
 // Where the units of a packing with a cell's gates are, and how much of its panels they fill.
-template <class V, class Cell>
+template <class V>
 struct PanelUnits {
-  static constexpr Index width = kPanelVectors * V::lanes;
-  static constexpr Index per_panel = width / Cell::gates;
+  Index gates;
+  Index per_panel;
 
   // Between the gates of a block of units.
-  static LSTMFAST_INLINE Index gates_apart(Index units, Index panel) {
-    return Cell::gates > 1 ? gate_distance(units - panel * per_panel, V::lanes) : V::lanes;
+  LSTMFAST_INLINE constexpr Index gates_apart(Index units, Index panel) const {
+    return gates > 1 ? gate_distance(units - panel * per_panel, V::lanes) : V::lanes;
   }
   // That hold something.
-  static LSTMFAST_INLINE Index vectors(Index units, Index panel) {
-    if constexpr (Cell::gates > 1) return kPanelVectors * gates_apart(units, panel) / V::lanes;
-    return vectors_in_panel<V>(units, panel);
+  LSTMFAST_INLINE constexpr Index vectors(Index units, Index panel) const {
+    return gates > 1 ? kPanelVectors * gates_apart(units, panel) / V::lanes : vectors_in_panel<V>(units, panel);
   }
 };
+template <class V, class Cell>
+inline constexpr PanelUnits<V> kUnits = {Cell::gates, kPanelVectors * V::lanes / Cell::gates};
 
 // A forward packing: panels of a row of biases and [I + S][vector][lane] of weights as stored.
-template <class V, class W, class Cell>
+template <class V, class W>
 struct ForwardPanels {
   using T = typename V::Scalar;
   static constexpr Index width = kPanelVectors * V::lanes;
@@ -35,12 +36,13 @@ struct ForwardPanels {
   Index input_size;
   Index hidden_size;
   Index state_size;
+  PanelUnits<V> units;
 
   Index stride() const { return biases_width + (input_size + state_size) * width; }  // in weights
   Index biases_stride() const { return stride() / static_cast<Index>(sizeof(T) / sizeof(W)); }
   const W* weights(Index panel) const { return static_cast<const W*>(panels) + panel * stride() + biases_width; }
   const T* biases(Index panel) const { return static_cast<const T*>(panels) + panel * biases_stride(); }
-  Index vectors(Index panel) const { return PanelUnits<V, Cell>::vectors(hidden_size, panel); }
+  Index vectors(Index panel) const { return units.vectors(hidden_size, panel); }
 };
 
 // Answers that are known when a loop is compiled.
@@ -58,16 +60,16 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
   using T = typename V::Scalar;
   constexpr Index gates = Cell::gates;
   constexpr Index block_width = gates * V::lanes;
-  using Units = PanelUnits<V, Cell>;
+  constexpr PanelUnits<V> packed = kUnits<V, Cell>;
   const Index H = s.hidden_size;
-  const Index first_unit = panel * Units::per_panel;
-  const Index all_units = panels * Units::per_panel;
+  const Index first_unit = panel * packed.per_panel;
+  const Index all_units = panels * packed.per_panel;
   const Index units = all_units < H - first_unit ? all_units : H - first_unit;
   const Index blocks = (units + V::lanes - 1) / V::lanes;
-  const Index z_stride = panels * Units::width;
+  const Index z_stride = panels * kPanelVectors * V::lanes;
   // Where the last block's gates lie before they are activated; from then on a vector apart as in all others. What is
   // loaded beyond its units, other gates or nothing at all, is activated in vain and never stored to the results.
-  const Index last_apart = Units::gates_apart(H, panel + panels - 1);
+  const Index last_apart = packed.gates_apart(H, panel + panels - 1);
 
   // Two passes: within each, neighbours are independent, so that their latencies overlap.
   for (Index r = 0; r < rows; ++r)
@@ -111,12 +113,16 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
     second_pass(No{}, Yes{});
 }
 
-template <class V, class W, int R, class Cell>
-void forward_step(const ForwardStep<typename V::Scalar>& s) {
+template <class T>
+using ForwardCell = void (*)(const ForwardStep<T>&, Index row, Index rows, Index panel, Index panels, T* z);
+
+template <class V, class W, int R>
+LSTMFAST_ONCE void forward_step_with(const ForwardStep<typename V::Scalar>& s, const PanelUnits<V>& units,
+                                     ForwardCell<typename V::Scalar> cell) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
-  using Panels = ForwardPanels<V, W, Cell>;
-  const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size};
+  using Panels = ForwardPanels<V, W>;
+  const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size, units};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   const Index terms = (s.x.there() ? s.input_size : 0) + s.state_size;
@@ -141,22 +147,33 @@ void forward_step(const ForwardStep<typename V::Scalar>& s) {
           s.descending,
           prefetch && more,
           one_by_one,
-          {packing.biases(panel), 0, packing.biases_stride()},
-          {{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
-          weights,
-          stride,
-          z_rows,
-          0};
+          {{{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
+           weights,
+           stride,
+           packing.biases(panel),
+           0,
+           packing.biases_stride(),
+           z_rows,
+           0,
+           false,
+           nullptr}};
       if (!s.x.there()) {
-        product.start = {s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width, s.z_stride, Panels::width};
-        product.stretches[0] = {h_rows, 0, 0};
-        product.panel = weights + s.input_size * Panels::width;
+        product.tile.stretches[0] = {h_rows, 0, 0};
+        product.tile.panel = weights + s.input_size * Panels::width;
+        product.tile.init = s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width;
+        product.tile.init_stride = s.z_stride;
+        product.tile.init_panel_stride = Panels::width;
       }
       group_product<V, W, R>(product);
-      forward_cell<V, Cell>(s, row, rows, panel, panels, z);
+      cell(s, row, rows, panel, panels, z);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
   });
+}
+
+template <class V, class W, int R, class Cell>
+void forward_step(const ForwardStep<typename V::Scalar>& s) {
+  forward_step_with<V, W, R>(s, kUnits<V, Cell>, forward_cell<V, Cell>);
 }
 
 // Of rows of z, what their last panel does not fill.
@@ -168,12 +185,12 @@ LSTMFAST_INLINE void zero_vectors_past_end(typename V::Scalar* panel, Index z_st
 
 // The same chains up to the end of x, for the rows of many time steps at once. Panels outermost: the rows
 // are few enough to stay in cache, the weights may not be.
-template <class V, class W, int R, class Cell>
-void input_product(const InputProduct<typename V::Scalar>& s) {
+template <class V, class W, int R>
+LSTMFAST_ONCE void input_product_with(const InputProduct<typename V::Scalar>& s, const PanelUnits<V>& units) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
-  using Panels = ForwardPanels<V, W, Cell>;
-  const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size};
+  using Panels = ForwardPanels<V, W>;
+  const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size, units};
   const Index stride = packing.stride();
   const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
   const Index z_stride = (s.panel_end - s.panel_begin) * Panels::width;
@@ -187,23 +204,33 @@ void input_product(const InputProduct<typename V::Scalar>& s) {
     for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
       const T* const* const x_rows = addresses(s.x, row, rows, x_scratch);
       list_scratch(s.z + row * z_stride, z_stride, rows, z_rows);
-      group_product<V, W, R>({rows,
-                              panels,
-                              last_vectors,
-                              false,
-                              prefetch && more,
-                              false,
-                              {packing.biases(panel), 0, packing.biases_stride()},
-                              {{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
-                              packing.weights(panel),
-                              stride,
-                              z_rows,
-                              (panel - s.panel_begin) * Panels::width});
+      GroupProduct<T, W> product = {rows,
+                                    panels,
+                                    last_vectors,
+                                    false,
+                                    prefetch && more,
+                                    false,
+                                    {{{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
+                                     packing.weights(panel),
+                                     stride,
+                                     packing.biases(panel),
+                                     0,
+                                     packing.biases_stride(),
+                                     z_rows,
+                                     (panel - s.panel_begin) * Panels::width,
+                                     false,
+                                     nullptr}};
+      group_product<V, W, R>(product);
       zero_vectors_past_end<V>(s.z + row * z_stride + (last - s.panel_begin) * Panels::width, z_stride, rows,
                                last_vectors);
     });
   };
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
+}
+
+template <class V, class W, int R, class Cell>
+void input_product(const InputProduct<typename V::Scalar>& s) {
+  input_product_with<V, W, R>(s, kUnits<V, Cell>);
 }
 
 }  // namespace

@@ -10,14 +10,14 @@ namespace {
 // accumulators would leave the multiply-add units half idle.
 template <class F>
 LSTMFAST_INLINE void for_even_parts(Index count, Index at_most, F&& part) {
-  if (count <= at_most) {  // without a division: a short step would notice
-    if (count > 0) part(Index(0), count);
-    return;
+  Index least = count, larger = 0;
+  if (count > at_most) {  // else without a division: a short step would notice
+    const Index parts = (count + at_most - 1) / at_most;
+    least = count / parts;
+    larger = count % parts;
   }
-  const Index parts = (count + at_most - 1) / at_most;
-  const Index least = count / parts, larger = count % parts;
-  for (Index i = 0, begin = 0; i < parts; ++i) {
-    const Index size = i < larger ? least + 1 : least;
+  for (Index begin = 0; begin < count; --larger) {
+    const Index size = larger > 0 ? least + 1 : least;
     part(begin, size);
     begin += size;
   }
@@ -75,29 +75,17 @@ LSTMFAST_INLINE T* const* addresses(const Places<T>& places, Index first, Index 
   return scratch;
 }
 
-// Where the chains start: sums made before, or one row of biases, or a constant row of zeros.
-template <class T>
-struct ChainStart {
-  const T* init;
-  Index row_stride;
-  Index panel_stride;
-};
-
-// z[rows][panels][vector][lane] = start + the stretches' rows times the panels.
+// z[rows][panels][vector][lane] = init + the stretches' rows times the panels.
 template <class T, class W>
 struct GroupProduct {
   Index rows;
   Index panels;
-  Index last_vectors;  // in the group's last panel: kPanelVectors but for a packing's own last one
-  bool descending;     // walk the panels from the last to the first
-  bool prefetch;       // ask for each panel's follower in that order, which must exist
-  bool one_by_one;     // one row takes each panel alone, and asks for a part of its follower, if there is one
-  ChainStart<T> start;
-  Stretch<T> stretches[2];
-  const W* panel;  // the first stretch's first k of the group's first panel
-  Index panel_stride;
-  T* const* z_rows;  // [rows], each [panels][vector][lane] from z_offset on
-  Index z_offset;
+  Index last_vectors;   // in the group's last panel: kPanelVectors but for a packing's own last one
+  bool descending;      // walk the panels from the last to the first
+  bool prefetch;        // ask for each panel's follower in that order, which must exist
+  bool one_by_one;      // one row takes each panel alone, and asks for a part of its follower, if there is one
+  TileArgs<T, W> tile;  // of the first row and panel. It becomes each tile's in turn: a copy of what was just written
+                        // costs a step of a small layer a few percent. Afterwards it is what it was.
 };
 
 // The addresses of rows of scratch that lie one after the other.
@@ -106,13 +94,16 @@ LSTMFAST_INLINE void list_scratch(T* scratch, Index row_size, Index rows, T** to
   for (Index r = 0; r < rows; ++r) to[r] = scratch + r * row_size;
 }
 
-// add: to what is in z already.
-template <class V, class W, int R, bool add = false>
-void group_product(const GroupProduct<typename V::Scalar, W>& s) {
+template <class V, class W, int R>
+LSTMFAST_ONCE void group_product(GroupProduct<typename V::Scalar, W>& s) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
   constexpr Index width = G::panel_width;
-  const Index terms = s.stretches[0].terms + s.stretches[1].terms;
+  TileArgs<T, W>& args = s.tile;
+  const W* const panel = args.panel;
+  const T* const init = args.init;
+  const Index z_offset = args.z_offset;
+  const Index terms = args.stretches[0].terms + args.stretches[1].terms;
   const Index bytes = terms * width * static_cast<Index>(sizeof(W));  // of a panel
   for (Index done = 0; done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
@@ -126,46 +117,42 @@ void group_product(const GroupProduct<typename V::Scalar, W>& s) {
     const Index count = last_is_among && s.last_vectors < kPanelVectors ? 1 : together;
     const Index p = s.descending ? left - count : done;
     done += count;
-    TileArgs<T, W> args = {{s.stretches[0], s.stretches[1]},
-                           s.panel + p * s.panel_stride,
-                           s.panel_stride,
-                           s.start.init + p * s.start.panel_stride,
-                           s.start.row_stride,
-                           s.start.panel_stride,
-                           s.z_rows,
-                           s.z_offset + p * width,
-                           nullptr};
+    args.panel = panel + p * args.panel_stride;
+    args.init = init + p * args.init_panel_stride;
+    args.z_offset = z_offset + p * width;
+    args.next = nullptr;
     if (count > 1) {
-      count == 2 ? tile<V, W, 1, 2, kPanelVectors, false, add>(args)
-                 : tile<V, W, 1, 3, kPanelVectors, false, add>(args);
+      count == 2 ? tile<V, W, 1, 2, kPanelVectors>(args) : tile<V, W, 1, 3, kPanelVectors>(args);
       continue;
     }
     const Index vectors = p == s.panels - 1 ? s.last_vectors : kPanelVectors;
     // Of the follower, each tile asks for as many lines as it has terms, until all have been asked for.
     const bool ahead = s.prefetch || (s.one_by_one && done < s.panels);
     const char* const follower =
-        ahead ? reinterpret_cast<const char*>(args.panel + (s.descending ? -s.panel_stride : s.panel_stride)) : nullptr;
+        ahead ? reinterpret_cast<const char*>(args.panel + (s.descending ? -args.panel_stride : args.panel_stride))
+              : nullptr;
     Index asked = 0;
     for_even_parts(s.rows, R, [&](Index, Index rows) {
       args.next = ahead && asked < bytes ? follower + asked : nullptr;
       asked += terms * kPrefetched;
-      tile_of<V, W, R, add>(rows, vectors, args);
+      tile_of<V, W, R>(rows, vectors, args);
       for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
-      args.init += rows * s.start.row_stride;
+      args.init += rows * args.init_stride;
       args.z_rows += rows;
     });
+    for (Stretch<T>& stretch : args.stretches) stretch.rows -= s.rows;
+    args.z_rows -= s.rows;
   }
+  args.panel = panel;
+  args.init = init;
+  args.z_offset = z_offset;
 }
 
 // Panels [begin, end) in groups, forwards or backwards: each(first panel, panels, whether more follow).
 template <class F>
 LSTMFAST_INLINE void for_panel_groups(Index begin, Index end, Index group, bool descending, F&& each) {
   const Index count = end - begin;
-  if (count <= group) {  // likewise
-    if (count > 0) each(begin, count, false);
-    return;
-  }
-  const Index groups = (count + group - 1) / group;
+  const Index groups = count > group ? (count + group - 1) / group : count > 0;  // likewise
   for (Index i = 0; i < groups; ++i) {
     const Index g = descending ? groups - 1 - i : i;
     const Index first = begin + g * group;

@@ -18,5 +18,7 @@
 // A tile must keep its accumulators in registers: as a function of its own the compiler has nothing
 // else to keep there. The call costs a few nanoseconds for hundreds of multiply-adds.
 #define LSTMFAST_TILE __attribute__((noinline))
+// What many kernels do alike: compiled once, and called. Left to itself the compiler copies it into each of them.
+#define LSTMFAST_ONCE __attribute__((noinline))
 // In front of a loop over a tile's registers, whose length is known: one after the other, as if it were no loop.
 #define LSTMFAST_UNROLL _Pragma("GCC unroll 16")

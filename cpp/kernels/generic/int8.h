@@ -170,7 +170,7 @@ LSTMFAST_TILE void int8_tile(const Int8TileArgs<Q>& args) {
 
 // int8_tile<V, Q, rows, 1, vectors> for sizes known only at run time.
 template <class V, class Q, int R>
-void int8_tile_of(Index rows, Index vectors, const Int8TileArgs<Q>& args) {
+LSTMFAST_INLINE void int8_tile_of(Index rows, Index vectors, const Int8TileArgs<Q>& args) {
   if constexpr (R > 1) {
     if (rows < R) return int8_tile_of<V, Q, R - 1>(rows, vectors, args);
   }
@@ -181,6 +181,14 @@ void int8_tile_of(Index rows, Index vectors, const Int8TileArgs<Q>& args) {
     default: return int8_tile<V, Q, R, 1, 4>(args);
   }
 }
+
+// Where the chains start: sums made before, or one row of biases.
+template <class T>
+struct ChainStart {
+  const T* init;
+  Index row_stride;
+  Index panel_stride;
+};
 
 // Some rows times some panels, all of x and h that there is.
 template <class Rows>
@@ -199,7 +207,7 @@ struct Int8Product {
 };
 
 template <class V, class Q, int R, class Rows>
-void int8_product(const Int8Product<Rows>& s) {
+LSTMFAST_ONCE void int8_product(const Int8Product<Rows>& s) {
   constexpr Index width = kPanelVectors * V::lanes;
   const Int8Panel& layout = *s.layout;
   const Index stride = layout.bytes();
@@ -275,27 +283,29 @@ struct Int8Scratch {
   }
 };
 
-// A packing of int8 weights. Cell: whose gates its columns are; of one gate for a projection's.
-template <class V, class Q, class Cell>
+// A packing of int8 weights. packed: where the units are; of one gate for a projection's.
+template <class V, class Q>
 struct Int8Packing {
   static constexpr Index width = kPanelVectors * V::lanes;
   Int8Panel layout;
   const void* panels;
   Index units;
+  PanelUnits<V> packed;
 
   const void* panel(Index p) const { return static_cast<const char*>(panels) + p * layout.bytes(); }
   ChainStart<float> biases(Index p) const {
     return {static_cast<const float*>(panel(p)), 0, layout.bytes() / static_cast<Index>(sizeof(float))};
   }
-  Index vectors(Index p) const { return PanelUnits<V, Cell>::vectors(units, p); }
+  Index vectors(Index p) const { return packed.vectors(units, p); }
 };
 
-template <class V, class Q, int R, class Cell>
-void int8_forward_step(const ForwardStep<float>& s) {
+template <class V, class Q, int R>
+LSTMFAST_ONCE void int8_forward_step_with(const ForwardStep<float>& s, const PanelUnits<V>& units,
+                                          ForwardCell<float> cell) {
   using Scratch = Int8Scratch<V, Q, R>;
   using G = typename Scratch::G;
   constexpr Index width = G::panel_width;
-  const Int8Packing<V, Q, Cell> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size};
+  const Int8Packing<V, Q> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size, units};
   const bool has_x = s.x.there();
   const Index x_terms = has_x ? s.input_size : 0;
   Scratch scratch(x_terms, s.state_size);
@@ -313,19 +323,24 @@ void int8_forward_step(const ForwardStep<float>& s) {
       int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
           rows, panels, last_vectors, s.descending, start, has_x ? &scratch.x : nullptr, &scratch.h, &packing.layout,
           packing.panel(panel), z, panels * width});
-      forward_cell<V, Cell>(s, row, rows, panel, panels, z);
+      cell(s, row, rows, panel, panels, z);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
   });
 }
 
-// Rows outermost, so that each is rounded once.
 template <class V, class Q, int R, class Cell>
-void int8_input_product(const InputProduct<float>& s) {
+void int8_forward_step(const ForwardStep<float>& s) {
+  int8_forward_step_with<V, Q, R>(s, kUnits<V, Cell>, forward_cell<V, Cell>);
+}
+
+// Rows outermost, so that each is rounded once.
+template <class V, class Q, int R>
+LSTMFAST_ONCE void int8_input_product_with(const InputProduct<float>& s, const PanelUnits<V>& units) {
   using Scratch = Int8Scratch<V, Q, R>;
   using G = typename Scratch::G;
   constexpr Index width = G::panel_width;
-  const Int8Packing<V, Q, Cell> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size};
+  const Int8Packing<V, Q> packing = {{width, Q::together, s.input_size, s.state_size}, s.panels, s.hidden_size, units};
   const Index z_stride = (s.panel_end - s.panel_begin) * width;
   if (s.rows == 0) return;
   Scratch scratch(s.input_size, 0);
@@ -345,13 +360,18 @@ void int8_input_product(const InputProduct<float>& s) {
   });
 }
 
+template <class V, class Q, int R, class Cell>
+void int8_input_product(const InputProduct<float>& s) {
+  int8_input_product_with<V, Q, R>(s, kUnits<V, Cell>);
+}
+
 // h = W_hr m, the only product of a gate's kind that inference has.
 template <class V, class Q, int R>
 void int8_gate_product(const GateProduct<float>& s) {
   using Scratch = Int8Scratch<V, Q, R>;
   using G = typename Scratch::G;
   constexpr Index width = G::panel_width;
-  const Int8Packing<V, Q, RnnTanhCell> packing = {{width, Q::together, 0, s.terms}, s.panels, s.columns};
+  const Int8Packing<V, Q> packing = {{width, Q::together, 0, s.terms}, s.panels, s.columns, kUnits<V, RnnTanhCell>};
   if (s.rows == 0) return;
   Scratch scratch(0, s.terms);
   alignas(64) float total[G::capacity];

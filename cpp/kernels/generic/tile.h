@@ -30,13 +30,14 @@ struct TileArgs {
   Index init_panel_stride;  // between panels
   T* const* z_rows;         // [R], each [P][kPanelVectors][lane] from z_offset on
   Index z_offset;
+  bool add;          // to what is in z already
   const char* next;  // memory that is needed soon, kPrefetched bytes for each term; null for none
 };
 
 inline constexpr Index kPrefetched = 64;  // a cache line
 
-// prefetch: whether to ask for args.next meanwhile. add: to what is in z already.
-template <class V, class W, int R, int P, int N, bool prefetch = false, bool add = false>
+// prefetch: whether to ask for args.next meanwhile.
+template <class V, class W, int R, int P, int N, bool prefetch = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   using T = typename V::Scalar;
   V acc[R][P][N];
@@ -69,31 +70,34 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   add_products(args.stretches[0]);
   add_products(args.stretches[1]);
 
+  // At run time, here alone: a second tile for each would take as long to compile as the first.
+  const bool add = args.add;
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
     T* const z = args.z_rows[r] + args.z_offset;
     LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
       T* const to = z + (p * kPanelVectors + n) * V::lanes;
-      (add ? V::load(to) + acc[r][p][n] : acc[r][p][n]).store(to);
+      if (add) acc[r][p][n] = V::load(to) + acc[r][p][n];
+      acc[r][p][n].store(to);
     }
   }
 }
 
 // tile<V, W, rows, 1, vectors> for sizes known only at run time.
-template <class V, class W, int R, bool add>
-void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar, W>& args) {
+template <class V, class W, int R>
+LSTMFAST_INLINE void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar, W>& args) {
   if constexpr (R > 1) {
-    if (rows < R) return tile_of<V, W, R - 1, add>(rows, vectors, args);
+    if (rows < R) return tile_of<V, W, R - 1>(rows, vectors, args);
   }
   switch (vectors) {
-    case 1: return tile<V, W, R, 1, 1, false, add>(args);
-    case 2: return tile<V, W, R, 1, 2, false, add>(args);
-    case 3: return tile<V, W, R, 1, 3, false, add>(args);
+    case 1: return tile<V, W, R, 1, 1>(args);
+    case 2: return tile<V, W, R, 1, 2>(args);
+    case 3: return tile<V, W, R, 1, 3>(args);
     default:
       // With two rows the loads are what takes the time, and the hardware's own prefetching keeps up. One row asks
       // where its few chains leave time for it (group.h).
       if constexpr (R != 2)
-        if (args.next) return tile<V, W, R, 1, 4, true, add>(args);
-      return tile<V, W, R, 1, 4, false, add>(args);
+        if (args.next) return tile<V, W, R, 1, 4, true>(args);
+      return tile<V, W, R, 1, 4>(args);
   }
 }
 

@@ -1,0 +1,86 @@
+// What fast methods need of Python and NumPy, without pybind11: they are compiled for speed, and it for size.
+#pragma once
+
+#include <Python.h>
+
+#include <utility>
+
+#include "lstmfast/types.h"
+
+namespace lstmfast::bindings {
+
+// A reference that is owned, or none.
+class Reference {
+ public:
+  Reference() = default;
+  static Reference stolen(PyObject* object) { return Reference(object); }
+  static Reference borrowed(PyObject* object) { return Reference(Py_XNewRef(object)); }
+  Reference(Reference&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  Reference& operator=(Reference&& other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Reference() { Py_XDECREF(object_); }
+
+  PyObject* get() const { return object_; }
+  PyObject* release() { return std::exchange(object_, nullptr); }
+  explicit operator bool() const { return object_; }
+
+ private:
+  explicit Reference(PyObject* object) : object_(object) {}
+
+  PyObject* object_ = nullptr;
+};
+
+// Thrown when a function of Python has failed, with Python's error set.
+struct PythonError {};
+
+// An array as NumPy lays it out.
+struct ArrayParts {
+  PyObject_HEAD char* data;
+  int axes;
+  Py_ssize_t* sizes;
+  Py_ssize_t* strides;
+  PyObject* base;
+  PyObject* dtype;
+  int flags;
+};
+
+// Of NumPy, set when the module is made.
+struct NumPy {
+  PyTypeObject* array;
+  PyObject *float32, *float64, *int64;  // dtypes
+  PyObject* (*new_array)(PyTypeObject*, PyObject* dtype, int axes, const Py_ssize_t* sizes, const Py_ssize_t* strides,
+                         void* data, int flags, PyObject* base);
+};
+inline NumPy numpy = {};
+
+template <class T>
+PyObject* dtype_of();
+template <>
+inline PyObject* dtype_of<float>() {
+  return numpy.float32;
+}
+template <>
+inline PyObject* dtype_of<double>() {
+  return numpy.float64;
+}
+template <>
+inline PyObject* dtype_of<Index>() {
+  return numpy.int64;
+}
+
+// The Python class of what this module has bound. Set where it is registered, and kept for good.
+template <class Bound>
+inline PyTypeObject* bound_type = nullptr;
+
+// What a Python object of such a class holds, null for nothing.
+void* bound_value(PyObject* object);
+
+// `object` as what this module has bound it to, or null.
+template <class Bound>
+Bound* as_bound(PyObject* object) {
+  return Py_TYPE(object) == bound_type<Bound> ? static_cast<Bound*>(bound_value(object)) : nullptr;
+}
+
+}  // namespace lstmfast::bindings
