@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import nox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "typing", "core", "tests"]
@@ -25,44 +25,56 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 # What the parity tests compare with. A pin: a newer one would bring gigabytes, and other last bits.
 TORCH = "torch==2.13.0"
 
-# Folders of tests/, and parts of others, whose subject is not the compiled core: all others are run on every
-# instruction set and sanitized.
-BESIDE_THE_CORE = {
-    "": ("bench", "cli", "datasets", "demo", "files", "house"),
-    "bindings": ("test_stub.py",),
-    "small": ("test_accuracy.py", "test_compare.py", "test_compare_report.py"),
-    "reference": ("test_reference.py",),
-    "streams": ("test_memory.py",),
-    "torch": [
-        f"test_{name}.py" for name in ("accelerate", "distributed", "freeze", "graph", "models", "operators")
-    ],
-    "training": [
-        f"test_{name}.py"
-        for name in ("adam", "clipping", "curve", "gradients", "head", "losses", "memory", "training")
-    ],
-}
+# The core's tests that emulated CPUs run: not team, for qemu-user 7 breaks where it forks, nor what takes
+# minutes.
+EMULATED = ("fingerprint", "float_environment", "kernels", "math", "network", "small_network", "transpose")
 
-# Numbers alone: under the sanitizers, ten times slower, they would walk where tests/core and others do.
-NUMBERS_ALONE = {
-    "bindings": ("test_activations.py",),
-    "layers/numbers": [
-        f"test_{name}.py"
-        for name in ("bits", "differences", "dropout", "projection", "recompute", "reset", "truncated")
-    ],
-}
+# pytest-xdist's processes. Tests that are `alone` have the others wait (tests/side_by_side.py).
+SIDE_BY_SIDE = ("-n", "2")
+
+# What depends on the instruction set: what layers, streams and smaller weights compute, and how calls and
+# PyTorch's side hand it numbers. Arguments, messages, files, graphs and the machine do not; tests that take
+# the fixture `isa` run on each wherever they run; and tests/core compares each ISA's kernels with plain
+# loops, bit by bit.
+ISA_TESTS = [
+    *(
+        "tests/layers",
+        "tests/small",
+        "tests/bindings/test_activations.py",
+        "tests/bindings/test_fast_call.py",
+    ),
+    *(f"tests/streams/test_{name}.py" for name in ("pool", "state", "stream", "threads")),
+    *(f"tests/torch/test_{name}.py" for name in ("autograd", "changes", "modules", "packed", "weights")),
+    *(f"--ignore=tests/layers/test_{name}.py" for name in ("pickle", "speed")),
+    *(
+        f"--ignore=tests/small/test_{name}.py"
+        for name in ("accuracy", "bad_input", "compare", "compare_report")
+    ),
+    *("-m", "not speed and not every_isa"),
+]
+
+# What the sanitizers look at: what goes into the bindings and comes out of them, in every form, with
+# mistakes, threads and forks. .ci/check_bindings_ran.py sees that no function of theirs is left out. The core
+# below them is walked by tests/core, every ISA's kernels at every edge, under the same sanitizers and under
+# ThreadSanitizer.
+SANITIZED_TESTS = [
+    "tests/bindings",
+    *(f"tests/base/test_{name}.py" for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out")),
+    *(f"tests/layers/test_{name}.py" for name in ("calls", "models", "tapes")),
+    *(f"tests/layers/numbers/test_{name}.py" for name in ("float_environment", "lengths")),
+    *(f"tests/small/test_{name}.py" for name in ("calls", "layers", "streams")),
+    *("tests/streams", "--ignore=tests/streams/test_memory.py", "--ignore=tests/bindings/test_stub.py"),
+]
 
 
-def without(*lists: Mapping[str, Sequence[str]]) -> list[str]:
-    """Tell pytest what to leave out; a name that is not there would leave out nothing, in silence."""
-    patterns = [
-        str(Path("tests", folder, name)) for left in lists for folder in left for name in left[folder]
-    ]
-    assert not (gone := [pattern for pattern in patterns if not any(ROOT.glob(pattern))]), gone
-    return [f"--ignore-glob={pattern}" for pattern in patterns]
-
-
-CORE_TESTS = without(BESIDE_THE_CORE)
-SANITIZED_TESTS = without(BESIDE_THE_CORE, NUMBERS_ALONE)
+def torch_tests() -> list[str]:
+    """Find the test files that have something to do where PyTorch is: its folder's, and who skip without."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    return sorted(
+        str(path.relative_to(ROOT))
+        for path in files
+        if 'importorskip("torch")' in path.read_text(encoding="utf-8") or path.parent.name == "torch"
+    )
 
 
 def requirements(*extras: str) -> Iterator[str]:
@@ -91,7 +103,7 @@ def need(session: nox.Session, *programs: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the Python tests; arguments after -- are pytest's."""
     session.install(".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
@@ -139,36 +151,74 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel; see what is in it, how large it is and how long it takes to import."""
+    install_wheel(session)
+
+
+@nox.session
 def isa(session: nox.Session) -> None:
-    """Run the Python tests on every instruction set of this machine, PyTorch beside it."""
-    session.install(".[test]", TORCH, "expecttest")  # which PyTorch's own test cases need
+    """Do what `wheel` does, and run that wheel's tests on every ISA of this machine, PyTorch beside it.
+
+    What `readme` runs is not run again: on the fastest ISA this is what has to do with PyTorch, on others
+    what depends on the ISA and does not take the fixture `isa` (or it has run on each).
+    """
+    session.install("--no-compile", TORCH, "expecttest")  # which PyTorch's own test cases need
+    install_wheel(session, "[test]")
     command = "import lstmfast; print(*lstmfast.available_isas())"
     isas = str(session.run("python", "-c", command, silent=True)).split()
     report = Path(session.create_tmp()).resolve() / "report.xml"
     for name in reversed(isas):
         session.log(f"LSTMFAST_ISA={name}")
-        tests = [] if name == isas[0] else CORE_TESTS  # everything once, on the fastest
-        session.run("pytest", f"--junitxml={report}", *tests, env={"LSTMFAST_ISA": name})
+        tests = torch_tests() if name == isas[0] else ISA_TESTS
+        session.run("pytest", *SIDE_BY_SIDE, f"--junitxml={report}", *tests, env={"LSTMFAST_ISA": name})
         session.run("python", ".ci/check_parity_ran.py", str(report))
+
+
+def install_wheel(session: nox.Session, extras: str = "") -> None:
+    """Build the wheel from the source distribution, look at it and install it."""
+    session.install("build")
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
+    (built,) = (folder / "dist").glob("*.whl")
+    session.run("python", ".ci/check_wheel.py", str(built))
+    session.install("--force-reinstall", "--no-deps", str(built))
+    session.install(f"{built}{extras}")
+    session.run("python", ".ci/import_time.py")
 
 
 @nox.session
 def core(session: nox.Session) -> None:
-    """Run the core's own tests with each compiler, and see that no ISA's code leaks out of its file."""
+    """Run the core's own tests, natively and on emulated CPUs; see that no ISA's code leaks out of its file.
+
+    The emulated ones are the plainest x86-64, and one with AVX2 but not AVX-512.
+    """
     core_tests(session, "default")
     session.run("python", ".ci/check_objects.py", "build/default")
-    if shutil.which("clang++"):
-        core_tests(session, "clang")
-        session.run("python", ".ci/check_objects.py", "build/clang")
-    else:
-        session.warn("NOT RUN with Clang: this machine has no clang++")
+    need(session, "qemu-x86_64")
+    for cpu in ("qemu64", "Haswell"):
+        for name in EMULATED:
+            session.run("qemu-x86_64", "-cpu", cpu, f"build/default/tests/core/core_{name}", external=True)
 
 
 @nox.session
-def sanitizers(session: nox.Session) -> None:
-    """Run the core's tests under Address-, Undefined- and ThreadSanitizer, Python's under the first two."""
+def clang(session: nox.Session) -> None:
+    """Do the same with Clang, natively."""
+    need(session, "clang++")
+    core_tests(session, "clang")
+    session.run("python", ".ci/check_objects.py", "build/clang")
+
+
+@nox.session
+def tsan(session: nox.Session) -> None:
+    """Run the core's own tests under ThreadSanitizer."""
     core_tests(session, "tsan")
 
+
+@nox.session
+def asan(session: nox.Session) -> None:
+    """Run the core's own tests, and Python's that go through all bindings, under Address- and UBSanitizer."""
     # As preset asan, but with the Python extension: one build for both.
     session.install(
         ".[test]",
@@ -176,6 +226,7 @@ def sanitizers(session: nox.Session) -> None:
         "-Ccmake.build-type=RelWithDebInfo",
         "-Ccmake.define.CMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g",
         "-Ccmake.define.LSTMFAST_SANITIZE=address,undefined",
+        "-Ccmake.define.LSTMFAST_COVERAGE=ON",
         "-Ccmake.define.LSTMFAST_TESTS=ON",
         "-Ccmake.define.LSTMFAST_WERROR=ON",
     )
@@ -193,10 +244,10 @@ def sanitizers(session: nox.Session) -> None:
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
+    tests = [*SIDE_BY_SIDE, *SANITIZED_TESTS, *session.posargs]
     # A report goes to file descriptor 2, which pytest must not capture.
-    session.run(
-        "python", "-m", "pytest", "--capture=sys", *SANITIZED_TESTS, *session.posargs, env=environment
-    )
+    session.run("python", "-m", "pytest", "--capture=sys", *tests, env=environment)
+    session.run("python", ".ci/check_bindings_ran.py", "build/asan-python")
 
 
 @nox.session
@@ -205,27 +256,3 @@ def neon(session: nox.Session) -> None:
     need(session, "aarch64-linux-gnu-g++", "qemu-aarch64")
     core_tests(session, "neon")
     session.run("python", ".ci/check_objects.py", "build/neon")
-
-
-@nox.session
-def baseline(session: nox.Session) -> None:
-    """Run the core's own tests on emulated x86-64 CPUs: the plainest, and one with AVX2 but not AVX-512."""
-    need(session, "qemu-x86_64")
-    core_tests(session, "default")
-    for cpu in ("qemu64", "Haswell"):
-        # Not team: qemu-user 7 breaks where it forks. Nor calls, which takes minutes there.
-        for name in ("fingerprint", "kernels", "math", "network", "small_network", "transpose"):
-            session.run("qemu-x86_64", "-cpu", cpu, f"build/default/tests/core/core_{name}", external=True)
-
-
-@nox.session
-def wheel(session: nox.Session) -> None:
-    """Build the wheel; see what is in it, how large it is and how long it takes to import."""
-    session.install("build")
-    folder = Path(session.create_tmp()).resolve()
-    shutil.rmtree(folder / "dist", ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
-    (built,) = (folder / "dist").glob("*.whl")
-    session.run("python", ".ci/check_wheel.py", str(built))
-    session.install("--force-reinstall", str(built))
-    session.run("python", ".ci/import_time.py")

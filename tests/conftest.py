@@ -10,10 +10,21 @@ import pytest
 import lstmfast
 
 from .helpers import DTYPES, ISAS, KINDS
+from .side_by_side import alone_last, pytest_runtest_protocol
+
+__all__ = ["pytest_runtest_protocol"]
 
 # No deadline: the machines that run this are shared, and one slow example says nothing.
 hypothesis.settings.register_profile("lstmfast", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("lstmfast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that run on every ISA by themselves, and put those that run alone last."""
+    for item in items:
+        if "isa" in getattr(item, "fixturenames", ()):
+            item.add_marker("every_isa")
+    alone_last(items)
 
 
 @pytest.fixture(params=ISAS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,7 +42,15 @@ def from_reference(
     reset: Array | None = None,
     masks: Array | None = None,
 ) -> dict[str, Array]:
-    """What `helpers.everything` gives (without what a call gives), computed by the reference in `dtype`."""
+    """What `helpers.everything` gives (without what a call gives), computed by the reference in `dtype`.
+
+    Arrays that nobody may write to: what was asked last is kept, because tests ask the same for each ISA.
+    """
+    form = (cell_of(model), model.num_layers, model.bidirectional, model.batch_first, dtype)
+    question = fingerprint_of((form, dict(model.parameters), x, state, dy, dstate, lengths, reset, masks))
+    if question in _ANSWERS:
+        _ANSWERS.move_to_end(question)
+        return dict(_ANSWERS[question])
     batched = x.ndim == 3
 
     def in_time_order(array: Array | None) -> Array | None:
@@ -73,7 +83,33 @@ def from_reference(
     )
     dx, dh0, dc0, dparameters = truth.backward(cache, in_time_order(dy), *state_in(dstate))
     results = {"y": back(y), **state_out("state", end), "dx": back(dx), **state_out("dstate", (dh0, dc0))}
-    return results | {f"d {name}": array for name, array in dparameters.items()}
+    results |= {f"d {name}": array for name, array in dparameters.items()}
+    for array in results.values():
+        array.flags.writeable = False
+    _ANSWERS[question] = results
+    if len(_ANSWERS) > MOST_ANSWERS:
+        _ANSWERS.popitem(last=False)
+    return dict(results)
+
+
+MOST_ANSWERS = 64
+_ANSWERS: OrderedDict[bytes, dict[str, Array]] = OrderedDict()  # of from_reference, the last ones last
+
+
+def fingerprint_of(value: Any) -> bytes:
+    """The same for the same numbers, dtypes and shapes, however they lie in memory."""
+    found = hashlib.blake2b(type(value).__name__.encode())
+    if isinstance(value, np.ndarray):
+        found.update(f"{value.dtype.str}{value.shape}".encode())
+        found.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            found.update(fingerprint_of(part))
+    elif isinstance(value, dict):
+        found.update(fingerprint_of(list(value.items())))
+    else:
+        found.update(repr(value).encode())
+    return found.digest()
 
 
 def ours(results: dict[str, Array]) -> dict[str, Array]:
