@@ -61,7 +61,7 @@ SANITIZED_TESTS = [
     "tests/bindings",
     *(f"tests/base/test_{name}.py" for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out")),
     *(f"tests/layers/test_{name}.py" for name in ("calls", "models", "tapes")),
-    *(f"tests/layers/numbers/test_{name}.py" for name in ("float_environment", "lengths")),
+    "tests/layers/numbers/test_float_environment.py",
     *(f"tests/small/test_{name}.py" for name in ("calls", "layers", "streams")),
     *("tests/streams", "--ignore=tests/streams/test_memory.py", "--ignore=tests/bindings/test_stub.py"),
 ]
@@ -196,7 +196,9 @@ def core(session: nox.Session) -> None:
     """
     core_tests(session, "default")
     session.run("python", ".ci/check_objects.py", "build/default")
-    need(session, "qemu-x86_64")
+    if not shutil.which("qemu-x86_64"):
+        session.warn("NOT RUN on emulated CPUs: this machine has no qemu-x86_64")
+        return
     for cpu in ("qemu64", "Haswell"):
         for name in EMULATED:
             session.run("qemu-x86_64", "-cpu", cpu, f"build/default/tests/core/core_{name}", external=True)
@@ -224,7 +226,7 @@ def asan(session: nox.Session) -> None:
         ".[test]",
         "-Cbuild-dir=build/asan-python",
         "-Ccmake.build-type=RelWithDebInfo",
-        "-Ccmake.define.CMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g",
+        "-Ccmake.define.CMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1",
         "-Ccmake.define.LSTMFAST_SANITIZE=address,undefined",
         "-Ccmake.define.LSTMFAST_COVERAGE=ON",
         "-Ccmake.define.LSTMFAST_TESTS=ON",
