@@ -16,7 +16,7 @@ import lstmfast
 from ..helpers import assert_same_bits
 
 OLD = Path(__file__).parent / "old"
-FOLDERS = sorted(folder for folder in OLD.iterdir() if folder.is_dir())
+FOLDERS = sorted(path for path in OLD.glob("[0-9]*") if path.is_dir())
 MODELS = [(folder, path.stem) for folder in FOLDERS for path in sorted(folder.glob("*.safetensors"))]
 
 
