@@ -201,7 +201,8 @@ def core(session: nox.Session) -> None:
         return
     for cpu in ("qemu64", "Haswell"):
         for name in EMULATED:
-            session.run("qemu-x86_64", "-cpu", cpu, f"build/default/tests/core/core_{name}", external=True)
+            program = f"build/default/tests/core/core_{name}"
+            session.run("qemu-x86_64", "-cpu", cpu, program, "--brief", external=True)
 
 
 @nox.session
