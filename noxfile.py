@@ -176,11 +176,11 @@ def isa(session: nox.Session) -> None:
 
 
 def install_wheel(session: nox.Session, extras: str = "") -> None:
-    """Build the wheel from the source distribution, look at it and install it."""
+    """Build the wheel from the source distribution, look at how long that takes and at it, and install it."""
     session.install("build")
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder / "dist", ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
+    session.run("python", ".ci/build_time.py", str(folder / "dist"))
     (built,) = (folder / "dist").glob("*.whl")
     session.run("python", ".ci/check_wheel.py", str(built))
     session.install("--force-reinstall", "--no-deps", str(built))

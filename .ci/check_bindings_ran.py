@@ -15,6 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BINDINGS = ROOT / "cpp" / "bindings"
 
+# What runs in the child of a fork alone, which ends without telling.
+NOT_SEEN = "process_generation()::{lambda()#1}"
+
 build = Path(sys.argv[1]).resolve()
 compiler = os.environ.get("CXX", "c++")
 gcov = subprocess.check_output([compiler, "-print-prog-name=gcov"], text=True).strip()
@@ -37,6 +40,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 if len({file for file, _, _ in calls}) < len(list(BINDINGS.glob("*.cpp"))):
     sys.exit(f"{build}: expected counts of all files in cpp/bindings/, got {len(notes)} files' notes")
-if never := sorted(key for key, count in calls.items() if not count):
+never = sorted(key for key, count in calls.items() if not count and NOT_SEEN not in key[2])
+if never:
     sys.exit("\n".join(["no test called", *(f"{file}:{line}: {name}" for file, line, name in never)]))
 print(f"{len(calls)} functions of the bindings, each of them called")
