@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import hypothesis
 import pytest
 
 import lstmfast
 
+from .float_helpers import CAN_BE_SET, DEFAULT, host
 from .helpers import DTYPES, ISAS, KINDS
 from .side_by_side import alone_last, pytest_runtest_protocol
 
@@ -51,6 +53,13 @@ def threads() -> Iterator[None]:
     before = lstmfast.get_num_threads()
     yield
     lstmfast.set_num_threads(before)
+
+
+@pytest.fixture
+def default_floats() -> Iterator[None]:
+    """Begin with the default floating-point environment, whatever the process that runs the tests has."""
+    with host(DEFAULT) if CAN_BE_SET else nullcontext():
+        yield
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ else:
     _FLAGS = 0
 
 CAN_BE_SET = _PLACE >= 0
+DEFAULT = 0x1F80 if _PLACE == 28 else 0
 _libm = ctypes.CDLL(ctypes.util.find_library("m")) if CAN_BE_SET else None
 
 

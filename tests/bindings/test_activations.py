@@ -21,6 +21,9 @@ from lstmfast import _core
 
 from ..helpers import DTYPES, ISAS, Array, assert_same_bits
 
+# NumPy computes what is compared, and does so in the environment of the process.
+pytestmark = pytest.mark.usefixtures("default_floats")
+
 FUNCTIONS = ("sigmoid", "tanh")
 MAX_ULP = {"sigmoid": 2.0, "tanh": 2.5}
 # Where one formula hands over to another, or saturates; and the worst arguments of all floats.

@@ -12,7 +12,8 @@ from ..helpers import Array, assert_same_bits, make, random, random_state, rando
 from .helpers import Int8Model, f32, needs_fma, plain_nan, trained
 from .int8 import Compared, check
 
-pytestmark = [needs_fma, pytest.mark.usefixtures("one_thread")]
+# default_floats: NumPy computes what is compared, and does so in the environment of the process.
+pytestmark = [needs_fma, pytest.mark.usefixtures("one_thread", "default_floats")]
 
 
 def features_of_every_size(model: Any, sizes: Array, T: int, B: int, seed: int = 0) -> Array:

@@ -15,7 +15,8 @@ from ..helpers import Array, assert_same_bits, make, parts, random, random_state
 from .helpers import Int8Model, every_cell, f32, needs_fma, plain_nan, trained
 from .int8 import Compared, check
 
-pytestmark = [needs_fma, pytest.mark.usefixtures("one_thread")]
+# default_floats: NumPy computes what is compared, and does so in the environment of the process.
+pytestmark = [needs_fma, pytest.mark.usefixtures("one_thread", "default_floats")]
 
 
 # The largest sums that there are.

@@ -25,6 +25,9 @@ from .helpers import (
     with_numbers,
 )
 
+# NumPy computes what is compared, and does so in the environment of the process.
+pytestmark = pytest.mark.usefixtures("default_floats")
+
 LARGEST_BFLOAT16 = float(np.uint32(0x7F7F0000).view(np.float32))
 
 

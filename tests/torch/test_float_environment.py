@@ -13,7 +13,10 @@ torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
 
-pytestmark = pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another")
+pytestmark = [
+    pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another"),
+    pytest.mark.usefixtures("default_floats"),
+]
 
 
 @pytest.fixture

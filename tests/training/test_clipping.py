@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from lstmfast.training import clip_global_norm
 
+# NumPy computes what is compared, and does so in the environment of the process.
+pytestmark = pytest.mark.usefixtures("default_floats")
+
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("max_norm", [1e-3, 2.0, 1e6, math.inf])

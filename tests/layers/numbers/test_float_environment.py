@@ -18,7 +18,10 @@ import lstmfast
 from ...float_helpers import CAN_BE_SET, CONTROLS, control, host
 from ...helpers import KINDS, assert_same_bits, make
 
-pytestmark = pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another")
+pytestmark = [
+    pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another"),
+    pytest.mark.usefixtures("default_floats"),
+]
 CONTROL = pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS)
 
 T, B, I, H = 5, 3, 6, 20
