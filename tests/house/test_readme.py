@@ -105,7 +105,7 @@ def test_the_test_line_is_there() -> None:
     lines = re.findall(r"^```sh\n(.*?)^```$", README, re.S | re.M)
     assert len(lines) == 2
     assert lines[0].endswith("lstmfast demo\n")
-    assert lines[1].endswith("pytest\n")
+    assert lines[1].endswith("pytest -n 2\n")
 
 
 @pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
