@@ -25,33 +25,28 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 # What the parity tests compare with. A pin: a newer one would bring gigabytes, and other last bits.
 TORCH = "torch==2.13.0"
 
-# The core's tests that emulated CPUs run: not team, for qemu-user 7 breaks where it forks, nor what takes
-# minutes.
-EMULATED = ("fingerprint", "float_environment", "kernels", "math", "network", "small_network", "transpose")
+# The core's tests that emulated x86-64 CPUs run: all that calls kernels; of whole networks, which are the same
+# code on all of them, the first, which has a checksum.
+EMULATED = ("fingerprint", "kernels", "math", "network", "small_network", "transpose")
 
 # pytest-xdist's processes. Tests that are `alone` have the others wait (tests/side_by_side.py).
 SIDE_BY_SIDE = ("-n", "2")
 
-# What depends on the instruction set: what layers, streams and smaller weights compute, and how calls and
-# PyTorch's side hand it numbers. Arguments, messages, files, graphs and the machine do not; tests that take
-# the fixture `isa` run on each wherever they run; and tests/core compares each ISA's kernels with plain
-# loops, bit by bit.
+# What depends on the instruction set: numbers, as layers, streams, smaller weights and PyTorch's side compute
+# them. How they are called, and with what, does not; tests that take the fixture `isa` run on each wherever
+# they run; and tests/core compares each ISA's kernels with plain loops, and its networks with other ISAs',
+# bit by bit.
 ISA_TESTS = [
-    *(
-        "tests/layers",
-        "tests/small",
-        "tests/bindings/test_activations.py",
-        "tests/bindings/test_fast_call.py",
-    ),
-    *(f"tests/streams/test_{name}.py" for name in ("pool", "state", "stream", "threads")),
-    *(f"tests/torch/test_{name}.py" for name in ("autograd", "changes", "modules", "packed", "weights")),
-    *(f"--ignore=tests/layers/test_{name}.py" for name in ("pickle", "speed")),
-    *(
-        f"--ignore=tests/small/test_{name}.py"
-        for name in ("accuracy", "bad_input", "compare", "compare_report")
-    ),
+    "tests/layers/numbers",
+    *(f"tests/bindings/test_{name}.py" for name in ("activations", "fast_call")),
+    *(f"tests/small/test_{name}.py" for name in ("calls", "int8", "int8_extremes", "streams")),
+    *(f"tests/streams/test_{name}.py" for name in ("pool", "stream")),
+    *(f"tests/torch/test_{name}.py" for name in ("autograd", "modules", "packed")),
     *("-m", "not speed and not every_isa"),
 ]
+
+# What `readme`, without PyTorch, had to skip.
+TORCH_TESTS = ["tests", "-m", "beside_torch and not speed"]
 
 # What the sanitizers look at: what goes into the bindings and comes out of them, in every form, with
 # mistakes, threads and forks. .ci/check_bindings_ran.py sees that no function of theirs is left out. The core
@@ -65,16 +60,6 @@ SANITIZED_TESTS = [
     *(f"tests/small/test_{name}.py" for name in ("calls", "layers", "streams")),
     *("tests/streams", "--ignore=tests/streams/test_memory.py", "--ignore=tests/bindings/test_stub.py"),
 ]
-
-
-def torch_tests() -> list[str]:
-    """Find the test files that have something to do where PyTorch is: its folder's, and who skip without."""
-    files = (ROOT / "tests").rglob("test_*.py")
-    return sorted(
-        str(path.relative_to(ROOT))
-        for path in files
-        if 'importorskip("torch")' in path.read_text(encoding="utf-8") or path.parent.name == "torch"
-    )
 
 
 def requirements(*extras: str) -> Iterator[str]:
@@ -170,7 +155,7 @@ def isa(session: nox.Session) -> None:
     report = Path(session.create_tmp()).resolve() / "report.xml"
     for name in reversed(isas):
         session.log(f"LSTMFAST_ISA={name}")
-        tests = torch_tests() if name == isas[0] else ISA_TESTS
+        tests = TORCH_TESTS if name == isas[0] else ISA_TESTS
         session.run("pytest", *SIDE_BY_SIDE, f"--junitxml={report}", *tests, env={"LSTMFAST_ISA": name})
         session.run("python", ".ci/check_parity_ran.py", str(report))
 
@@ -202,7 +187,7 @@ def core(session: nox.Session) -> None:
     for cpu in ("qemu64", "Haswell"):
         for name in EMULATED:
             program = f"build/default/tests/core/core_{name}"
-            session.run("qemu-x86_64", "-cpu", cpu, program, "--brief", external=True)
+            session.run("qemu-x86_64", "-cpu", cpu, program, "--first", external=True)
 
 
 @nox.session

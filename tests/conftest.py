@@ -1,9 +1,10 @@
-"""Fixtures for all tests: a test that takes `isa` runs on every ISA that this machine has."""
+"""Fixtures for all tests: one that takes `isa` runs on every ISA of this machine, one that takes `torch` beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -22,10 +23,13 @@ hypothesis.settings.load_profile("lstmfast")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that run on every ISA by themselves, and put those that run alone last."""
+    """Mark tests that run on every ISA by themselves or beside PyTorch, and put those that run alone last."""
     for item in items:
-        if "isa" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "isa" in fixtures:
             item.add_marker("every_isa")
+        if "torch" in fixtures or hasattr(getattr(item, "module", None), "torch"):
+            item.add_marker("beside_torch")
     alone_last(items)
 
 
@@ -45,6 +49,12 @@ def dtype(request: pytest.FixtureRequest) -> str:
 def kind(request: pytest.FixtureRequest) -> str:
     """Every cell."""
     return str(request.param)
+
+
+@pytest.fixture
+def torch() -> ModuleType:
+    """PyTorch, or the test is skipped."""
+    return pytest.importorskip("torch")
 
 
 @pytest.fixture

@@ -191,6 +191,7 @@ def test_an_isa_of_the_environment_holds_everyone(monkeypatch: pytest.MonkeyPatc
     assert asked_of(monkeypatch, "--isa", isa)[1]["isa"] == isa
 
 
+@pytest.mark.beside_torch
 def test_a_real_run_over_what_is_installed(tmp_path: Path) -> None:
     """Tiny shapes; every engine that is here must be right in every row that it does."""
     files = [f"--{kind}={tmp_path / name}" for kind, name in (("json", "a"), ("plot", "b"), ("html", "c"))]

@@ -109,7 +109,10 @@ def rows(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.label.replace(" ", "-"))
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.beside_torch] * ("torch" in NEEDS[name])) for name in ENGINES],
+)
 def test_results_are_the_references(name: str, case: Case, rows: list[dict[str, Any]]) -> None:
     if not installed(name):
         pytest.skip(f"{name} is not installed")

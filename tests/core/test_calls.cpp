@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "brief.h"
 #include "check.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/network.h"
@@ -200,8 +201,10 @@ Results<T> selected(Results<T> all, const Wanted& wanted) {
   return all;
 }
 
+// Brief, which gradients are wanted varies on one ISA alone: no kernel knows.
 template <class T>
-void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bool dropout, const std::string& what) {
+void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bool dropout, const std::string& what,
+                bool brief) {
   // Nothing; x alone; states alone; one kind of parameter in all passes; one pass; the upper layers.
   const Wanted some[] = {{false, false, 0},        {true, false, 0},           {false, true, 0},
                          {false, false, 0x08421},  {false, false, 0x10842},    {false, false, 0x21084},
@@ -209,6 +212,7 @@ void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bo
                          {true, false, 0x1f},      {false, false, 0x10 << 10}, {false, false, 0x2 << 10}};
   for (const Isa& isa : available_isas())
     for (const int threads : {1, 3}) {
+      if (brief && !test::is_chosen(threads, 3, isa)) continue;
       set_num_threads(threads);
       const Problem<T> problem(shape, lengths, dropout, kernels<T>(isa));
       const std::string where = what + " " + isa.name + " with " + std::to_string(threads) + " threads";
@@ -217,6 +221,7 @@ void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bo
       const Results<T> expected = problem.packed_results(padded);
       CHECK(problem.run(true, false, {}) == expected, where + ": packed");
       CHECK(problem.run(true, true, {}) == expected, where + ": packed, in the caller's memory");
+      if (brief && !test::is_fastest(isa)) continue;
       for (const Wanted& wanted : some) {
         CHECK(problem.run(false, false, wanted) == selected(padded, wanted), where + ": some gradients");
         CHECK(problem.run(true, true, wanted) == selected(expected, wanted), where + ": some gradients, packed");
@@ -226,11 +231,12 @@ void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bo
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const bool brief = test::asked_for("--brief", argc, argv);
   const std::vector<Index> few = {9, 9, 4, 3, 3, 1, 0}, one = {12}, long_and_short = {150, 40, 2, 1};
-  const auto test = [](const NetworkShape& shape, const std::vector<Index>& lengths, bool dropout, const char* what) {
-    test_calls<float>(shape, lengths, dropout, what);
-    test_calls<double>(shape, lengths, dropout, what);
+  const auto test = [&](const NetworkShape& shape, const std::vector<Index>& lengths, bool dropout, const char* what) {
+    test_calls<float>(shape, lengths, dropout, what, brief);
+    test_calls<double>(shape, lengths, dropout, what, brief);
   };
   test({Cell::lstm, 5, 19, 3, 2, true}, few, true, "two directions");
   test({Cell::lstm, 5, 19, 3, 1, false}, few, false, "without bias");

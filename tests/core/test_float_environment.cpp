@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "brief.h"
 #include "check.h"
 #include "lstmfast/fingerprint.h"
 #include "lstmfast/isa.h"
@@ -307,7 +308,9 @@ void test_hosts_differ() {
 
 }  // namespace
 
-int main() {
+// Brief, on one ISA alone: the environment is set where a call enters the core, above all kernels.
+int main(int argc, char** argv) {
+  const bool brief = test::asked_for("--brief", argc, argv);
   test_hosts_differ();
   make_pool();
   lend_threads(kLent);
@@ -315,6 +318,7 @@ int main() {
     test_networks<float>(isa, *isa.f32);
     test_networks<double>(isa, *isa.f64);
     test_small_networks(isa);
+    if (brief) break;
   }
   return test::finish("float_environment");
 }

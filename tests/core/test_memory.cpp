@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "brief.h"
 #include "check.h"
 #include "core/spare.h"
 #include "counting.h"
@@ -177,13 +178,16 @@ void test_memory(const KernelTable<T>& kernels) {
 
 }  // namespace
 
-int main() {
+// Brief, on one ISA alone: what a call takes is the core's to know.
+int main(int argc, char** argv) {
+  const bool brief = test::asked_for("--brief", argc, argv);
   set_num_threads(1);
   test_spare();
   for (const Isa& isa : available_isas()) {
     test_training(*isa.f32);
     test_memory(*isa.f32);
     test_memory(*isa.f64);
+    if (brief) break;
   }
   return test::finish("memory");
 }

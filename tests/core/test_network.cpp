@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "brief.h"
 #include "check.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/network.h"
@@ -130,11 +131,13 @@ std::uint64_t checksum(const std::vector<T>& values) {  // FNV-1a over the bytes
   return hash;
 }
 
+// Brief, on the fastest ISA without threads and with the most, on others with the most.
 template <class T>
-void test_equal_bits(const Config& config, const std::vector<int>& thread_counts, const char* what) {
+void test_equal_bits(const Config& config, bool brief, const char* what) {
   std::vector<T> first;
   for (const Isa& isa : available_isas())
-    for (const int threads : thread_counts) {
+    for (const int threads : {1, 2, 3, 5}) {
+      if (brief && !test::is_chosen(threads, 5, isa)) continue;
       set_num_threads(threads);
       const std::vector<T> now = run<T>(config, kernels<T>(isa));
       if (first.empty()) first = now;
@@ -144,11 +147,10 @@ void test_equal_bits(const Config& config, const std::vector<int>& thread_counts
 
 }  // namespace
 
-// --brief: for sanitizers and emulators, which take thirty times as long: without threads, and with the most. With two
-// and three the same loops are cut in other places, which is a matter of bits and not of memory.
+// --first: for emulated CPUs of an architecture that has run them all, the first of them alone, and the checksum.
 int main(int argc, char** argv) {
-  const bool brief = argc > 1 && std::string(argv[1]) == "--brief";
-  const std::vector<int> threads = brief ? std::vector<int>{1, 5} : std::vector<int>{1, 2, 3, 5};
+  const bool first_alone = test::asked_for("--first", argc, argv);
+  const bool brief = test::asked_for("--brief", argc, argv);
   const Config small = {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7};
   const Config configs[] = {
       small,
@@ -173,8 +175,9 @@ int main(int argc, char** argv) {
       {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},  // no rows
   };
   for (const Config& config : configs) {
-    test_equal_bits<float>(config, threads, "float");
-    test_equal_bits<double>(config, threads, "double");
+    test_equal_bits<float>(config, brief, "float");
+    test_equal_bits<double>(config, brief, "double");
+    if (first_alone) break;
   }
   const std::uint64_t sum32 = checksum(run<float>(small, kernels<float>(available_isas().front())));
   const std::uint64_t sum64 = checksum(run<double>(small, kernels<double>(available_isas().front())));

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "brief.h"
 #include "check.h"
 #include "core/barrier.h"
 #include "core/buffer.h"
@@ -178,7 +179,7 @@ void test_memory_that_cannot_be_had() {
 
 // --no-fork: for an emulator or sanitizer that does not follow a fork of a process with threads.
 int main(int argc, char** argv) {
-  const bool fork_too = argc < 2 || std::string(argv[1]) != "--no-fork";
+  const bool fork_too = !test::asked_for("--no-fork", argc, argv);
   test_every_rank_runs_once();
   test_brief_work();
   test_barrier_orders_writes();

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import wave
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -125,8 +125,8 @@ def test_run_trained_without_weights(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("torch")
 def test_accelerate_model() -> None:
-    pytest.importorskip("torch")
     done = run("accelerate_model.py", "--threads", "1")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -144,8 +144,7 @@ def test_accelerate_model() -> None:
         assert float(ratio) == pytest.approx(float(before) / float(after), rel=0.1)
 
 
-def test_train_distributed_alone() -> None:
-    torch = pytest.importorskip("torch")
+def test_train_distributed_alone(torch: Any) -> None:
     if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
         pytest.skip("this PyTorch has no gloo")
     done = run("train_distributed.py", "--steps", "100")

@@ -73,8 +73,7 @@ def test_the_example_with_lengths_and_reset() -> None:
     assert not names["grads"].x[7:, 0].any()
 
 
-def test_the_example_with_pytorch() -> None:
-    torch = pytest.importorskip("torch")
+def test_the_example_with_pytorch(torch: Any) -> None:
     torch.manual_seed(0)
     (example,) = (text for text in EXAMPLES if "from_torch" in text)
     names = run(example)
@@ -83,8 +82,7 @@ def test_the_example_with_pytorch() -> None:
         assert np.array_equal(weights.numpy(), names["back"].state_dict()[name].numpy())
 
 
-def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str]) -> None:
-    torch = pytest.importorskip("torch")
+def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str], torch: Any) -> None:
     torch.manual_seed(0)
     (example,) = (text for text in EXAMPLES if "accelerate" in text)
     names = run(example)

@@ -200,8 +200,7 @@ def test_lengths_of_any_integer_type(kind: str) -> None:
         assert_same_bits(model(x[:, 2], lengths=length)[0], expected[0][:, 2])
 
 
-def test_lengths_and_resets_from_torch(kind: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_lengths_and_resets_from_torch(kind: str, torch: Any) -> None:
     model = make(kind, 3, 5)
     x, reset = random_x(model, 6, 3), np.eye(6, 3, -2, bool)
     expected = model(x, lengths=[6, 0, 4], reset=reset)

@@ -121,8 +121,7 @@ def test_arguments_are_copied() -> None:
     assert_same_bits(lstm.state_dict(), before)
 
 
-def test_weights_of_torch_that_require_grad() -> None:
-    torch = pytest.importorskip("torch")
+def test_weights_of_torch_that_require_grad(torch: Any) -> None:
     weights = gates(2, 3)
     parameters = {name: torch.nn.Parameter(torch.from_numpy(array)) for name, array in weights.items()}
     assert_same_bits(LSTM.from_gates(**parameters).state_dict(), LSTM.from_gates(**weights).state_dict())

@@ -283,8 +283,7 @@ def test_an_input_that_requires_grad_is_refused() -> None:
         make("lstm", 3, 5)(Tensor(np.zeros((4, 2, 3))))
 
 
-def test_weights_from_torch(kind: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_weights_from_torch(kind: str, torch: Any) -> None:
     if kind == "lstm":
         theirs = torch.nn.LSTM(3, 5, 2, bidirectional=True)
     else:
@@ -299,8 +298,7 @@ def test_weights_from_torch(kind: str) -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_weights_of_a_projection_from_torch(bias: bool) -> None:
-    torch = pytest.importorskip("torch")
+def test_weights_of_a_projection_from_torch(bias: bool, torch: Any) -> None:
     theirs = torch.nn.LSTM(3, 5, 2, bidirectional=True, proj_size=2, bias=bias)
     ours = make("lstm", 3, 5, num_layers=2, bidirectional=True, proj_size=2, bias=bias)
     assert list(ours.parameters) == list(theirs.state_dict())

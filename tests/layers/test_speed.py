@@ -160,8 +160,8 @@ def test_times_the_reference() -> None:
     assert min(other / ours for *_, ours, other in table) >= WANTED_IN_EVERY_ROW, text
 
 
+@pytest.mark.usefixtures("torch")
 def test_times_pytorch_with_packed_sequences() -> None:
-    pytest.importorskip("torch")
     case = Case(100, 32, 64, 64, work="train", valid=65)
     ((ours, theirs),) = measured(PACKED, [case])
     text = f"{case.label}: {1e3 * ours:.3f} ms, PyTorch {1e3 * theirs:.3f} ms, {theirs / ours:.1f} times"

@@ -54,9 +54,8 @@ def past_the_end(lengths: Counts) -> NDArray[np.bool_]:
 
 @every_network
 def test_lengths_are_those_of_packed_sequences(
-    cell: str, proj_size: int, num_layers: int, bidirectional: bool
+    cell: str, proj_size: int, num_layers: int, bidirectional: bool, torch: Any
 ) -> None:
-    torch = pytest.importorskip("torch")
     network = make(cell, num_layers, bidirectional, True, proj_size=proj_size)
     a = draw(network, T, B)
     model, t = torch_model(network), torch_inputs(a)
@@ -104,10 +103,10 @@ def pieces_by_hand(
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS, np.array([3, 0, 1, 5, 0])], ids=["whole", "some", "none"])
 @every_network
+@pytest.mark.usefixtures("torch")
 def test_reset_is_pieces_one_by_one(
     cell: str, proj_size: int, num_layers: int, bidirectional: bool, lengths: Counts | None
 ) -> None:
-    pytest.importorskip("torch")
     network = make(cell, num_layers, bidirectional, True, proj_size=proj_size)
     a = draw(network, T, B)
     model, t = torch_model(network), torch_inputs(a)
@@ -119,8 +118,7 @@ def test_reset_is_pieces_one_by_one(
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @every_kind
-def test_masks_are_between_layers(cell: str, proj_size: int, bidirectional: bool) -> None:
-    torch = pytest.importorskip("torch")
+def test_masks_are_between_layers(cell: str, proj_size: int, bidirectional: bool, torch: Any) -> None:
     network = make(cell, 2, bidirectional, True, proj_size=proj_size)
     D, a, masks = network.num_directions, draw(network, T, B), draw_masks(network)
     t = torch_inputs(a)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,10 +144,10 @@ def test_layers_and_directions_are_single_layers_put_together(cell: str) -> None
 
 
 @pytest.mark.parametrize(("cell", "proj_size", "num_layers", "bidirectional", "bias"), NETWORKS)
+@pytest.mark.usefixtures("torch")
 def test_parity_with_torch(
     cell: str, proj_size: int, num_layers: int, bidirectional: bool, bias: bool
 ) -> None:
-    pytest.importorskip("torch")
     network = make(cell, num_layers, bidirectional, bias, proj_size=proj_size)
     a = draw(network, 9, B)
     ours = run(network, a)
@@ -258,9 +259,8 @@ def test_slope_of_relu_at_zero_is_zero() -> None:
     assert dh0.item() == 0
 
 
-def test_relu_of_the_extremes_is_that_of_torch() -> None:
+def test_relu_of_the_extremes_is_that_of_torch(torch: Any) -> None:
     """It stops the gradient where h is not above 0, and there all of it; a NaN is not such a place."""
-    torch = pytest.importorskip("torch")
     special = np.array([np.nan, np.inf, -np.inf, 1.0, -1.0, 0.0])
     x, dy = (grid.reshape(1, -1, 1) for grid in np.meshgrid(special, special))
     zero, one = np.zeros((x.size, 1)), np.ones((1, 1))

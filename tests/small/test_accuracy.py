@@ -129,9 +129,9 @@ MODELS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.usefixtures("torch")
 def test_no_further_off_than_pytorch(name: str) -> None:
     """In the root of the mean of squares, and in the largest error; of four seeds together."""
-    pytest.importorskip("torch")
     squares: dict[str, list[float]] = {"ours": [], "PyTorch's": []}
     largest: dict[str, list[float]] = {"ours": [], "PyTorch's": []}
     for seed in range(4):
@@ -146,9 +146,9 @@ def test_no_further_off_than_pytorch(name: str) -> None:
         assert 0 < np.mean(errors["ours"]) <= np.mean(errors["PyTorch's"]), errors
 
 
+@pytest.mark.usefixtures("torch")
 def test_features_of_different_size_and_pytorch() -> None:
     """Which has one scale for the whole of x."""
-    pytest.importorskip("torch")
     model = enlarged(16, 1.5, 0)
     sizes = np.exp(np.linspace(-4, 4, 16)).astype(np.float32)
     model.update({"weight_ih_l0": model.parameters["weight_ih_l0"] / sizes})
@@ -162,9 +162,9 @@ def test_features_of_different_size_and_pytorch() -> None:
     assert calibrated < theirs / 4
 
 
+@pytest.mark.usefixtures("torch")
 def test_rows_of_different_size_and_pytorch() -> None:
     """A loud sequence costs a quiet one nothing here: each row of the batch has its own scale."""
-    pytest.importorskip("torch")
     model = enlarged(16, 1.5, 1)
     x = uniform((150, B, 16), 1)
     x[:, 0] *= 100

@@ -20,8 +20,7 @@ from lstmfast.training import Adam, Dense
     ],
     ids=["defaults", "others", "no momentum"],
 )
-def test_adam_is_that_of_torch(settings: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch")
+def test_adam_is_that_of_torch(settings: dict[str, Any], torch: Any) -> None:
     rng = np.random.default_rng(0)
     heads = [Dense(3, 2, dtype="float64", seed=1), Dense(2, 4, bias=False, dtype="float64", seed=2)]
     theirs = [{n: torch.tensor(w, requires_grad=True) for n, w in head.parameters.items()} for head in heads]
@@ -48,8 +47,7 @@ def test_adam_is_that_of_torch(settings: dict[str, Any]) -> None:
             )
 
 
-def test_adam_is_that_of_torch_in_float32() -> None:
-    torch = pytest.importorskip("torch")
+def test_adam_is_that_of_torch_in_float32(torch: Any) -> None:
     head = Dense(3, 2, bias=False, seed=1)
     w = torch.tensor(head.parameters["weight"], requires_grad=True)
     theirs, adam = torch.optim.Adam([w], lr=0.1), Adam(head, learning_rate=0.1)

@@ -17,8 +17,7 @@ pytestmark = pytest.mark.usefixtures("default_floats")
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("max_norm", [1e-3, 2.0, 1e6, math.inf])
-def test_clipping_is_that_of_torch(max_norm: float, dtype: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_clipping_is_that_of_torch(max_norm: float, dtype: str, torch: Any) -> None:
     rng = np.random.default_rng(0)
     first = {"a": rng.standard_normal((3, 4)).astype(dtype), "b": rng.standard_normal(5).astype(dtype)}
     second = {"a": rng.standard_normal((2, 2)).astype(dtype)}

@@ -149,8 +149,7 @@ def test_every_integer_type_is_a_class(target_dtype: str) -> None:
     assert cross_entropy(tape, classes.tolist())[0] == loss
 
 
-def test_parity_with_torch() -> None:
-    torch = pytest.importorskip("torch")
+def test_parity_with_torch(torch: Any) -> None:
     rng = np.random.default_rng(7)
     x = rng.standard_normal((5, 2, IN))
     classes = rng.integers(OUT, size=(5, 2))

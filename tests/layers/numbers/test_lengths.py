@@ -195,8 +195,8 @@ PACKED = [3, T, 2, 1, T, 5]
 
 @every_network
 @every_cell
+@pytest.mark.usefixtures("torch")
 def test_pytorch(dtype: str, kind: str, proj_size: int, num_layers: int, bidirectional: bool) -> None:
-    pytest.importorskip("torch")
     for batch_first, with_state, bias in itertools.product((False, True), repeat=3):
         model = make(
             kind,
@@ -216,8 +216,8 @@ def test_pytorch(dtype: str, kind: str, proj_size: int, num_layers: int, bidirec
 
 
 @pytest.mark.parametrize("shape", [Shape(T=300, B=3, I=5, H=24), Shape(T=20, B=40, I=16, H=48)])
+@pytest.mark.usefixtures("torch")
 def test_pytorch_of_longer_calls(dtype: str, isa: str, shape: Shape) -> None:
-    pytest.importorskip("torch")
     model, arguments, lengths = call_of(shape, dtype, isa)
     lengths = np.maximum(lengths, 1)
     expected = from_torch(model, *arguments, lengths=lengths)

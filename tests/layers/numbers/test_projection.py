@@ -74,8 +74,8 @@ def test_sizes(dtype: str, isa: str) -> None:
 
 
 @every_configuration
+@pytest.mark.usefixtures("torch")
 def test_pytorch(dtype: str, num_layers: int, bidirectional: bool, bias: bool) -> None:
-    pytest.importorskip("torch")
     for model in lstms(num_layers, bidirectional, bias, dtype=dtype):
         for B, with_state in ((4, True), (4, False), (None, True)):
             arguments = random_call(model, 8, B, with_state=with_state)
@@ -84,8 +84,8 @@ def test_pytorch(dtype: str, num_layers: int, bidirectional: bool, bias: bool) -
 
 
 @every_configuration
+@pytest.mark.usefixtures("torch")
 def test_state_dict_goes_both_ways(dtype: str, num_layers: int, bidirectional: bool, bias: bool) -> None:
-    pytest.importorskip("torch")
     for model, other in zip(
         lstms(num_layers, bidirectional, bias, dtype=dtype, seed=1),
         lstms(num_layers, bidirectional, bias, dtype=dtype, seed=2),

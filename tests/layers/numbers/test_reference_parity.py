@@ -123,11 +123,11 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("T", "B", "I", "H", "layers", "directions"), SIZES)
+@pytest.mark.usefixtures("torch")
 def test_float32_is_as_exact_as_pytorch(
     kind: str, T: int, B: int, I: int, H: int, layers: int, directions: int
 ) -> None:
     """On the default ISA: the bits are the same on all (test_bits.py)."""
-    pytest.importorskip("torch")
     errors = Errors()
     for seed in range(4):
         model = make(kind, I, H, num_layers=layers, bidirectional=directions == 2, seed=seed)
