@@ -25,8 +25,8 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 # What the parity tests compare with. A pin: a newer one would bring gigabytes, and other last bits.
 TORCH = "torch==2.13.0"
 
-# The core's tests that emulated x86-64 CPUs run: all that calls kernels; of whole networks, which are the same
-# code on all of them, the first, which has a checksum.
+# The core's tests that emulated x86-64 CPUs run: all that call kernels; of whole networks, which are the same
+# code on all CPUs, the first, which has a checksum.
 EMULATED = ("fingerprint", "kernels", "math", "network", "small_network", "transpose")
 
 # pytest-xdist's processes. Tests that are `alone` have the others wait (tests/side_by_side.py).

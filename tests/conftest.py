@@ -1,10 +1,10 @@
-"""Fixtures for all tests: one that takes `isa` runs on every ISA of this machine, one that takes `torch` beside it."""
+"""Fixtures for all tests: one that takes `isa` runs on every ISA of this machine, `torch` needs PyTorch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from types import ModuleType
+from typing import Any
 
 import hypothesis
 import pytest
@@ -52,7 +52,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def torch() -> ModuleType:
+def torch() -> Any:
     """PyTorch, or the test is skipped."""
     return pytest.importorskip("torch")
 

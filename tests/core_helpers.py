@@ -22,7 +22,7 @@ FORWARD = ("y", "state")  # how names of forward results begin; all others are g
 
 def cell_of(model: Model) -> str:
     """The reference's name of the model's cell."""
-    return f"rnn_{model.nonlinearity}" if isinstance(model, RNN) else "lstm"
+    return model._cell()
 
 
 def reference_of(model: Model, dtype: Any = "float64") -> reference.Reference:
@@ -173,8 +173,8 @@ def run_python(script: str, *arguments: str, timeout: float = 120, **environment
 
 
 def state_like(model: Model, h: Array, c: Array) -> Any:
-    """A state for `model`: the pair for an LSTM, h alone for an RNN."""
-    return (h, c) if isinstance(model, LSTM) else h
+    """A state for `model`: the pair for a cell with memory, else h alone."""
+    return (h, c) if model._KIND.has_memory else h
 
 
 def in_every_form(x: Array, dtype: str) -> dict[str, Any]:

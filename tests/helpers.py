@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lstmfast
+from lstmfast._base.kinds import BY_CELL, class_named
 
 Array: TypeAlias = NDArray[Any]
 
@@ -16,21 +17,31 @@ ROOT = Path(__file__).resolve().parents[1]  # of the checkout
 
 ISAS = lstmfast.available_isas()
 DTYPES = ("float32", "float64")
-KINDS = ("lstm", "rnn_tanh", "rnn_relu")
-CELLS = (("lstm", 0), ("lstm", 4), ("rnn_tanh", 0), ("rnn_relu", 0))  # every kind, and a projection
+KINDS = tuple(BY_CELL)  # by the names of their cells
+# Every kind, and a projection where it has one.
+CELLS = tuple((name, size) for name, kind in BY_CELL.items() for size in ((0, 4) if kind.projects else (0,)))
 
 
 def make(kind: str, input_size: int, hidden_size: int, **options: Any) -> Any:
-    """An LSTM or RNN of one of `KINDS`; options are the constructor's, with seed 0 unless they say else.
+    """A layer of one of `KINDS`; options are the constructor's, with seed 0 unless they say else.
 
     A proj_size of 0 may be given to any kind.
     """
     options.setdefault("seed", 0)
     if options.get("proj_size") == 0:
         del options["proj_size"]
-    if kind == "lstm":
-        return lstmfast.LSTM(input_size, hidden_size, **options)
-    return lstmfast.RNN(input_size, hidden_size, nonlinearity=kind.removeprefix("rnn_"), **options)
+    (cell,) = (cell for cell in BY_CELL[kind].cells if cell.name == kind)
+    return class_named(BY_CELL[kind].name)(input_size, hidden_size, **cell.choices, **options)
+
+
+def has_memory(kind: str) -> bool:
+    """Whether a state of this kind is a pair, h and c."""
+    return BY_CELL[kind].has_memory
+
+
+def gates_of(kind: str) -> int:
+    """How many rows of a weight belong to each unit."""
+    return BY_CELL[kind].gates
 
 
 def random(shape: tuple[int, ...], dtype: Any = "float32", seed: int = 0, scale: float = 1.0) -> Array:
@@ -45,11 +56,11 @@ def random_x(model: Any, T: int, B: int, seed: int = 1) -> Array:
 
 
 def random_state(model: Any, B: int, seed: int = 2) -> Any:
-    """An initial state for `model`: a pair for an LSTM, an array for an RNN."""
+    """An initial state for `model`: a pair for a cell with memory, else an array."""
     depth = model.num_layers * (2 if model.bidirectional else 1)
     widths = (model.proj_size or model.hidden_size, model.hidden_size)
     h, c = (random((depth, B, width), model.dtype, seed + 1000 * n) for n, width in enumerate(widths))
-    return (h, c) if isinstance(model, lstmfast.LSTM) else h
+    return (h, c) if model._KIND.has_memory else h
 
 
 def random_call(model: Any, T: int, B: int | None, *, with_state: bool = True, seed: int = 1) -> Any:
@@ -68,12 +79,12 @@ def random_call(model: Any, T: int, B: int | None, *, with_state: bool = True, s
     h, c, dh, dc = (
         random((*depth, size), model.dtype, seed + 200 + n) for n, size in enumerate((P, H, P, H))
     )
-    lstm = isinstance(model, lstmfast.LSTM)
-    return x, (h, c) if lstm else h, dy, (dh, dc) if lstm else dh
+    memory = model._KIND.has_memory
+    return x, (h, c) if memory else h, dy, (dh, dc) if memory else dh
 
 
 def parts(state: Any) -> list[Array]:
-    """The arrays of a state (or of its gradient): two of an LSTM, one of an RNN."""
+    """The arrays of a state (or of its gradient): two of a cell with memory, else one."""
     return list(state) if isinstance(state, tuple) else [state]
 
 

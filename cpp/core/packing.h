@@ -10,14 +10,14 @@
 namespace lstmfast {
 
 // Where columns of a matrix with G column groups of `units` each lie in panels of kPanelVectors vectors:
-// unit u of group g. With G = 4 a panel holds the four gates of one block of units; with G = 1, four blocks.
+// unit u of group g. With G = 1 a panel holds four blocks of units, else all gates of one block, each in a vector.
 struct PanelLayout {
   Index groups;
   Index units;
   Index lanes;
 
   Index width() const { return kPanelVectors * lanes; }
-  Index units_per_panel() const { return width() / groups; }
+  Index units_per_panel() const { return groups > 1 ? lanes : width(); }
   Index panels() const { return (units + units_per_panel() - 1) / units_per_panel(); }
   Index panel_of(Index unit) const { return unit / units_per_panel(); }
   // Within a row of the panel.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..helpers import assert_same_bits, everything, make, random, random_state, random_x
+from ..helpers import assert_same_bits, everything, has_memory, make, random, random_state, random_x
 
 HUGE = 10**5000  # str() refuses it
 NOT_NUMBERS: list[tuple[Any, str]] = [
@@ -79,7 +79,7 @@ class Case:
         self.before = everything(self.model, self.x, self.state, self.dy, self.dstate)
 
     def arrays(self) -> list[Any]:
-        states = [*self.state, *self.dstate] if self.kind == "lstm" else [self.state, self.dstate]
+        states = [*self.state, *self.dstate] if has_memory(self.kind) else [self.state, self.dstate]
         return [self.x, self.dy, *states]
 
     def check(self) -> None:

@@ -13,9 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lstmfast
-
-from ..helpers import KINDS, Array, assert_same_bits, everything, make, random
+from ..helpers import KINDS, Array, assert_same_bits, everything, has_memory, make, random
 
 T, B, INPUT, HIDDEN = 6, 4, 3, 5
 
@@ -161,10 +159,7 @@ def arguments(model: Any, make_array: Callable[[tuple[int, ...], int], Array]) -
     depth = model.num_layers * (2 if model.bidirectional else 1)
     width = HIDDEN * (2 if model.bidirectional else 1)
     state, dstate = (
-        [
-            make_array((depth, B, HIDDEN), seed + n)
-            for n in range(2 if isinstance(model, lstmfast.LSTM) else 1)
-        ]
+        [make_array((depth, B, HIDDEN), seed + n) for n in range(2 if model._KIND.has_memory else 1)]
         for seed in (20, 30)
     )
     return {
@@ -257,8 +252,8 @@ def test_axes_of_length_one_with_any_stride(kind: str, isa: str, batch_first: bo
         expected = everything(model, x.copy().reshape(x.shape))
         assert_same_bits(everything(model, x), expected)
     state: Any = random((1,))[:, None, None]
-    state = state if kind != "lstm" else (state, state)
-    copies = tuple(map(np.array, state)) if kind == "lstm" else state.copy()
+    state = state if not has_memory(kind) else (state, state)
+    copies = tuple(map(np.array, state)) if has_memory(kind) else state.copy()
     assert_same_bits(model(x, state), model(x, copies))
 
 
@@ -337,7 +332,7 @@ def test_strides_of_any_kind(data: st.DataObject, kind: str, batch_first: bool) 
     steps, rows, inputs, hidden = (data.draw(st.integers(1, 4)) for _ in range(4))
     model = make(kind, inputs, hidden, batch_first=batch_first)
     batch = (rows, steps) if batch_first else (steps, rows)
-    halves = 2 if kind == "lstm" else 1
+    halves = 2 if has_memory(kind) else 1
     x, dy = data.draw(views((*batch, inputs))), data.draw(views((*batch, hidden)))
     state, dstate = ([data.draw(views((1, rows, hidden))) for _ in range(halves)] for _ in range(2))
 
@@ -376,6 +371,6 @@ def test_arrays_are_copied_only_if_they_must_be(kind: str, dtype: str, batch_fir
         array = LAYOUTS[layout](x)
         model(array)
         assert not np.shares_memory(recorder.seen[0], array), layout
-    model(x, (state, state) if kind == "lstm" else state)
-    assert [array is state for array in recorder.seen[1:3]] == [True, kind == "lstm"]
+    model(x, (state, state) if has_memory(kind) else state)
+    assert [array is state for array in recorder.seen[1:3]] == [True, has_memory(kind)]
     assert recorder.seen[0] is x

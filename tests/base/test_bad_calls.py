@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..helpers import KINDS, assert_same_bits
+from ..helpers import KINDS, assert_same_bits, has_memory
 from .helpers import HUGE, NOT_NUMBERS, Case, Refuses, raises
 
 # Calls. Each takes (model, what is right, what is wrong) and must change neither.
@@ -117,9 +117,9 @@ def test_parts_of_states(kind: str, batched: bool) -> None:
     right, x = np.zeros(shape, "float32"), case.x if batched else case.x[:, 0]
     y, _, tape = case.model.forward(x)
     for argument, names in (("state", ("h_0", "c_0")), ("dstate", ("dh_n", "dc_n"))):
-        for place, name in enumerate(names[: 2 if kind == "lstm" else 1]):
+        for place, name in enumerate(names[: 2 if has_memory(kind) else 1]):
             for bad, error, got in wrong_parts(shape):
-                state: Any = bad if kind != "lstm" else (bad, right) if place == 0 else (right, bad)
+                state: Any = bad if not has_memory(kind) else (bad, right) if place == 0 else (right, bad)
                 calls: list[Callable[[Any], Any]] = (
                     [lambda s: case.model(x, s), lambda s: case.model.forward(x, s)]
                     if argument == "state"

@@ -11,6 +11,7 @@ import pytest
 import lstmfast
 from lstmfast import LSTM, RNN
 
+from ..helpers import gates_of
 from .helpers import HUGE, NOT_NUMBERS, Case, every_wrong_seed, raises
 
 # Constructors.
@@ -235,7 +236,7 @@ def test_missing_and_unexpected_names(case: Case) -> None:
 @pytest.mark.parametrize("way", ["update", "load_state_dict"])
 def test_shape_of_a_weight(case: Case, way: str) -> None:
     argument = "parameters" if way == "update" else "state_dict"
-    rows, symbol = (20, "4*hidden_size") if case.kind == "lstm" else (5, "hidden_size")
+    rows, symbol = (5 * gates_of(case.kind), f"{gates_of(case.kind)}*hidden_size".removeprefix("1*"))
     weights = {name: array + 1 for name, array in case.model.state_dict().items()}
     for name, expected in (
         ("weight_ih_l0", f"({rows}, 3) [{symbol}, input_size]"),

@@ -22,7 +22,7 @@ from ..helpers import assert_same_bits, random
 # What the core has already, under another name and without the other choice.
 TOY = Kind(
     "Rectified",
-    cells=(Cell("rnn_relu", "RNN_RELU"),),
+    cells=(Cell("rnn_relu"),),
     gates=1,
     states=("h",),
     projects=False,
@@ -113,6 +113,12 @@ def test_it_is_quantized_to_what_its_entry_says(toy: Rectified, tmp_path: Path) 
         QuantizedRectified()
 
 
+def test_one_that_pytorch_has_not(toy: Rectified) -> None:
+    for call in (toy.to_torch, lambda: Rectified.from_torch(object())):
+        with pytest.raises(TypeError, match="expected a kind that PyTorch has, got Rectified"):
+            call()
+
+
 def test_another_kind_is_another_form(toy: Rectified) -> None:
     with pytest.raises(ValueError, match=r"cell='Rectified'.*cell='RNN'"):
         lstmfast.compare(toy, known(), X)
@@ -123,14 +129,16 @@ def test_entries_are_complete() -> None:
     names = [kind.name for kind in kinds.KINDS]
     assert len(set(names)) == len(names)
     cells = [cell for kind in kinds.KINDS for cell in kind.cells]
-    assert len({cell.name for cell in cells}) == len({cell.mode for cell in cells}) == len(cells)
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert len(kinds.CELLS_BY_MODE) == sum(cell.mode is not None for cell in cells)
     for kind in kinds.KINDS:
         assert kinds.BY_NAME[kind.name] is kind
-        assert issubclass(kinds.class_named(kind.name), lstmfast.LSTM | lstmfast.RNN)
+        assert kinds.class_named(kind.name) is getattr(lstmfast, kind.name)
+        assert kinds.class_named(kind.name)._KIND is kind
         assert kinds.class_named(kinds.QUANTIZED + kind.name)._KIND is kind
         assert ("proj_size" in kind.defaults) is kind.projects
         assert set(kind.choices) <= set(kind.defaults)
         for cell in kind.cells:
             assert kind.cell(cell.choices) is cell
             assert kinds.BY_CELL[cell.name] is kind
-            assert kinds.CELLS_BY_MODE[cell.mode] is cell
+            assert cell.mode is None or kinds.CELLS_BY_MODE[cell.mode] is cell

@@ -12,7 +12,7 @@ import pytest
 import lstmfast
 
 from ..core_helpers import state_like, unaligned
-from ..helpers import assert_same_bits, make, parts, random_state, random_x
+from ..helpers import assert_same_bits, has_memory, make, parts, random_state, random_x
 
 OPTIONS: list[dict[str, Any]] = [{}, {"num_layers": 2, "bidirectional": True}, {"batch_first": True}]
 
@@ -173,12 +173,12 @@ def test_shared_memory(kind: str, by_name: bool) -> None:
     before = memory.copy()
     wrong_y = [0, 6, size - 1, 200, 200 + half - 1, 600, 600 - size + 1]
     wrong_h = [0, size - 1, 201, 200 + half - 1, 200 - half + 1, 400, 400 + size - 1]
-    if kind == "lstm":
+    if has_memory(kind):
         wrong_y += [300, 700]
         wrong_h += [300, 301, 700, 700 + half - 1]
     bad = [(place(start, 5, 3, 6), good[1]) for start in wrong_y]
     bad += [(good[0], with_h(good[1], place(start, 2, 3, 6))) for start in wrong_h]
-    if kind == "lstm":
+    if has_memory(kind):
         bad += [
             (good[0], (good[1][0], place(start, 2, 3, 6)))
             for start in (

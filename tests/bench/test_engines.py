@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import lstmfast
+from lstmfast._base.kinds import BY_NAME
 from lstmfast._bench import engines, problem, session
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
 from lstmfast._bench.engines import ENGINES, OURS, QUANTIZED
@@ -157,7 +158,7 @@ class Recorder:
     def __init__(self, case: Case) -> None:
         self.told: list[Any] = []
         self.nbytes = 4  # of the tape, which it is, too
-        self.state = (np.full(2, 8.0), np.full(2, 9.0)) if case.cell == "lstm" else np.full(2, 8.0)
+        self.state = (np.full(2, 8.0), np.full(2, 9.0)) if case.kind.has_memory else np.full(2, 8.0)
 
     def load_state_dict(self, weights: object) -> None:
         pass
@@ -200,7 +201,7 @@ def test_a_case_comes_to_our_own_calls(
     if work == "train":
         assert found == {"y": 7, "dx": 6, "d weight": 5}
     else:
-        assert found == {"y": 7, "h_n": 8} | ({"c_n": 9} if cell == "lstm" else {})
+        assert found == {"y": 7, "h_n": 8} | ({"c_n": 9} if BY_NAME[cell.upper()].has_memory else {})
 
 
 def test_a_name_is_the_engines_own() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lstmfast
+from lstmfast._base.kinds import BY_NAME
 from lstmfast._bench import problem, suites
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
 from lstmfast.reference import Reference
@@ -29,7 +30,7 @@ def test_the_truth_holds_for_the_reference(cell: Cell, work: Work) -> None:
     h = c = None
     for _ in range(problem.STEPS if work == "step" else 1):
         y, (h, c), cache = reference.forward(task.x, h, c)
-    found = {"y": y, "h_n": h} | ({"c_n": c} if cell == "lstm" else {})
+    found = {"y": y, "h_n": h} | ({"c_n": c} if BY_NAME[cell.upper()].has_memory else {})
     if work == "train":
         dx, _, _, dparameters = reference.backward(cache, task.dy)
         found = {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
@@ -109,7 +110,7 @@ def test_the_truth_of_lengths_is_that_of_masked_rows(cell: Cell) -> None:
 
     ends = y[task.lengths - 1, np.arange(case.B)]
     assert np.abs(task.truth["h_n"][1] - ends).max() < 1e-13
-    assert ("c_n" in task.truth) == (cell == "lstm")
+    assert ("c_n" in task.truth) == BY_NAME[cell.upper()].has_memory
 
 
 # Rows that start anew ---------------------------------------------------------------------------------
@@ -153,12 +154,12 @@ def test_the_truth_of_starts_is_a_loop_over_masked_states(cell: Cell) -> None:
     reference = Reference(REFERENCES[cell], task.weights, 2)
     ys = []
     h: Any = np.zeros((2, 5, 4))
-    c: Any = np.zeros((2, 5, 4)) if cell == "lstm" else None
+    c: Any = np.zeros((2, 5, 4)) if BY_NAME[cell.upper()].has_memory else None
     for x, reset in zip(task.x, task.reset, strict=True):
         kept = ~reset[:, None]
         y, (h, c), _ = reference.forward(x[None], h * kept, None if c is None else c * kept)
         ys.append(y)
-    found = {"y": np.concatenate(ys), "h_n": h} | ({"c_n": c} if cell == "lstm" else {})
+    found = {"y": np.concatenate(ys), "h_n": h} | ({"c_n": c} if BY_NAME[cell.upper()].has_memory else {})
     assert problem.difference(found, task.truth) < 1e-13
 
 

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from lstmfast import _core
 
 from ..core_helpers import run_python, unaligned
-from ..helpers import ISAS, KINDS, Array, assert_same_bits, random
+from ..helpers import ISAS, KINDS, Array, assert_same_bits, gates_of, random
 
 T, B, I, H = 5, 3, 4, 6
 
@@ -27,7 +27,7 @@ def weights(
     cell: str = "lstm", *, layers: int = 1, directions: int = 1, dtype: str = "float32"
 ) -> list[Array]:
     """Parameters in the core's order."""
-    rows = (4 if cell == "lstm" else 1) * H
+    rows = gates_of(cell) * H
     arrays = []
     for layer in range(layers):
         for direction in range(directions):

@@ -11,6 +11,7 @@ import faulthandler, itertools, sys
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from lstmfast import _core
+from lstmfast._base.kinds import BY_CELL
 faulthandler.enable()
 generator = np.random.default_rng(int(sys.argv[1]))
 pick = lambda *values: values[generator.integers(len(values))]
@@ -50,11 +51,11 @@ def anything(wanted, dtype):
 
 done = refused = 0
 for _ in range(int(sys.argv[2])):
-    cell = pick("lstm", "rnn_tanh", "rnn_relu")
+    cell = pick(*BY_CELL)
     dtype = pick("f4", "f8")
     I, H, L, D = (int(generator.integers(1, n)) for n in (20, 20, 3, 3))
     T, B = int(generator.integers(0, 6)), int(generator.integers(0, 9))
-    G, bias = (4 if cell == "lstm" else 1), bool(generator.integers(2))
+    G, bias = BY_CELL[cell].gates, bool(generator.integers(2))
     shapes = []
     for layer, _ in itertools.product(range(L), range(D)):
         shapes += [(G * H, I if layer == 0 else D * H), (G * H, H)] + [(G * H,)] * (2 * bias)
@@ -69,7 +70,7 @@ for _ in range(int(sys.argv[2])):
         state = (L * D, B, H)
         x = anything((*batch, I), dtype)
         h0 = anything(state, dtype) if generator.random() < 0.5 else None
-        c0 = anything(state, dtype) if generator.random() < 0.3 and cell == "lstm" else None
+        c0 = anything(state, dtype) if generator.random() < 0.3 and BY_CELL[cell].has_memory else None
         results = net.forward(x, h0, c0, first)
         assert results[0].shape == (*x.shape[:2], D * H)
         again = net.infer(x, h0, c0, first)

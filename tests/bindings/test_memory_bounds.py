@@ -16,6 +16,7 @@ SCRIPT = """
 import ctypes, faulthandler, itertools, mmap, sys
 import numpy as np
 from lstmfast import _core
+from lstmfast._base.kinds import BY_CELL
 faulthandler.enable()
 isa, dtype, side = sys.argv[1:]
 make = {"float32": _core.Network32, "float64": _core.Network64}[dtype]
@@ -52,9 +53,9 @@ sizes = [
 # Past the chunks of the input product: 64 KiB of z are 204 steps at most, of scalar's float32.
 sizes += [(20, 3, 2, 450), (20, 1, 1, 1000)]
 count = 0
-for cell, (H, I, B, T) in itertools.product(("lstm", "rnn_tanh", "rnn_relu"), sizes):
+for cell, (H, I, B, T) in itertools.product(BY_CELL, sizes):
     for L, D, batch_first in ((1, 1, False), (2, 2, True)):
-        G = 4 if cell == "lstm" else 1
+        G = BY_CELL[cell].gates
         fence = iter(fences)
         weights = []
         for layer, _ in itertools.product(range(L), range(D)):
@@ -64,7 +65,7 @@ for cell, (H, I, B, T) in itertools.product(("lstm", "rnn_tanh", "rnn_relu"), si
         batch = (B, T) if batch_first else (T, B)
         x, h0, c0 = (next(fence).array(*s) for s in ((*batch, I), (L * D, B, H), (L * D, B, H)))
         dy, dh, dc = (next(fence).array(*s) for s in ((*batch, D * H), (L * D, B, H), (L * D, B, H)))
-        if cell != "lstm":
+        if not BY_CELL[cell].has_memory:
             c0 = dc = None
         net.infer(x, h0, c0, batch_first)
         tape = net.forward(x, h0, c0, batch_first)[3]
@@ -73,7 +74,7 @@ for cell, (H, I, B, T) in itertools.product(("lstm", "rnn_tanh", "rnn_relu"), si
 for n in range(1, 40):
     _core.sigmoid(fences[0].array(n), isa)
     _core.tanh(fences[0].array(n), isa)
-assert count == 390
+assert count == 130 * len(BY_CELL)
 print("done")
 """
 

@@ -48,8 +48,9 @@ const T& at(const std::vector<T>& v, Index k) {
 struct Layout {
   Index groups, lanes;
   Index width() const { return kPanelVectors * lanes; }
-  Index panels(Index units) const { return (units * groups + width() - 1) / width(); }
-  Index panel(Index unit) const { return unit / (width() / groups); }
+  Index units_per_panel() const { return groups > 1 ? lanes : width(); }
+  Index panels(Index units) const { return (units + units_per_panel() - 1) / units_per_panel(); }
+  Index panel(Index unit) const { return unit / units_per_panel(); }
   // Of `units` units.
   Index column(Index group, Index unit, Index units) const {
     if (groups > 1 && panel(unit) == panels(units) - 1) {
@@ -57,8 +58,7 @@ struct Layout {
       const Index apart = last * 4 <= lanes ? lanes / 4 : last * 2 <= lanes ? lanes / 2 : lanes;
       return group * apart + unit % lanes;
     }
-    const Index block = unit / lanes % (kPanelVectors / groups);
-    return (block * groups + group) * lanes + unit % lanes;
+    return groups > 1 ? group * lanes + unit % lanes : unit % width();
   }
 };
 
@@ -353,7 +353,8 @@ void test_table(const KernelTable<T>& k) {
       test_gate_product(k, r, n, Index(5), 4, false);
       test_gate_product(k, r, n, Index(3), 1, true);
       test_gate_product(k, r, n, Index(3), 4, true, true);
-      for (const Cell cell : {Cell::lstm, Cell::rnn_tanh, Cell::rnn_relu}) {
+      for (int number = 0; number < kCells; ++number) {
+        const auto cell = static_cast<Cell>(number);
         test_steps(k, cell, r, Index(3), n, n, n % 2 == 0, false);
         test_steps(k, cell, r, Index(3), n, (n + 1) / 2, n % 2 == 1, true);
         test_backward_step(k, cell, r, n, r % 2 == 0, false);

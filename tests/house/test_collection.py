@@ -21,7 +21,7 @@ def test_names_are_the_same_at_every_run(request: pytest.FixtureRequest) -> None
 
 
 def test_who_needs_pytorch_takes_its_fixture() -> None:
-    """Or is not among the tests `beside_torch`, which are what CI's session with PyTorch runs on the fastest ISA."""
+    """Or is not among the tests `beside_torch`, all that CI's session with PyTorch runs."""
     asks = [
         f"{path.relative_to(ROOT)}:{call.lineno}"
         for path in (ROOT / "tests").rglob("test_*.py")

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..helpers import KINDS, assert_same_bits, everything, make, parts, random, random_state, random_x
+from ..helpers import (
+    KINDS,
+    assert_same_bits,
+    everything,
+    has_memory,
+    make,
+    parts,
+    random,
+    random_state,
+    random_x,
+)
 from .helpers import layouts, recorded
 
 # Calls.
@@ -48,7 +58,7 @@ def test_shapes(kind: str, dtype: str, layout: dict[str, Any], cut: bool) -> Non
             grads = model.backward(tape, y2, state)
             assert y.shape == y2.shape == y_shape
             assert grads.x.shape == x_shape
-            assert isinstance(state, tuple) == isinstance(grads.state, tuple) == (kind == "lstm")
+            assert isinstance(state, tuple) == isinstance(grads.state, tuple) == has_memory(kind)
             for result in (state, state2, grads.state):
                 assert [a.shape for a in parts(result)] == [h_shape, c_shape][: len(parts(result))]
             arrays = [*parts(state), *parts(state2), *parts(grads.state)]
@@ -101,7 +111,7 @@ def test_no_state_is_zero(kind: str, isa: str) -> None:
     x = random_x(model, 6, 4)
     zero = np.zeros((1, 4, 5), "float32")
     states: list[Any] = [zero]
-    if kind == "lstm":
+    if has_memory(kind):
         states = [(zero, zero), (None, zero), (zero, None), (None, None), [zero, zero]]
     for state in states:
         assert_same_bits(everything(model, x, state), everything(model, x))
@@ -119,7 +129,7 @@ def test_no_gradient_is_zero(kind: str, isa: str) -> None:
         return [grads.x, *parts(grads.state), *grads.parameters.values()]
 
     assert not any(array.any() for array in gradients(None, None))
-    if kind == "lstm":
+    if has_memory(kind):
         pairs: list[Any] = [((dh, None), (dh, zero)), ((None, dh), (zero, dh)), ((None, None), None)]
     else:
         pairs = [(None, zero)]

@@ -11,7 +11,7 @@ import pytest
 
 import lstmfast
 
-from ..helpers import KINDS, assert_same_bits, everything, make, random, random_state, random_x
+from ..helpers import KINDS, assert_same_bits, everything, gates_of, make, random, random_state, random_x
 from .helpers import layouts
 
 NAMES_2_LAYERS_2_DIRECTIONS = [
@@ -133,7 +133,7 @@ def test_repr(model: lstmfast.LSTM | lstmfast.RNN, text: str) -> None:
 @pytest.mark.parametrize("layout", layouts())
 def test_names_shapes_and_order(kind: str, dtype: str, layout: dict[str, Any]) -> None:
     model = make(kind, 3, 5, dtype=dtype, **layout)
-    rows = 20 if kind == "lstm" else 5
+    rows = 5 * gates_of(kind)
     directions = 2 if layout["bidirectional"] else 1
     expected = {}
     for name in NAMES_2_LAYERS_2_DIRECTIONS:

@@ -11,7 +11,7 @@ import pytest
 
 import lstmfast
 
-from ..helpers import assert_same_bits, everything, make, parts, random, random_state, random_x
+from ..helpers import assert_same_bits, everything, has_memory, make, parts, random, random_state, random_x
 from .helpers import recorded
 
 # Dropout and recomputing: how they are asked for.
@@ -95,7 +95,7 @@ def test_recompute_gives_the_same_bits_and_a_smaller_tape(kind: str, dtype: str,
             results.append([tape.nbytes, y, *parts(end), grads.x, *parts(grads.state), grads.parameters])
     for other in results[1:]:
         assert_same_bits(other[1:], results[0][1:])
-    if kind == "lstm":  # an RNN keeps no gates at all
+    if has_memory(kind):  # an RNN keeps no gates at all
         assert results[2][0] < 0.6 * results[0][0]
     assert results[2][0] <= results[0][0]
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from lstmfast.reference import Reference
 
 Array = NDArray[np.floating[Any]]
-CELLS = ("lstm", "rnn_tanh", "rnn_relu")
+GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+CELLS = tuple(GATES)
+MEMORY = ("lstm",)  # with c beside h
 H, PROJECTED, INPUT = 4, 3, 2
 # Cell and proj_size.
 KINDS = (("lstm", 0), ("lstm", PROJECTED), ("rnn_tanh", 0), ("rnn_relu", 0))
@@ -27,7 +29,7 @@ def make(
 ) -> Reference:
     """A network of H units with INPUT inputs."""
     rng = np.random.default_rng(seed)
-    G, P, D = (4 * H if cell == "lstm" else H), proj_size or H, (2 if bidirectional else 1)
+    G, P, D = GATES[cell] * H, proj_size or H, (2 if bidirectional else 1)
     parameters = {}
     for layer in range(num_layers):
         for way in ("", "_reverse")[:D]:
@@ -48,7 +50,7 @@ def draw(network: Reference, steps: int, rows: int, seed: int = 1) -> dict[str, 
     h, c = ((network.num_layers * D, rows, width) for width in (P, H))
     shapes = {"x": (steps, rows, INPUT), "h0": h, "c0": c, "dy": (steps, rows, D * P), "dh_n": h, "dc_n": c}
     drawn = {name: rng.standard_normal(shape).astype(network.dtype) for name, shape in shapes.items()}
-    return drawn if network.cell == "lstm" else {k: v for k, v in drawn.items() if k not in ("c0", "dc_n")}
+    return drawn if network.cell in MEMORY else {k: v for k, v in drawn.items() if k not in ("c0", "dc_n")}
 
 
 def run(network: Reference, a: dict[str, Array], **parts: Any) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -56,7 +58,7 @@ def run(network: Reference, a: dict[str, Array], **parts: Any) -> tuple[dict[str
     y, (h_n, c_n), cache = network.forward(a["x"], a["h0"], a.get("c0"), **parts)
     dx, dh0, dc0, dparameters = network.backward(cache, a["dy"], a["dh_n"], a.get("dc_n"))
     outputs, gradients = {"y": y, "h_n": h_n}, {"x": dx, "h0": dh0, **dparameters}
-    if network.cell == "lstm":
+    if network.cell in MEMORY:
         assert c_n is not None
         assert dc0 is not None
         outputs["c_n"], gradients["c0"] = c_n, dc0

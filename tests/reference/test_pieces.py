@@ -15,6 +15,7 @@ from ..differences import central_differences
 from .helpers import (
     INPUT,
     KINDS,
+    MEMORY,
     PROJECTED,
     Array,
     assert_backward_changes_nothing,
@@ -158,7 +159,7 @@ def test_row_without_steps_keeps_its_state_and_acts_on_nothing(cell: str, proj_s
     lengths = np.array([4, 0, T, 1, 0])
     outputs, gradients = run(network, a, lengths=lengths, reset=RESET)  # marked at step 0 also: past the end
     empty, others = [1, 4], [0, 2, 3]
-    for name in ("h", "c") if cell == "lstm" else ("h",):
+    for name in ("h", "c") if cell in MEMORY else ("h",):
         np.testing.assert_array_equal(outputs[f"{name}_n"][:, empty], a[f"{name}0"][:, empty])
         np.testing.assert_array_equal(gradients[f"{name}0"][:, empty], a[f"d{name}_n"][:, empty])
     assert not np.any(outputs["y"][:, empty])
@@ -182,7 +183,7 @@ def test_nothing_crosses_a_cut(cell: str, proj_size: int) -> None:
     a["dy"][:2] = 0
     outputs, gradients = run(network, a, reset=reset)
     assert np.all(np.any(gradients["x"][2:], axis=2))
-    for name in ("x", "h0", "c0") if cell == "lstm" else ("x", "h0"):
+    for name in ("x", "h0", "c0") if cell in MEMORY else ("x", "h0"):
         assert not np.any(gradients[name][:2]), name
         a[name][:2] = np.nan
     spoilt, _ = run(network, a, reset=reset)

@@ -22,6 +22,7 @@ from .helpers import (
     CELLS,
     INPUT,
     KINDS,
+    MEMORY,
     PROJECTED,
     Array,
     H,
@@ -165,7 +166,7 @@ def test_no_steps_and_no_rows(cell: str, proj_size: int, steps: int, rows: int) 
     a = draw(network, steps, rows)
     outputs, gradients = run(network, a)
     assert outputs["y"].shape == a["dy"].shape
-    for name in ("h", "c") if cell == "lstm" else ("h",):
+    for name in ("h", "c") if cell in MEMORY else ("h",):
         assert outputs[f"{name}_n"].shape == a[f"{name}0"].shape
         if steps == 0:  # the final state is the initial one, and so are their gradients
             np.testing.assert_array_equal(outputs[f"{name}_n"], a[f"{name}0"])

@@ -195,7 +195,7 @@ class Int8Model:
         y = y.swapaxes(0, 1) if model.batch_first else y
         if not batched:
             y, h, c = y.squeeze(axis), h[:, 0], c[:, 0]
-        return np.ascontiguousarray(y), (h, c) if isinstance(model, lstmfast.LSTM) else h
+        return np.ascontiguousarray(y), (h, c) if model._KIND.has_memory else h
 
     def _run(self, x: Array, h: Array, c: Array, ends: Array, marks: Array) -> tuple[Array, Array, Array]:
         """All layers, time first; h and c are [L*D, B, ...]."""
@@ -246,6 +246,7 @@ class Int8Model:
         if isinstance(self.model, lstmfast.RNN):
             zero = np.float32(0)
             return (_tanh(z) if self.model.nonlinearity == "tanh" else np.where(zero > z, zero, z)), c
+        assert isinstance(self.model, lstmfast.LSTM), "the step of another kind is to be written here"
         i, f, g, o = np.split(z, 4, axis=1)
         c = fma(_sigmoid(f), c, _sigmoid(i) * _tanh(g))
         h = _sigmoid(o) * _tanh(c)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import lstmfast
-
 from ..helpers import ISAS, assert_same_bits, make
 from .helpers import Int8Model, plain_nan
 
@@ -14,7 +12,7 @@ def on_every_isa(model: Any, calibration: Any = None) -> dict[str, Any]:
     """The int8 form of a model on each ISA."""
     made = {}
     for isa in ISAS:
-        kind = "lstm" if isinstance(model, lstmfast.LSTM) else f"rnn_{model.nonlinearity}"
+        kind = model._cell()
         same = make(
             kind,
             model.input_size,

@@ -11,7 +11,7 @@ import pytest
 import lstmfast
 
 from ..core_helpers import in_every_form
-from ..helpers import CELLS, Array, assert_same_bits, make, random, random_state, random_x
+from ..helpers import CELLS, Array, assert_same_bits, has_memory, make, random, random_state, random_x
 from ..pieces import NETWORKS, SHAPES, Shape, random_lengths, random_reset
 from .helpers import WEIGHT_DTYPES, calls, every_cell, every_half, every_weight_dtype, in_both_orders, trained
 
@@ -102,7 +102,7 @@ def test_unbatched(kind: str, proj_size: int, weight_dtype: str) -> None:
         whole, end = q(np.expand_dims(x, axis))
         assert_same_bits(y, whole.squeeze(axis))
         assert_same_bits(state, copy_of(end, lambda half: half[:, 0].copy()))
-        assert_same_bits(q(x, state), q(x, tuple(state) if kind == "lstm" else state))
+        assert_same_bits(q(x, state), q(x, tuple(state) if has_memory(kind) else state))
 
 
 def copy_of(state: Any, change: Any) -> Any:

@@ -14,7 +14,19 @@ from lstmfast import LSTM, RNN, Comparison, compare
 from lstmfast._small import compare as _compare
 from lstmfast._small.comparison import Error
 
-from ..helpers import CELLS, DTYPES, ISAS, KINDS, Array, make, parts, random, random_state, random_x
+from ..helpers import (
+    CELLS,
+    DTYPES,
+    ISAS,
+    KINDS,
+    Array,
+    has_memory,
+    make,
+    parts,
+    random,
+    random_state,
+    random_x,
+)
 
 pytestmark = pytest.mark.usefixtures("briefly")
 
@@ -107,7 +119,7 @@ def test_numbers(
             check(report, model, other, x, state, **cuts)
             assert report.max_error > 0
             assert report.h_n.max > 0
-            assert (report.c_n is None) == (kind != "lstm")
+            assert (report.c_n is None) == (not has_memory(kind))
     D = 2 if bidirectional else 1
     expected = {"T": 7, "B": 4, "I": 3, "H": 5, "P": proj_size, "L": num_layers, "D": D}
     assert dict(report.sizes) == expected
@@ -120,7 +132,7 @@ def test_unbatched(kind: str, batch_first: bool) -> None:
     other = changed(model)
     x = random((7, 3))
     alone = tuple(part[:, 0] for part in parts(random_state(model, 1)))
-    state = alone if kind == "lstm" else alone[0]
+    state = alone if has_memory(kind) else alone[0]
     marks = np.array([False, False, True, False, False, True, False])
     for given in (None, state):
         for cuts in ({}, {"lengths": 4}, {"reset": marks}, {"lengths": 4, "reset": marks}):
@@ -172,7 +184,7 @@ def test_a_layer_differs_from_itself_by_nothing(kind: str, proj_size: int) -> No
     assert not report.y_mean.any()
     assert (report.max_error, report.mean_error) == (0.0, 0.0)
     assert report.h_n == Error(0.0, 0.0)
-    assert report.c_n == (Error(0.0, 0.0) if kind == "lstm" else None)
+    assert report.c_n == (Error(0.0, 0.0) if has_memory(kind) else None)
     assert report.ratio == 1.0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..helpers import Array, assert_same_bits, make, parts, random, random_state, random_x
+from ..helpers import Array, assert_same_bits, has_memory, make, parts, random, random_state, random_x
 from .helpers import Int8Model, every_cell, f32, needs_fma, plain_nan, trained
 from .int8 import Compared, check
 
@@ -143,7 +143,7 @@ def test_a_state_with_nan_or_infinity(kind: str, proj_size: int, value: float) -
     clean[:, [2, 5]] = np.nan
     y, _ = check(model, x, state)
     assert_same_bits(plain_nan(y), clean)
-    if kind == "lstm":
+    if has_memory(kind):
         state = random_state(model, 9)
         state[1][0, 4, 7] = value
         y, _ = check(model, x, state)
@@ -218,7 +218,7 @@ def test_states_beyond_one(kind: str, proj_size: int) -> None:
     for scale in (2, 50, 1e6, 1e30):
         state = random_state(model, 6)
         state = tuple(np.float32(scale) * half for half in parts(state))
-        check(model, random_x(model, 4, 6), state if kind == "lstm" else state[0])
+        check(model, random_x(model, 4, 6), state if has_memory(kind) else state[0])
 
 
 def test_a_relu_that_grows_out_of_float32(isa: str) -> None:

@@ -51,7 +51,7 @@ def test_configuration(
     assert type(q) is QUANTIZED[type(model)]
     assert {name: getattr(q, name) for name in SETTINGS} == {name: getattr(model, name) for name in SETTINGS}
     assert q.proj_size == proj_size
-    if kind != "lstm":
+    if kind.startswith("rnn"):
         assert q.nonlinearity == model.nonlinearity
     assert q.isa == isa
     assert q.weight_dtype == weight_dtype
@@ -129,7 +129,7 @@ def test_what_it_says_of_itself(kind: str, proj_size: int, weight_dtype: str) ->
     for options in OPTIONS:
         model = make(kind, 3, 7, proj_size=proj_size, **options)
         text = repr(model.quantize(weight_dtype))
-        name = "QuantizedLSTM" if kind == "lstm" else "QuantizedRNN"
+        name = "Quantized" + kind.partition("_")[0].upper()
         assert text == repr(model.quantize(weight_dtype))
         assert text.startswith(f"<{name}(3, 7"), text
         assert text.endswith(f") of {weight_dtype}>"), text

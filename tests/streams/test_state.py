@@ -13,7 +13,7 @@ import pytest
 
 import lstmfast
 
-from ..helpers import CELLS, assert_same_bits, make, parts, random_state, random_x
+from ..helpers import CELLS, assert_same_bits, has_memory, make, parts, random_state, random_x
 
 
 def moved(model: Any, rows: int) -> Any:
@@ -36,7 +36,7 @@ def test_it_begins_with_zero(kind: str, proj_size: int, dtype: str) -> None:
     model = make(kind, 3, 7, num_layers=2, proj_size=proj_size, dtype=dtype)
     state = model.stream(4).state
     assert_same_bits(state, model(np.zeros((0, 4, 3)))[1])
-    assert isinstance(state, tuple) == (kind == "lstm")
+    assert isinstance(state, tuple) == has_memory(kind)
 
 
 @pytest.mark.parametrize(("kind", "proj_size"), CELLS)

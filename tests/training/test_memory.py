@@ -23,7 +23,7 @@ def most_numbers(model: Model, T: int, B: int, recompute: bool) -> int:
     left of them. Of each row: the initial state.
     """
     H, L, D = model.hidden_size, model.num_layers, 2 if model.bidirectional else 1
-    memory = H if isinstance(model, lstmfast.LSTM) else 0
+    memory = H if model._KIND.has_memory else 0
     gates = 0 if recompute else (4 * H if memory else H)
     between = (L - 1) * features_of(model) * (2 if model.dropout else 1)
     return T * B * (L * D * (gates + memory) + between) + L * D * B * (width_of(model) + memory)

@@ -7,7 +7,7 @@
 // `lanes` columns, [panel][k][vector][lane]: one pass over k reads a panel front to back.
 // Columns past the end are zero. Rows of biases are of T, weights as `KernelTable::weights` says; those of 8 bits come
 // with scales (Int8Panel). What a panel's vectors hold:
-//   forward    LSTM: the four gates of one block of `lanes` units; RNN: four such blocks. In an LSTM's last
+//   forward    the gates of one block of `lanes` units, up to four; RNN: four such blocks. In an LSTM's last
 //              panel, which may have fewer units, gates are only gate_distance() apart and fill fewer vectors.
 //              k runs over [bias, x, h]: one row of biases, I rows of W_ih^T, S rows of W_hh^T.
 //   backward   four blocks of `lanes` columns of W_hh (for dh) or W_ih (for dx);

@@ -1,5 +1,4 @@
-// Cells: what happens between the matrix products. A new cell is one more struct here and one more line
-// in table.h.
+// Cells: what happens between the matrix products. A new cell is one more struct here, and one more name in AllCells.
 //
 //   gates     vectors of z per block of units
 //   memory    whether there is a c beside h
@@ -11,6 +10,7 @@
 #pragma once
 
 #include "kernels/generic/math.h"
+#include "lstmfast/kernel_table.h"
 
 namespace lstmfast {
 namespace {
@@ -87,6 +87,24 @@ struct RnnReluCell {
     dz[0] = zero_where_not_positive(h_out, dh);  // a NaN is not, and lets the gradient pass
   }
 };
+
+// All cells, in the order of Cell: a table has a kernel for each.
+template <class... C>
+struct CellList {};
+using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell>;
+
+// The core says the same of each. A panel has a vector for each gate of a block of units.
+template <class C>
+constexpr bool agrees(Cell cell) {
+  return C::gates == gates_of(cell) && C::gates <= kPanelVectors && C::memory == has_memory(cell) &&
+         C::reads_gates == reads_gates(cell);
+}
+template <class... C>
+constexpr bool are_all(CellList<C...>) {
+  int cell = 0;
+  return sizeof...(C) == kCells && (agrees<C>(static_cast<Cell>(cell++)) && ...);
+}
+static_assert(are_all(AllCells()));
 
 }  // namespace
 }  // namespace lstmfast

@@ -23,7 +23,7 @@ struct PanelUnits {
   }
 };
 template <class V, class Cell>
-inline constexpr PanelUnits<V> kUnits = {Cell::gates, kPanelVectors * V::lanes / Cell::gates};
+inline constexpr PanelUnits<V> kUnits = {Cell::gates, Cell::gates > 1 ? V::lanes : kPanelVectors * V::lanes};
 
 // A forward packing: panels of a row of biases and [I + S][vector][lane] of weights as stored.
 template <class V, class W>
@@ -59,7 +59,7 @@ void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index row
                   typename V::Scalar* z) {
   using T = typename V::Scalar;
   constexpr Index gates = Cell::gates;
-  constexpr Index block_width = gates * V::lanes;
+  constexpr Index block_width = (gates > 1 ? kPanelVectors : 1) * V::lanes;
   constexpr PanelUnits<V> packed = kUnits<V, Cell>;
   const Index H = s.hidden_size;
   const Index first_unit = panel * packed.per_panel;

@@ -25,30 +25,34 @@ constexpr KernelTable<float> blank_table(const char* isa, Weights weights, Index
 }
 
 // Arithmetic in float, weights of W widened as they are read: the chains, and so the bits, of float weights.
-template <class V, class W, int R>
-constexpr KernelTable<float> make_half_table(const char* isa) {
+template <class V, class W, int R, class... C>
+constexpr KernelTable<float> make_half_table(const char* isa, CellList<C...>) {
   KernelTable<float> table = blank_table<V>(isa, kind_of(W()), 1, R);
-  table.input_product[0] = input_product<V, W, R, LstmCell>;
-  table.input_product[1] = input_product<V, W, R, RnnTanhCell>;
-  table.input_product[2] = input_product<V, W, R, RnnReluCell>;
-  table.forward_step[0] = forward_step<V, W, R, LstmCell>;
-  table.forward_step[1] = forward_step<V, W, R, RnnTanhCell>;
-  table.forward_step[2] = forward_step<V, W, R, RnnReluCell>;
+  int cell = 0;
+  ((table.input_product[cell] = input_product<V, W, R, C>, table.forward_step[cell++] = forward_step<V, W, R, C>), ...);
   table.gate_product = gate_product<V, W, R>;
   return table;
 }
 
-template <class V, class Q, int R>
-constexpr KernelTable<float> make_int8_table(const char* isa) {
+template <class V, class Q, int R, class... C>
+constexpr KernelTable<float> make_int8_table(const char* isa, CellList<C...>) {
   KernelTable<float> table = blank_table<V>(isa, Weights::int8, Q::together, R);
-  table.input_product[0] = int8_input_product<V, Q, R, LstmCell>;
-  table.input_product[1] = int8_input_product<V, Q, R, RnnTanhCell>;
-  table.input_product[2] = int8_input_product<V, Q, R, RnnReluCell>;
-  table.forward_step[0] = int8_forward_step<V, Q, R, LstmCell>;
-  table.forward_step[1] = int8_forward_step<V, Q, R, RnnTanhCell>;
-  table.forward_step[2] = int8_forward_step<V, Q, R, RnnReluCell>;
+  int cell = 0;
+  ((table.input_product[cell] = int8_input_product<V, Q, R, C>,
+    table.forward_step[cell++] = int8_forward_step<V, Q, R, C>),
+   ...);
   table.gate_product = int8_gate_product<V, Q, R>;
   return table;
+}
+
+template <class V, class W, int R>
+constexpr KernelTable<float> make_half_table(const char* isa) {
+  return make_half_table<V, W, R>(isa, AllCells());
+}
+
+template <class V, class Q, int R>
+constexpr KernelTable<float> make_int8_table(const char* isa) {
+  return make_int8_table<V, Q, R>(isa, AllCells());
 }
 
 }  // namespace

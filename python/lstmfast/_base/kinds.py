@@ -18,7 +18,7 @@ class Cell:
     """What a step computes: an entry of `Cell` in the core's `types.h`."""
 
     name: str  # the core's, and the reference's
-    mode: str  # what PyTorch calls it: `mode` of its modules
+    mode: str | None = None  # what PyTorch calls it, `mode` of its modules; None: it has none
     choices: Mapping[str, str] = field(default_factory=dict)  # the options that choose it among its kind's
 
 
@@ -26,7 +26,7 @@ class Cell:
 class Kind:
     """All in which layers of one kind differ from those of another, but for the arithmetic."""
 
-    name: str  # of its class, in files, and of PyTorch's class
+    name: str  # of its class, in files, and of PyTorch's class where it has one
     cells: tuple[Cell, ...]
     gates: int  # G
     states: tuple[str, ...]  # its parts, h first
@@ -39,6 +39,11 @@ class Kind:
     def has_memory(self) -> bool:
         """Whether a state is a pair, h and c, and not h alone."""
         return len(self.states) > 1
+
+    @property
+    def in_torch(self) -> bool:
+        """Whether PyTorch has a class of it."""
+        return all(cell.mode is not None for cell in self.cells)
 
     @cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
@@ -91,7 +96,7 @@ KINDS = (LSTM, RNN)
 # The same by other names.
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 BY_CELL: Mapping[str, Kind] = {cell.name: kind for kind in KINDS for cell in kind.cells}
-CELLS_BY_MODE: Mapping[str, Cell] = {cell.mode: cell for kind in KINDS for cell in kind.cells}
+CELLS_BY_MODE: Mapping[str, Cell] = {cell.mode: cell for kind in KINDS for cell in kind.cells if cell.mode}
 
 
 # Classes. They stand above this module, and are found by name: that of the kind, with this before it where

@@ -116,7 +116,7 @@ class Model(Saved):
         Raises
         ------
         TypeError
-            If it is no such module.
+            If it is no such module, or PyTorch has no such kind.
         ValueError
             If its weights are of another dtype or have no numbers (on the device "meta").
         """
@@ -138,6 +138,8 @@ class Model(Saved):
         ------
         ImportError
             If PyTorch is not installed: `pip install 'lstmfast[torch]'`.
+        TypeError
+            If PyTorch has no such kind.
         """
         return torch_modules.make(self._KIND, self._config(), self._parameters)
 

@@ -17,6 +17,7 @@ def read(module: Any, kind: Kind) -> tuple[dict[str, Any], dict[str, Any]]:  # n
 
     PyTorch is not imported: where it has not been, no object is a module.
     """
+    _expect_in_torch(kind)
     torch: Any = sys.modules.get("torch")
     if torch is None or not isinstance(module, getattr(torch.nn, kind.name)):
         raise TypeError(f"module: expected a torch.nn.{kind.name}, got {checks.shown(module)}")
@@ -62,6 +63,7 @@ def read(module: Any, kind: Kind) -> tuple[dict[str, Any], dict[str, Any]]:  # n
 
 def make(kind: Kind, config: Mapping[str, Any], parameters: Mapping[str, checks.Array]) -> Any:  # noqa: ANN401
     """Make a `torch.nn.LSTM` or its like of a model's configuration, with copies of its weights."""
+    _expect_in_torch(kind)
     try:
         import torch
     except ImportError as error:
@@ -74,3 +76,8 @@ def make(kind: Kind, config: Mapping[str, Any], parameters: Mapping[str, checks.
     module.dropout = config["dropout"]
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in parameters.items()})
     return module
+
+
+def _expect_in_torch(kind: Kind) -> None:
+    if not kind.in_torch:
+        raise TypeError(f"expected a kind that PyTorch has, got {kind.name}")

@@ -14,6 +14,7 @@ from .products import Array
 from .rnn import RNNCache, rnn_layer_backward, rnn_layer_forward
 
 _GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+_MEMORY = ("lstm",)  # with c beside h
 _TIME = (slice(None), slice(None, None, -1))  # per direction: the reverse one reads x from its end
 
 
@@ -152,7 +153,7 @@ class Reference:
             y, h_n, c_n, cache = self._forward_whole(x, h0, c0, masks)
         else:
             y, h_n, c_n, cache = self._forward_pieces(x, h0, c0, masks, cut(T, B, lengths, reset, L, D))
-        return y, (h_n, c_n if self.cell == "lstm" else None), cache
+        return y, (h_n, c_n if self.cell in _MEMORY else None), cache
 
     def backward(
         self,
@@ -189,7 +190,7 @@ class Reference:
             dx, dh0, dc0, dparameters = self._backward_pieces(cache, dy, dh_n, dc_n)
         else:
             dx, dh0, dc0, dparameters = self._backward_whole(cache, dy, dh_n, dc_n)
-        return dx, dh0, dc0 if self.cell == "lstm" else None, dparameters
+        return dx, dh0, dc0 if self.cell in _MEMORY else None, dparameters
 
     # Whole sequences. Here and for pieces an RNN has c's as well, which nobody reads.
 
@@ -294,7 +295,7 @@ class Reference:
 
     def _array(self, name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         """Value in our dtype, None as zeros; NumPy would broadcast a wrong shape in silence."""
-        if name in ("c0", "dc_n") and value is not None and self.cell != "lstm":
+        if name in ("c0", "dc_n") and value is not None and self.cell not in _MEMORY:
             raise ValueError(f"{name} must be None: an RNN has no c")
         array: Array = np.zeros(shape, self.dtype) if value is None else np.asarray(value, self.dtype)
         if array.shape != shape:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-import lstmfast
-
 from ...core_helpers import Model, from_reference
 from ...helpers import KINDS, Array, make, parts, random, random_state, random_x
 
@@ -28,7 +26,7 @@ def make_cell(cell: str, input_size: int, hidden_size: int, **options: Any) -> M
 
 def width_of(model: Model) -> int:
     """S, the width of h."""
-    return (model.proj_size or model.hidden_size) if isinstance(model, lstmfast.LSTM) else model.hidden_size
+    return (model.proj_size or model.hidden_size) if model._KIND.projects else model.hidden_size
 
 
 def features_of(model: Model) -> int:

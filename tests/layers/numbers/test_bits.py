@@ -120,11 +120,12 @@ COUNT_THREADS = """
 import json, os, sys, warnings
 import numpy as np
 import lstmfast
+from lstmfast._base.kinds import BY_CELL, class_named
 warnings.simplefilter("ignore")
 
 def count(split, allowed):
     T, B, I, H, directions, layers, kind, _ = split
-    make = lstmfast.LSTM if kind == "lstm" else lstmfast.RNN
+    make = class_named(BY_CELL[kind].name)
     model = make(I, H, layers, bidirectional=directions == 2, seed=0)
     x = np.ones((T, B, I), np.float32)
     lstmfast.set_num_threads(allowed)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import lstmfast
 
 from ...core_helpers import Model, assert_close, from_reference, ours, state_like
-from ...helpers import DTYPES, ISAS, KINDS, assert_same_bits, everything, make, parts, random
+from ...helpers import DTYPES, ISAS, KINDS, assert_same_bits, everything, gates_of, make, parts, random
 
 VECTOR_EDGES = [n + d for n in (8, 16, 32, 48, 64, 128) for d in (-1, 0, 1)]
 SIZES = sorted({*range(1, 10), 11, 13, 23, 37, *VECTOR_EDGES})
@@ -127,7 +127,7 @@ def around(chunk: int) -> list[int]:
 @pytest.mark.parametrize("B", [1, 2, 5])
 def test_chunks_of_the_input_product(kind: str, dtype: str, isa: str, B: int, bidirectional: bool) -> None:
     """Too few rows to fill tiles: steps whose 64 KiB of z are made at once."""
-    H = 64 if kind == "lstm" else 256  # whole panels on every ISA
+    H = 256 // gates_of(kind)  # whole panels on every ISA
     gates = 256 * np.dtype(dtype).itemsize
     model = make(kind, 2, H, dtype=dtype, isa=isa, bidirectional=bidirectional, batch_first=bidirectional)
     for T in around(MERGED_BYTES // (B * gates)):
@@ -143,7 +143,7 @@ def test_chunks_of_the_input_product(kind: str, dtype: str, isa: str, B: int, bi
 @pytest.mark.parametrize(("H", "B"), [(64, 16), (65, 33)])
 def test_chunks_of_the_backward_pass(kind: str, dtype: str, isa: str, H: int, B: int) -> None:
     """Steps whose 512 KiB of dz are made before dx and the parameters' gradients are."""
-    gate_bytes = (4 if kind == "lstm" else 1) * H * np.dtype(dtype).itemsize
+    gate_bytes = gates_of(kind) * H * np.dtype(dtype).itemsize
     chunk = CHUNK_BYTES // (B * gate_bytes)
     for T in around(chunk)[1:3]:
         check(make(kind, 3, H, dtype=dtype, isa=isa), T, B)

@@ -43,7 +43,7 @@ def input_of(model: Any, rows: int = B) -> Any:
 
 def state_of(model: Any, rows: int = B) -> Any:
     half = np.full((1, rows, model.hidden_size), np.finfo(model.dtype).tiny / 2, model.dtype)
-    return (half, half) if isinstance(model, lstmfast.LSTM) else half
+    return (half, half) if model._KIND.has_memory else half
 
 
 def flat(results: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstmfast
+from lstmfast._base.kinds import BY_CELL
 
 from ...core_helpers import Model, assert_close, from_reference, is_forward, ours, relative_square
 from ...helpers import ISAS, KINDS, Array, everything, make, random_call
@@ -174,7 +175,7 @@ def models(draw: st.DrawFn) -> tuple[Model, tuple[Any, ...], dict[str, Any]]:
         bidirectional=draw(st.booleans()),
         bias=draw(st.booleans()),
         batch_first=draw(st.booleans()),
-        proj_size=draw(st.just(0) | st.integers(0, hidden_size - 1)) if kind == "lstm" else 0,
+        proj_size=draw(st.just(0) | st.integers(0, hidden_size - 1)) if BY_CELL[kind].projects else 0,
         dtype="float64",
         isa=draw(st.sampled_from(ISAS)),
         seed=draw(st.integers(0, 2**31)),

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstmfast
+from lstmfast._base.kinds import BY_CELL
 
 from ...core_helpers import assert_close, from_reference, ours
-from ...helpers import DTYPES, ISAS, Array, assert_same_bits, everything, make, parts, random_call
+from ...helpers import DTYPES, ISAS, KINDS, Array, assert_same_bits, everything, make, parts, random_call
 from ...pieces import (
     Shape,
     assert_pieces,
@@ -182,7 +183,7 @@ def test_what_is_before_a_cut_is_forgotten(dtype: str, isa: str, kind: str, proj
 @st.composite
 def cut_calls(draw: st.DrawFn) -> tuple[Any, Any, Any, Array | None]:
     """A model, its arguments, lengths and marks."""
-    kind, hidden_size = draw(st.sampled_from(["lstm", "rnn_tanh", "rnn_relu"])), draw(st.integers(1, 70))
+    kind, hidden_size = draw(st.sampled_from(KINDS)), draw(st.integers(1, 70))
     model = make(
         kind,
         draw(st.integers(1, 70)),
@@ -190,7 +191,7 @@ def cut_calls(draw: st.DrawFn) -> tuple[Any, Any, Any, Array | None]:
         num_layers=draw(st.integers(1, 3)),
         bidirectional=draw(st.booleans()),
         bias=draw(st.booleans()),
-        proj_size=draw(st.integers(0, hidden_size - 1)) if kind == "lstm" else 0,
+        proj_size=draw(st.integers(0, hidden_size - 1)) if BY_CELL[kind].projects else 0,
         dtype=draw(st.sampled_from(DTYPES)),
         isa=draw(st.sampled_from(ISAS)),
     )

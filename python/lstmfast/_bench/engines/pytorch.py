@@ -57,6 +57,8 @@ class PyTorch:
 
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401 - PyTorch is not there for the type checker
         case, torch = problem.case, self._torch
+        if not case.kind.in_torch:
+            raise UnsupportedError(f"it has no {case.kind.name}")
         kind = getattr(torch.nn, case.kind.name)
         module = kind(case.I, case.H, case.layers, bidirectional=case.directions == 2)
         module.load_state_dict({name: torch.tensor(array) for name, array in problem.weights.items()})
