@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import lstmfast
 
 from ..core_helpers import state_like, unaligned
 from ..helpers import assert_same_bits, has_memory, make, parts, random_state, random_x
+from ..traced import python_memory
 
 OPTIONS: list[dict[str, Any]] = [{}, {"num_layers": 2, "bidirectional": True}, {"batch_first": True}]
 
@@ -101,18 +101,9 @@ def test_a_step_allocates_nothing() -> None:
             model(x, state, out=out)
 
     run()
-    tracemalloc.start()
-    try:
-        run()
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        run()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     # The interpreter's own: the arguments' tuple and dict. One array more would make some 400 of it, and the
     # way through Python some 650.
-    assert peak - before < 250
+    assert python_memory(run)[1] < 250
 
 
 def frozen(array: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import itertools
 import sys
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import lstmfast
 
 from ..core_helpers import run_python
 from ..helpers import make, random
+from ..traced import python_memory
 
 pytestmark = pytest.mark.alone  # a process of pytest-xdist has a thread that takes memory of its own
 
@@ -93,19 +93,15 @@ def test_python_takes_nothing_that_stays(work: str, hidden: int) -> None:
     call = WORKS[work](make("lstm", 3, hidden))
     for _ in range(100):
         call()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        call()
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
+
+    def run() -> None:
         for _ in itertools.repeat(None, 2_000):
             call()
-        after, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert after - before <= 64
-    assert peak - before < 512  # a tuple or an integer of the call's own, and no array
+
+    gc.collect()
+    kept, most = python_memory(run)
+    assert kept <= 64
+    assert most < 512  # a tuple or an integer of the call's own, and no array
 
 
 @pytest.mark.parametrize("work", WORKS)
@@ -122,15 +118,7 @@ def test_an_array_would_have_shown(work: str) -> None:
     }
     call = calls[work]
     call()
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        call()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak - before >= 400 * 4
+    assert python_memory(call)[1] >= 400 * 4
 
 
 def test_ten_thousand_streams_cost_little_but_their_states() -> None:
