@@ -31,6 +31,22 @@ def resident_bytes() -> int:
     return pages * 4096
 
 
+def stays_below(most: int, call: Callable[[], Any], times: int) -> bool:
+    """Whether calls make resident memory grow by less than that: in one of three attempts.
+
+    What leaks does so in each. But the system may have taken pages away that the process touches again, and
+    counts them by processor, some dozens late.
+    """
+    gc.collect()
+    for _ in range(3):
+        before = resident_bytes()
+        for _ in itertools.repeat(None, times):
+            call()
+        if resident_bytes() - before < most:
+            return True
+    return False
+
+
 def step_of(model: Any) -> Callable[[], Any]:
     stream, x = model.stream(), random((model.input_size,))
     y = stream.step(x)
@@ -58,11 +74,7 @@ def test_a_million_steps_leave_nothing_behind() -> None:
     step = step_of(make("lstm", 3, 8, num_layers=2))
     for _ in itertools.repeat(None, 20_000):
         step()
-    gc.collect()
-    before = resident_bytes()
-    for _ in itertools.repeat(None, MILLION):
-        step()
-    assert resident_bytes() - before < 256 * 1024
+    assert stays_below(256 * 1024, step, MILLION)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -79,12 +91,8 @@ def test_streams_that_come_and_go_leave_nothing_behind() -> None:
 
     for _ in range(2_000):
         visit()
-    gc.collect()
-    before = resident_bytes()
-    for _ in range(20_000):
-        visit()
+    assert stays_below(512 * 1024, visit, 20_000)
     assert len(pool) == 0
-    assert resident_bytes() - before < 512 * 1024
 
 
 @pytest.mark.parametrize("work", WORKS)
