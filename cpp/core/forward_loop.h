@@ -180,11 +180,11 @@ class ForwardLoop {
   }
 
  private:
-  // Whether one tile is not full, or two halves of which neither is, nor keeps the multiply-add units busy (which
-  // takes four rows: 16 accumulators).
+  // Whether one tile does not keep the multiply-add units busy, nor do two halves (which takes four rows where a row
+  // has four accumulators).
   bool fills_no_tiles(Index rows) const {
-    const Index tile = kernels_.row_tile;
-    return rows < tile || (tile < rows && rows < 2 * tile && rows / 2 < std::min<Index>(tile, 4));
+    const Index tile = kernels_.row_tile, busy = kernels_.busy_rows;
+    return rows < busy || (tile < rows && rows < 2 * tile && rows / 2 < std::min<Index>(busy, 4));
   }
 
   static Range columns(const Range& panels, const PanelLayout& layout) {

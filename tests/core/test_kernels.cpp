@@ -23,6 +23,13 @@ bool agree(T got, T want) {
   return std::abs(got - want) <= std::abs(want) * T(1e-4) + T(1e-4);
 }
 
+// All bits of T at work: products of Random's own, which are floats, are exact in double, and one that is rounded twice
+// would not show.
+template <class T>
+std::vector<T> numbers(Random& random, Index count, double scale = 1) {
+  return random.vector<T>(count, 0.97 * scale);
+}
+
 // Memory with a guard behind it, so that a store past the end is seen.
 template <class T>
 struct Guarded {
@@ -96,14 +103,14 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
                        bool listed = false) {
   Random random(static_cast<std::uint64_t>(rows * 1000 + columns));
   const Layout layout = {1, k.lanes};
-  const auto w = random.vector<T>(gates * hidden * columns);
-  const auto dz = random.vector<T>(rows * gates * hidden);
+  const auto w = numbers<T>(random, gates * hidden * columns);
+  const auto dz = numbers<T>(random, rows * gates * hidden);
   std::vector<T> panels(static_cast<std::size_t>(layout.panels(columns) * gates * hidden * layout.width()), T(0));
   for (Index c = 0; c < columns; ++c)
     for (Index r = 0; r < gates * hidden; ++r)
       panels[static_cast<std::size_t>((layout.panel(c) * gates * hidden + r) * layout.width() +
                                       layout.column(0, c, columns))] = at(w, r * columns + c);
-  Guarded<T> out(random.vector<T>(rows * columns));
+  Guarded<T> out(numbers<T>(random, rows * columns));
   const std::vector<T> before = out.memory;
   const RowsOf<const T> listed_dz(dz.data(), gates * hidden, rows, listed);
   const RowsOf<T> listed_out(out.data(), columns, rows, listed);
@@ -146,9 +153,9 @@ void test_gradient_product(const KernelTable<T>& k, Index terms, Index rows, Ind
   const Layout layout = {1, k.lanes};
   const Index panels = layout.panels(columns), width = layout.width(), tiles = (rows + k.row_tile - 1) / k.row_tile;
   const Index room = terms + 3;
-  const auto dz = random.vector<T>(terms * rows);
-  const auto inputs = random.vector<T>(panels * room * width);
-  Guarded<T> dw(random.vector<T>(panels * tiles * k.row_tile * width)), db(random.vector<T>(rows));
+  const auto dz = numbers<T>(random, terms * rows);
+  const auto inputs = numbers<T>(random, panels * room * width);
+  Guarded<T> dw(numbers<T>(random, panels * tiles * k.row_tile * width)), db(numbers<T>(random, rows));
   const std::vector<T> before = dw.memory, db_before = db.memory;
   std::vector<const T*> dz_rows;
   for (Index n = 0; n < terms; ++n) dz_rows.push_back(dz.data() + n * rows);
@@ -179,16 +186,16 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
   Random random(static_cast<std::uint64_t>(rows * 10000 + input * 100 + hidden));
   const Layout layout = {gates, k.lanes};
   const Index panels = layout.panels(hidden), rows_of_k = 1 + input + state;
-  const auto w = random.vector<T>(gates * hidden * rows_of_k);  // [gate, unit][1 + I + S]
+  const auto w = numbers<T>(random, gates * hidden * rows_of_k);  // [gate, unit][1 + I + S]
   std::vector<T> packed(static_cast<std::size_t>(panels * rows_of_k * layout.width()), T(0));
   for (Index g = 0; g < gates; ++g)
     for (Index u = 0; u < hidden; ++u)
       for (Index r = 0; r < rows_of_k; ++r)
         packed[static_cast<std::size_t>((layout.panel(u) * rows_of_k + r) * layout.width() +
                                         layout.column(g, u, hidden))] = at(w, (g * hidden + u) * rows_of_k + r);
-  const auto x = random.vector<T>(rows * input);
-  const auto h = random.vector<T>(rows * state);
-  const auto c = random.vector<T>(rows * hidden, 2);
+  const auto x = numbers<T>(random, rows * input);
+  const auto h = numbers<T>(random, rows * state);
+  const auto c = numbers<T>(random, rows * hidden, 2);
   const RowsOf<const T> x_rows(x.data(), input, rows, listed), h_rows(h.data(), state, rows, listed);
   const RowsOf<const T> c_rows(memory ? c.data() : nullptr, hidden, rows, listed);
 
@@ -267,20 +274,20 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
   Random random(static_cast<std::uint64_t>(rows * 100 + hidden));
   const Layout layout = {1, k.lanes};
   const Index panels = layout.panels(hidden), terms = gates * hidden;
-  const auto w = random.vector<T>(terms * hidden);  // [G*H, H]
+  const auto w = numbers<T>(random, terms * hidden);  // [G*H, H]
   std::vector<T> packed(static_cast<std::size_t>(panels * terms * layout.width()), T(0));
   for (Index c = 0; c < hidden; ++c)
     for (Index r = 0; r < terms; ++r)
       packed[static_cast<std::size_t>((layout.panel(c) * terms + r) * layout.width() + layout.column(0, c, hidden))] =
           at(w, r * hidden + c);
-  auto gate_values = random.vector<T>(rows * terms);
+  auto gate_values = numbers<T>(random, rows * terms);
   for (T& a : gate_values) a = std::abs(a);
-  auto h_out = random.vector<T>(rows * hidden);
+  auto h_out = numbers<T>(random, rows * hidden);
   if (!h_out.empty() && cell == Cell::rnn_relu) h_out.back() = std::numeric_limits<T>::quiet_NaN();
-  const auto c_out = random.vector<T>(rows * hidden, 2);
-  const auto c = random.vector<T>(rows * hidden, 2), dh = random.vector<T>(rows * hidden);
-  const auto dy = random.vector<T>(rows * hidden), dz_next = random.vector<T>(rows * terms);
-  Guarded<T> dc(random.vector<T>(rows * hidden)), dz(rows * terms), m(rows * hidden);
+  const auto c_out = numbers<T>(random, rows * hidden, 2);
+  const auto c = numbers<T>(random, rows * hidden, 2), dh = numbers<T>(random, rows * hidden);
+  const auto dy = numbers<T>(random, rows * hidden), dz_next = numbers<T>(random, rows * terms);
+  Guarded<T> dc(numbers<T>(random, rows * hidden)), dz(rows * terms), m(rows * hidden);
   const std::vector<T> dc_before = dc.memory;
   const auto read = [&](const std::vector<T>& v, Index stride) {
     return RowsOf<const T>(v.data(), stride, rows, listed);
@@ -365,6 +372,13 @@ void test_table(const KernelTable<T>& k) {
     test_gate_product(k, k.row_tile + 1, Index(2), terms, 1, false);
     test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), Index(2), false, false);
   }
+  // So many terms that tiles may be cut otherwise.
+  for (Index r = 1; r <= k.row_tile + 1; ++r) {
+    test_gate_product(k, r, width + 1, Index(1001), 1, false);
+    test_steps(k, Cell::lstm, r, Index(3), Index(2), Index(1001), false, false);
+  }
+  // So many panels and rows that factors may be copied, of more tiles than at once.
+  for (const Index terms : {1, 6, 128}) test_gradient_product(k, terms, 17 * k.row_tile + 1, 7 * width - 1);
   for (const Index n : sizes)
     for (const Index terms : {0, 1, 2, 17})
       for (const Index r : {k.row_tile - 1, 3 * k.row_tile, 3 * k.row_tile + 1}) test_gradient_product(k, terms, r, n);

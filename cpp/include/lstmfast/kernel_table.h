@@ -195,6 +195,7 @@ struct KernelTable {
   Index together;                                         // terms that int8 panels have side by side; else 1
   Index lanes;                                            // elements of T in a vector
   Index row_tile;                                         // rows that one pass over a panel serves
+  Index busy_rows;                                        // from so many on that keeps the units busy
   void (*input_product[kCells])(const InputProduct<T>&);  // by Cell
   void (*forward_step[kCells])(const ForwardStep<T>&);    // by Cell
   void (*backward_step[kCells])(const BackwardStep<T>&);  // by Cell

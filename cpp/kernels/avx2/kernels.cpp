@@ -1,4 +1,4 @@
-// AVX2 kernels: the generic ones over this folder's vectors, with tiles of 3 rows.
+// AVX2 kernels: the generic ones over this folder's vectors, with tiles of 6 rows.
 #if !defined(__AVX2__) || !defined(__FMA__)
 #error "compile this file with -mavx2 -mfma"
 #endif
@@ -9,7 +9,7 @@
 
 namespace lstmfast {
 
-extern constexpr KernelTable<float> kAvx2F32 = make_table<F32, 3>("avx2");
-extern constexpr KernelTable<double> kAvx2F64 = make_table<F64, 3>("avx2");
+extern constexpr KernelTable<float> kAvx2F32 = make_table<F32, 6>("avx2");
+extern constexpr KernelTable<double> kAvx2F64 = make_table<F64, 6>("avx2");
 
 }  // namespace lstmfast

@@ -9,8 +9,8 @@
 
 namespace lstmfast {
 
-extern constexpr KernelTable<float> kAvx2F16 = make_half_table<F32, Float16, 3>("avx2");
-extern constexpr KernelTable<float> kAvx2BF16 = make_half_table<F32, BFloat16, 3>("avx2");
+extern constexpr KernelTable<float> kAvx2F16 = make_half_table<F32, Float16, 6>("avx2");
+extern constexpr KernelTable<float> kAvx2BF16 = make_half_table<F32, BFloat16, 6>("avx2");
 extern constexpr KernelTable<float> kAvx2I8 = make_int8_table<F32, Quads, 2>("avx2");
 
 }  // namespace lstmfast

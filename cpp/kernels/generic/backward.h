@@ -169,61 +169,114 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
 }
 
+// Where a tile of dW finds its rows' factors of term k: in the caller's rows of dz, or copied to lie side by side.
+template <class T>
+struct ListedFactors {
+  const T* const* dz;
+  Index row;
+  LSTMFAST_INLINE const T* operator()(Index k) const { return dz[k] + row; }
+};
+template <class T, int R>
+struct CopiedFactors {
+  const T* copy;  // [terms][R]
+  LSTMFAST_INLINE const T* operator()(Index k) const { return copy + k * R; }
+};
+
 // R rows of dW times N vectors of columns: a chain from zero, then added to dw, which is asked for meanwhile.
-template <class V, int R, int N>
-LSTMFAST_TILE void gradient_tile(const GradientProduct<typename V::Scalar>& s, Index row,
-                                 const typename V::Scalar* inputs, typename V::Scalar* dw) {
+template <class V, int R, int N, class Factors>
+LSTMFAST_TILE void gradient_tile(Index terms, Factors factors, const typename V::Scalar* inputs,
+                                 typename V::Scalar* dw) {
   using T = typename V::Scalar;
   constexpr Index width = kPanelVectors * V::lanes;
   V acc[R][N];
-  for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n) acc[r][n] = V::set1(0);
-  const T* const* dz = s.dz;
+  LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][n] = V::set1(0);
   const char* next = reinterpret_cast<const char*>(dw);
-  for (Index k = 0; k < s.terms; ++k) {
+  for_terms<TileCut<V>::unrolled>(terms, [&](Index k) __attribute__((always_inline)) {
     __builtin_prefetch(next, 0, 2);
     next += kPrefetched;
-    const T* const a = dz[k] + row;
-    V factor[R];
-    for (int r = 0; r < R; ++r) factor[r] = V::set1(a[r]);
-    for (int n = 0; n < N; ++n) {
-      const V column = V::load(inputs + n * V::lanes);
-      for (int r = 0; r < R; ++r) acc[r][n] = fma(factor[r], column, acc[r][n]);
-    }
+    const T* const a = factors(k);
+    add_term<V, R, N>(
+        acc, [&](int r) __attribute__((always_inline)) { return V::set1(a[r]); },
+        [&](int n) __attribute__((always_inline)) { return V::load(inputs + n * V::lanes); });
     inputs += width;
+  });
+  LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
+    T* const to = dw + r * width + n * V::lanes;
+    (V::load(to) + acc[r][n]).store(to);
   }
-  for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n) {
-      T* const to = dw + r * width + n * V::lanes;
-      (V::load(to) + acc[r][n]).store(to);
+}
+
+// Up to R rows of dW times the first vectors of a panel.
+template <class V, int R, class Factors>
+LSTMFAST_INLINE void gradient_tile_of(Index terms, Factors factors, Index rows, Index vectors,
+                                      const typename V::Scalar* inputs, typename V::Scalar* dw) {
+  if constexpr (R > 1) {
+    if (rows < R) return gradient_tile_of<V, R - 1>(terms, factors, rows, vectors, inputs, dw);
+  }
+  if constexpr (R > TileCut<V>::wide_rows) {
+    for (Index left = vectors; left > 0; left -= 2, inputs += 2 * V::lanes, dw += 2 * V::lanes)
+      left == 1 ? gradient_tile<V, R, 1>(terms, factors, inputs, dw)
+                : gradient_tile<V, R, 2>(terms, factors, inputs, dw);
+  } else {
+    switch (vectors) {
+      case 1: return gradient_tile<V, R, 1>(terms, factors, inputs, dw);
+      case 2: return gradient_tile<V, R, 2>(terms, factors, inputs, dw);
+      case 3: return gradient_tile<V, R, 3>(terms, factors, inputs, dw);
+      default: return gradient_tile<V, R, 4>(terms, factors, inputs, dw);
+    }
+  }
+}
+
+// Tiles [first, first + tiles) of rows of dW times all panels.
+template <class V, int R, class FactorsOf>
+LSTMFAST_INLINE void gradient_tiles(const GradientProduct<typename V::Scalar>& s, Index first, Index tiles,
+                                    FactorsOf&& factors_of) {
+  constexpr Index width = kPanelVectors * V::lanes;
+  const Index panels = (s.columns + width - 1) / width, all_tiles = (s.rows + R - 1) / R;
+  for (Index panel = 0; panel < panels; ++panel)
+    for (Index t = 0; t < tiles; ++t) {
+      const Index left = s.rows - (first + t) * R;
+      gradient_tile_of<V, R>(s.terms, factors_of(t), left < R ? left : R, vectors_in_panel<V>(s.columns, panel),
+                             s.inputs + panel * s.packed_terms * width,
+                             s.dw + (panel * all_tiles + first + t) * R * width);
     }
 }
 
-// gradient_tile<V, rows, vectors> for sizes known only at run time.
+// The same with dz copied for some tiles at a time: eight of them and a panel are in L1 together.
 template <class V, int R>
-LSTMFAST_INLINE void gradient_tile_of(const GradientProduct<typename V::Scalar>& s, Index row, Index rows,
-                                      Index vectors, const typename V::Scalar* inputs, typename V::Scalar* dw) {
-  if constexpr (R > 1) {
-    if (rows < R) return gradient_tile_of<V, R - 1>(s, row, rows, vectors, inputs, dw);
-  }
-  switch (vectors) {
-    case 1: return gradient_tile<V, R, 1>(s, row, inputs, dw);
-    case 2: return gradient_tile<V, R, 2>(s, row, inputs, dw);
-    case 3: return gradient_tile<V, R, 3>(s, row, inputs, dw);
-    default: return gradient_tile<V, R, 4>(s, row, inputs, dw);
+LSTMFAST_ONCE void gradient_of_copies(const GradientProduct<typename V::Scalar>& s) {
+  using T = typename V::Scalar;
+  constexpr Index together = 8;
+  const Index tiles = (s.rows + R - 1) / R;
+  alignas(64) T copies[together][kGradientTerms * R];
+  for (Index first = 0; first < tiles; first += together) {
+    const Index here = tiles - first < together ? tiles - first : together;
+    for (Index k = 0; k < s.terms; ++k)
+      for (Index t = 0; t < here; ++t) {
+        const Index row = (first + t) * R, left = s.rows - row;
+        const T* const from = s.dz[k] + row;
+        T* const to = copies[t] + k * R;
+        if (left >= R) {
+          LSTMFAST_UNROLL for (int r = 0; r < R; ++r) to[r] = from[r];
+        } else {
+          for (Index r = 0; r < left; ++r) to[r] = from[r];
+        }
+      }
+    gradient_tiles<V, R>(s, first, here, [&](Index t) { return CopiedFactors<T, R>{copies[t]}; });
   }
 }
 
 template <class V, int R>
 void gradient_product(const GradientProduct<typename V::Scalar>& s) {
-  constexpr Index width = kPanelVectors * V::lanes;
-  const Index panels = (s.columns + width - 1) / width, tiles = (s.rows + R - 1) / R;
-  for (Index panel = 0; panel < panels; ++panel)
-    for (Index t = 0; t < tiles; ++t) {
-      const Index left = s.rows - t * R;
-      gradient_tile_of<V, R>(s, t * R, left < R ? left : R, vectors_in_panel<V>(s.columns, panel),
-                             s.inputs + panel * s.packed_terms * width, s.dw + (panel * tiles + t) * R * width);
-    }
+  using T = typename V::Scalar;
+  constexpr Index width = kPanelVectors * V::lanes, copied = TileCut<V>::copied_panels;
+  const auto plain = [&] {
+    gradient_tiles<V, R>(s, 0, (s.rows + R - 1) / R, [&](Index t) { return ListedFactors<T>{s.dz, t * R}; });
+  };
+  if constexpr (copied > 0)
+    s.columns > (copied - 1) * width ? gradient_of_copies<V, R>(s) : plain();
+  else
+    plain();
   for (Index row = 0; row < s.rows; row += V::lanes) {
     V sum = V::set1(0);
     for (Index k = 0; k < s.terms; ++k) sum = sum + load_lanes<V>(s.dz[k] + row, s.rows - row);

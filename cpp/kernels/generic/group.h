@@ -134,7 +134,7 @@ LSTMFAST_ONCE void group_product(GroupProduct<typename V::Scalar, W>& s) {
     Index asked = 0;
     for_even_parts(s.rows, R, [&](Index, Index rows) {
       args.next = ahead && asked < bytes ? follower + asked : nullptr;
-      asked += terms * kPrefetched;
+      asked += terms * kPrefetched * passes_of<V>(rows);
       tile_of<V, W, R>(rows, vectors, args);
       for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
       args.init += rows * args.init_stride;

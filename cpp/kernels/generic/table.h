@@ -28,6 +28,7 @@ constexpr KernelTable<typename V::Scalar> make_table(const char* isa, CellList<C
           1,
           V::lanes,
           R,
+          busy_rows<V, R>(),
           {input_product<V, T, R, C>...},
           {forward_step<V, T, R, C>...},
           {backward_step<V, R, C>...},

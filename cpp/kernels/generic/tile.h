@@ -10,6 +10,67 @@
 namespace lstmfast {
 namespace {
 
+// How an ISA's tiles are cut, and its loops written. Where the defaults do not serve, its vec.h has a version for its
+// vectors, with the reasons.
+template <class V>
+struct TileCut {
+  // Tiles of up to so many rows take all vectors of a panel; taller ones take two at a time, each pass over k.
+  static constexpr int wide_rows = 16;
+  // More terms than these, and taller tiles are cut into wide ones: what comes from beyond L2 is read in one stream.
+  static constexpr Index tall_terms = 0;
+  static constexpr int unrolled = 1;  // terms that one turn of a tile's loop adds
+  // Columns of dW's panels from which on it pays to copy dz so that a tile's factors lie side by side; 0: never.
+  static constexpr Index copied_panels = 0;
+  // From so many rows on a tile keeps the multiply-add units busy; 0: as many as row_tile.
+  static constexpr Index busy_rows = 0;
+};
+
+template <class V, int R>
+constexpr Index busy_rows() {
+  return TileCut<V>::busy_rows ? TileCut<V>::busy_rows : R;
+}
+
+// sum += a * b, rounded once. An ISA may insist on how.
+template <class V>
+LSTMFAST_INLINE void add_product(V& sum, V a, V b) {
+  sum = fma(a, b, sum);
+}
+
+// One term of a tile: each row's factor times each column. Of rows and columns, the fewer stay in registers.
+template <class V, int R, int C, class Factor, class Column>
+LSTMFAST_INLINE void add_term(V (&acc)[R][C], Factor&& factor, Column&& column) {
+  if constexpr (R > C && R > TileCut<V>::wide_rows) {
+    V columns[C];
+    LSTMFAST_UNROLL for (int c = 0; c < C; ++c) columns[c] = column(c);
+    LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
+      const V row = factor(r);
+      LSTMFAST_UNROLL for (int c = 0; c < C; ++c) add_product(acc[r][c], row, columns[c]);
+    }
+  } else {
+    V rows[R];
+    LSTMFAST_UNROLL for (int r = 0; r < R; ++r) rows[r] = factor(r);
+    LSTMFAST_UNROLL for (int c = 0; c < C; ++c) {
+      const V one = column(c);
+      LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
+        // One row's product reads its column from memory itself.
+        if constexpr (R == 1)
+          acc[r][c] = fma(rows[r], one, acc[r][c]);
+        else
+          add_product(acc[r][c], rows[r], one);
+      }
+    }
+  }
+}
+
+// Terms [0, count), some in each turn of the loop: add(k).
+template <int Unrolled, class F>
+LSTMFAST_INLINE void for_terms(Index count, F&& add) {
+  Index k = 0;
+  if constexpr (Unrolled > 1)
+    for (; k + Unrolled <= count; k += Unrolled) LSTMFAST_UNROLL for (int u = 0; u < Unrolled; ++u) add(k + u);
+  for (; k < count; ++k) add(k);
+}
+
 // Terms of k that all rows take from one matrix. Each row has an address of its own: rows of one tile may
 // belong to different time steps.
 template <class T>
@@ -40,9 +101,9 @@ inline constexpr Index kPrefetched = 64;  // a cache line
 template <class V, class W, int R, int P, int N, bool prefetch = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   using T = typename V::Scalar;
-  V acc[R][P][N];
+  V acc[R][P * N];
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int p = 0; p < P; ++p)
-      LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][p][n] =
+      LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][p * N + n] =
           V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
 
   const Index panel_stride = args.panel_stride;
@@ -53,19 +114,16 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   const auto add_products = [&](const Stretch<T>& stretch) __attribute__((always_inline)) {
     const T* a[R];
     LSTMFAST_UNROLL for (int r = 0; r < R; ++r) a[r] = stretch.rows[r] + stretch.offset;
-    for (Index k = 0; k < stretch.terms; ++k) {
+    for_terms<R == 1 ? 1 : TileCut<V>::unrolled>(stretch.terms, [&](Index k) __attribute__((always_inline)) {
       if constexpr (prefetch) {
         __builtin_prefetch(next, 0, R == 1 ? 3 : 2);  // to read, into L1 or L2
         next += kPrefetched;
       }
-      V row[R];
-      LSTMFAST_UNROLL for (int r = 0; r < R; ++r) row[r] = V::set1(a[r][k]);
-      LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
-        const V column = V::load(w + p * panel_stride + n * V::lanes);
-        LSTMFAST_UNROLL for (int r = 0; r < R; ++r) acc[r][p][n] = fma(row[r], column, acc[r][p][n]);
-      }
+      add_term<V, R, P * N>(
+          acc, [&](int r) __attribute__((always_inline)) { return V::set1(a[r][k]); },
+          [&](int c) __attribute__((always_inline)) { return V::load(w + c / N * panel_stride + c % N * V::lanes); });
       w += kPanelVectors * V::lanes;
-    }
+    });
   };
   add_products(args.stretches[0]);
   add_products(args.stretches[1]);
@@ -76,18 +134,21 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
     T* const z = args.z_rows[r] + args.z_offset;
     LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
       T* const to = z + (p * kPanelVectors + n) * V::lanes;
-      if (add) acc[r][p][n] = V::load(to) + acc[r][p][n];
-      acc[r][p][n].store(to);
+      if (add) acc[r][p * N + n] = V::load(to) + acc[r][p * N + n];
+      acc[r][p * N + n].store(to);
     }
   }
 }
 
-// tile<V, W, rows, 1, vectors> for sizes known only at run time.
+// How many tiles so many rows become, each asking for memory that is needed soon.
+template <class V>
+LSTMFAST_INLINE constexpr Index passes_of(Index rows) {
+  return rows > TileCut<V>::wide_rows ? 2 : 1;
+}
+
+// R rows times the first vectors of a panel, for a number of vectors known only at run time.
 template <class V, class W, int R>
-LSTMFAST_INLINE void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar, W>& args) {
-  if constexpr (R > 1) {
-    if (rows < R) return tile_of<V, W, R - 1>(rows, vectors, args);
-  }
+LSTMFAST_INLINE void wide_tile_of(Index vectors, const TileArgs<typename V::Scalar, W>& args) {
   switch (vectors) {
     case 1: return tile<V, W, R, 1, 1>(args);
     case 2: return tile<V, W, R, 1, 2>(args);
@@ -99,6 +160,45 @@ LSTMFAST_INLINE void tile_of(Index rows, Index vectors, const TileArgs<typename 
         if (args.next) return tile<V, W, R, 1, 4, true>(args);
       return tile<V, W, R, 1, 4>(args);
   }
+}
+
+// R rows, more than a wide tile has: two wide tiles, or two vectors of the panel after two.
+template <class V, class W, int R>
+LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> args) {
+  const Index terms = args.stretches[0].terms + args.stretches[1].terms;
+  if (terms > TileCut<V>::tall_terms) {
+    constexpr int upper = (R + 1) / 2;
+    wide_tile_of<V, W, upper>(vectors, args);
+    for (auto& stretch : args.stretches) stretch.rows += upper;
+    args.init += upper * args.init_stride;
+    args.z_rows += upper;
+    if (args.next) args.next += terms * kPrefetched;
+    return wide_tile_of<V, W, R - upper>(vectors, args);
+  }
+  for (Index left = vectors; left > 0; left -= 2) {
+    if (left == 1)
+      tile<V, W, R, 1, 1>(args);
+    else if (args.next)
+      tile<V, W, R, 1, 2, true>(args);
+    else
+      tile<V, W, R, 1, 2>(args);
+    if (args.next) args.next += terms * kPrefetched;
+    args.panel += 2 * V::lanes;
+    args.init += 2 * V::lanes;
+    args.z_offset += 2 * V::lanes;
+  }
+}
+
+// Up to R rows times the first vectors of a panel.
+template <class V, class W, int R>
+LSTMFAST_INLINE void tile_of(Index rows, Index vectors, const TileArgs<typename V::Scalar, W>& args) {
+  if constexpr (R > 1) {
+    if (rows < R) return tile_of<V, W, R - 1>(rows, vectors, args);
+  }
+  if constexpr (R > TileCut<V>::wide_rows)
+    tall_tile_of<V, W, R>(vectors, args);
+  else
+    wide_tile_of<V, W, R>(vectors, args);
 }
 
 }  // namespace
