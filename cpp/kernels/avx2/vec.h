@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/generic/inline.h"
-#include "kernels/generic/tile.h"
+#include "kernels/generic/tile_cut.h"
 #include "kernels/generic/weights.h"
 
 namespace lstmfast {
