@@ -133,22 +133,18 @@ LSTMFAST_INLINE F64 power_of_two(F64 rounded) {
 // Sixteen registers: twelve sums, and the factors and columns of a term. 6 rows x 2 vectors take 8 loads for 12
 // products, 3 x 4 take 7, but 6 x 2 reads half of the weights per row of x, and on Zen 3 keeps 97 % of the peak from L2
 // (95), 80 to 88 where the core is shared (70 to 75). Unrolled, for the loop's own instructions were a fifth of it.
-template <>
-struct TileCut<F32> {
+template <class T>
+struct SixRowsOfTwo {
   static constexpr int wide_rows = 3;
-  static constexpr Index tall_terms = 900;
+  static constexpr Index tall_terms = 3600 / static_cast<Index>(sizeof(T));
   static constexpr int unrolled = 4;
   static constexpr Index copied_panels = 6;
   static constexpr Index busy_rows = 3;
 };
 template <>
-struct TileCut<F64> {
-  static constexpr int wide_rows = 3;
-  static constexpr Index tall_terms = 450;
-  static constexpr int unrolled = 4;
-  static constexpr Index copied_panels = 6;
-  static constexpr Index busy_rows = 3;
-};
+struct TileCut<F32> : SixRowsOfTwo<float> {};
+template <>
+struct TileCut<F64> : SixRowsOfTwo<double> {};
 
 }  // namespace
 }  // namespace lstmfast

@@ -32,10 +32,11 @@ LSTMFAST_INLINE void add_product(V& sum, V a, V b) {
   sum = fma(a, b, sum);
 }
 
-// One term of a tile: each row's factor times each column. Of rows and columns, the fewer stay in registers.
+// One term of a tile: each row's factor times each column. Of rows and columns, the fewer stay in registers: a tall
+// tile has two columns at most.
 template <class V, int R, int C, class Factor, class Column>
 LSTMFAST_INLINE void add_term(V (&acc)[R][C], Factor&& factor, Column&& column) {
-  if constexpr (R > C && R > TileCut<V>::wide_rows) {
+  if constexpr (R > TileCut<V>::wide_rows) {
     V columns[C];
     LSTMFAST_UNROLL for (int c = 0; c < C; ++c) columns[c] = column(c);
     LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
