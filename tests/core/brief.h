@@ -13,25 +13,21 @@ inline bool asked_for(const char* option, int argc, char** argv) {
   return false;
 }
 
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kLooksForRaces = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kLooksForRaces = true;
-#else
-inline constexpr bool kLooksForRaces = false;
-#endif
-#else
-inline constexpr bool kLooksForRaces = false;
-#endif
-
 inline bool is_fastest(const lstmfast::Isa& isa) { return isa.name == lstmfast::available_isas().front().name; }
 
-// With the most threads on every ISA, and without any on the fastest: with numbers between the same loops are cut in
-// other places, which is a matter of bits and not of memory, and where they are cut is not the ISA's to know. One
-// thread alone has nobody to race with.
-inline bool is_chosen(int threads, int most, const lstmfast::Isa& isa) {
-  return threads == most || (threads == 1 && is_fastest(isa) && !kLooksForRaces);
-}
+// Which runs of many a test makes. --brief leaves out those that are the same loops cut in other places, which is a
+// matter of bits and not of memory; --most-threads those without threads, too: under ThreadSanitizer one alone has
+// nobody to race with, and under an emulator how loops are cut over threads is not the CPU's to know.
+struct Brief {
+  bool brief, most_threads;
+
+  Brief(int argc, char** argv)
+      : brief(asked_for("--brief", argc, argv)), most_threads(asked_for("--most-threads", argc, argv)) {}
+
+  // Brief, on every ISA with the most threads, and on the fastest without any.
+  bool chooses(int threads, int most, const lstmfast::Isa& isa) const {
+    return !brief || threads == most || (threads == 1 && is_fastest(isa) && !most_threads);
+  }
+};
 
 }  // namespace test

@@ -204,7 +204,7 @@ Results<T> selected(Results<T> all, const Wanted& wanted) {
 // Brief, on one ISA alone: no kernel knows what is asked for.
 template <class T>
 void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bool dropout, const std::string& what,
-                bool brief) {
+                const test::Brief& brief) {
   // Nothing; x alone; states alone; one kind of parameter in all passes; one pass; the upper layers.
   const Wanted some[] = {{false, false, 0},        {true, false, 0},           {false, true, 0},
                          {false, false, 0x08421},  {false, false, 0x10842},    {false, false, 0x21084},
@@ -212,7 +212,7 @@ void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bo
                          {true, false, 0x1f},      {false, false, 0x10 << 10}, {false, false, 0x2 << 10}};
   for (const Isa& isa : available_isas())
     for (const int threads : {1, 3}) {
-      if (brief && !(test::is_fastest(isa) && test::is_chosen(threads, 3, isa))) continue;
+      if (!brief.chooses(threads, 3, isa) || (brief.brief && !test::is_fastest(isa))) continue;
       set_num_threads(threads);
       const Problem<T> problem(shape, lengths, dropout, kernels<T>(isa));
       const std::string where = what + " " + isa.name + " with " + std::to_string(threads) + " threads";
@@ -231,7 +231,7 @@ void test_calls(const NetworkShape& shape, const std::vector<Index>& lengths, bo
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool brief = test::asked_for("--brief", argc, argv);
+  const test::Brief brief(argc, argv);
   const std::vector<Index> few = {9, 9, 4, 3, 3, 1, 0}, one = {12}, long_and_short = {150, 40, 2, 1};
   const auto test = [&](const NetworkShape& shape, const std::vector<Index>& lengths, bool dropout, const char* what) {
     test_calls<float>(shape, lengths, dropout, what, brief);

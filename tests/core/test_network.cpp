@@ -131,13 +131,12 @@ std::uint64_t checksum(const std::vector<T>& values) {  // FNV-1a over the bytes
   return hash;
 }
 
-// Brief, on the fastest ISA without threads and with the most, on others with the most.
 template <class T>
-void test_equal_bits(const Config& config, bool brief, const char* what) {
+void test_equal_bits(const Config& config, const test::Brief& brief, const char* what) {
   std::vector<T> first;
   for (const Isa& isa : available_isas())
     for (const int threads : {1, 2, 3, 5}) {
-      if (brief && !test::is_chosen(threads, 5, isa)) continue;
+      if (!brief.chooses(threads, 5, isa)) continue;
       set_num_threads(threads);
       const std::vector<T> now = run<T>(config, kernels<T>(isa));
       if (first.empty()) first = now;
@@ -150,7 +149,7 @@ void test_equal_bits(const Config& config, bool brief, const char* what) {
 // --first: for emulated CPUs of an architecture that has run them all, the first of them alone, and the checksum.
 int main(int argc, char** argv) {
   const bool first_alone = test::asked_for("--first", argc, argv);
-  const bool brief = test::asked_for("--brief", argc, argv);
+  const test::Brief brief(argc, argv);
   const Config small = {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7};
   const Config configs[] = {
       small,
