@@ -140,6 +140,7 @@ struct SixRowsOfTwo {
   static constexpr int unrolled = 4;
   static constexpr Index copied_panels = 6;
   static constexpr Index busy_rows = 3;
+  static constexpr Index strip = 2;
 };
 template <>
 struct TileCut<F32> : SixRowsOfTwo<float> {};

@@ -23,11 +23,13 @@ struct Stretch {
 template <class T, class W>
 struct TileArgs {
   Stretch<T> stretches[2];  // x and then h, say; terms may be 0
-  const W* panel;           // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
+  const W* panel;           // [P][strip][k][TileCut::strip][lane]; N vectors of each panel are read
   Index panel_stride;
-  const T* init;            // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
+  Index strip_stride;
+  const T* init;            // [R][P][strip][TileCut::strip][lane]; strides may be 0 (one row of biases for all rows)
   Index init_stride;        // between rows
   Index init_panel_stride;  // between panels
+  Index init_strip_stride;  // between their strips
   T* const* z_rows;         // [R], each [P][kPanelVectors][lane] from z_offset on
   Index z_offset;
   bool add;          // to what is in z already
@@ -40,12 +42,14 @@ inline constexpr Index kPrefetched = 64;  // a cache line
 template <class V, class W, int R, int P, int N, bool prefetch = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   using T = typename V::Scalar;
+  constexpr int strip = TileCut<V>::strip;
   V acc[R][P * N];
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int p = 0; p < P; ++p)
       LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][p * N + n] =
-          V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
+          V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n / strip * args.init_strip_stride +
+                  n % strip * V::lanes);
 
-  const Index panel_stride = args.panel_stride;
+  const Index panel_stride = args.panel_stride, strip_stride = args.strip_stride;
   const W* w = args.panel;
   const char* next = args.next;
   // Twice in line and not in a loop, and all below unrolled from the start: else the compiler keeps the sums in memory
@@ -60,8 +64,11 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
       }
       add_term<V, R, P * N>(
           acc, [&](int r) __attribute__((always_inline)) { return V::set1(a[r][k]); },
-          [&](int c) __attribute__((always_inline)) { return V::load(w + c / N * panel_stride + c % N * V::lanes); });
-      w += kPanelVectors * V::lanes;
+          [&](int c) __attribute__((always_inline)) {
+            const int n = c % N;
+            return V::load(w + c / N * panel_stride + n / strip * strip_stride + n % strip * V::lanes);
+          });
+      w += strip * V::lanes;
     });
   };
   add_products(args.stretches[0]);
@@ -101,9 +108,10 @@ LSTMFAST_INLINE void wide_tile_of(Index vectors, const TileArgs<typename V::Scal
   }
 }
 
-// R rows, more than a wide tile has: two wide tiles, or two vectors of the panel after two.
+// R rows, more than a wide tile has: two wide tiles, or one strip of the panel, of two vectors, after the other.
 template <class V, class W, int R>
 LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> args) {
+  static_assert(TileCut<V>::strip == 2);
   const Index terms = args.stretches[0].terms + args.stretches[1].terms;
   if (terms > TileCut<V>::tall_terms) {
     constexpr int upper = (R + 1) / 2;
@@ -122,8 +130,8 @@ LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> a
     else
       tile<V, W, R, 1, 2>(args);
     if (args.next) args.next += terms * kPrefetched;
-    args.panel += 2 * V::lanes;
-    args.init += 2 * V::lanes;
+    args.panel += args.strip_stride;
+    args.init += args.init_strip_stride;
     args.z_offset += 2 * V::lanes;
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/generic/inline.h"
+#include "lstmfast/kernel_table.h"
 
 namespace lstmfast {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 // vectors, with the reasons.
 template <class V>
 struct TileCut {
+  // Vectors that lie side by side in a packing: a panel's, or fewer, which tall tiles then read front to back.
+  static constexpr Index strip = kPanelVectors;
   // Tiles of up to so many rows take all vectors of a panel; taller ones take two at a time, each pass over k.
   static constexpr int wide_rows = 16;
   // More terms than these, and taller tiles are cut into wide ones: what comes from beyond L2 is read in one stream.
