@@ -108,20 +108,11 @@ LSTMFAST_INLINE void wide_tile_of(Index vectors, const TileArgs<typename V::Scal
   }
 }
 
-// R rows, more than a wide tile has: two wide tiles, or one strip of the panel, of two vectors, after the other.
+// R rows, more than a wide tile has: one strip of the panel, of two vectors, after the other.
 template <class V, class W, int R>
 LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> args) {
   static_assert(TileCut<V>::strip == 2);
-  const Index terms = args.stretches[0].terms + args.stretches[1].terms;
-  if (terms > TileCut<V>::tall_terms) {
-    constexpr int upper = (R + 1) / 2;
-    wide_tile_of<V, W, upper>(vectors, args);
-    for (auto& stretch : args.stretches) stretch.rows += upper;
-    args.init += upper * args.init_stride;
-    args.z_rows += upper;
-    if (args.next) args.next += terms * kPrefetched;
-    return wide_tile_of<V, W, R - upper>(vectors, args);
-  }
+  constexpr bool asks_for_a_strip = 2 * V::lanes * sizeof(W) >= kPrefetched;  // else for two, which are the panel
   for (Index left = vectors; left > 0; left -= 2) {
     if (left == 1)
       tile<V, W, R, 1, 1>(args);
@@ -129,7 +120,8 @@ LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> a
       tile<V, W, R, 1, 2, true>(args);
     else
       tile<V, W, R, 1, 2>(args);
-    if (args.next) args.next += terms * kPrefetched;
+    if (args.next)
+      args.next = asks_for_a_strip ? args.next + args.strip_stride * static_cast<Index>(sizeof(W)) : nullptr;
     args.panel += args.strip_stride;
     args.init += args.init_strip_stride;
     args.z_offset += 2 * V::lanes;
