@@ -32,8 +32,8 @@ EMULATED = ("fingerprint", "kernels", "math", "network", "small_network", "trans
 # pytest-xdist's processes. Tests that are `alone` have the others wait (tests/side_by_side.py).
 SIDE_BY_SIDE = ("-n", "2")
 
-# What depends on the instruction set: numbers, as layers, streams and smaller weights compute them. How they are
-# called, and with what, does not; tests that take the fixture `isa` run on each wherever they run; and
+# What depends on the instruction set: numbers, as layers, streams and smaller weights compute them. How they
+# are called, and with what, does not; tests that take the fixture `isa` run on each wherever they run; and
 # tests/core compares each ISA's kernels with plain loops, and its networks with other ISAs', bit by bit.
 ISA_TESTS = [
     "tests/layers/numbers",

@@ -89,7 +89,8 @@ def info_of(**env: str) -> dict[str, str]:
 
 def test_info() -> None:
     info = info_of()
-    assert list(info) == ["lstmfast", "ISA", "threads", "Python", "NumPy", "platform", "CPU", "caches", "weights"]
+    machine = ["Python", "NumPy", "platform", "CPU", "caches", "weights"]
+    assert list(info) == ["lstmfast", "ISA", "threads", *machine]
     assert info["lstmfast"] == lstmfast.__version__
     isas = lstmfast.available_isas()
     assert info["ISA"].startswith(f"{isas[0]} (the fastest here; also here: ")

@@ -107,6 +107,7 @@ MAY_INCLUDE = {
     "core": (
         "core/",
         "lstmfast/fingerprint.h",
+        "lstmfast/heuristics.h",
         "lstmfast/kept_memory.h",
         "lstmfast/kernel_table.h",
         "lstmfast/network.h",

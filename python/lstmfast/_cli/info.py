@@ -33,7 +33,7 @@ def lines() -> list[str]:
 
 
 def _far_weights() -> str:
-    """Return what is done about weights that come from far away, chosen by the ISA and the caches (float32)."""
+    """Return what is done about float32 weights that come from far away, by the ISA and the caches."""
     chosen = {name: cpu.in_units(size) for name, size in _core.heuristics(lstmfast.isa()).items()}
     return (
         f"asked for ahead of use from {chosen['ask_from']} on; input products of several steps at once from "
