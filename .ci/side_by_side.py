@@ -1,7 +1,7 @@
-"""Run nox sessions side by side, in a copy each: python .ci/side_by_side.py FOLDER LINES SESSION...
+"""Run nox sessions side by side, in a copy each: python .ci/side_by_side.py FOLDER LINES LAST SESSION...
 
 LINES sessions at once, begun in the order given. What a session says is shown in one piece when it has ended,
-and what the last of the names says comes last. The first that fails ends all others.
+and what the session LAST says comes last. The first that fails ends all others.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Session:
             self.process.wait()
 
 
-def main(folder: Path, lines: int, names: list[str]) -> int:
+def main(folder: Path, lines: int, told_last: str, names: list[str]) -> int:
     """Run all sessions; return 0, or the exit status of the one that failed."""
     waiting, running, table = list(names), dict[int, Session](), [f"{'minutes of':12}{'CPUs':>8}{'wall':>8}"]
     last: Session | None = None
@@ -70,7 +70,7 @@ def main(folder: Path, lines: int, names: list[str]) -> int:
                 others = [*(other.name for other in running.values()), *waiting]
                 print(f"\n{session.name} failed. Ended early or not begun: {', '.join(others) or 'none'}")
                 return 1
-            if session.name == names[-1]:
+            if session.name == told_last:
                 last = session
             else:
                 session.tell()
@@ -85,4 +85,4 @@ def main(folder: Path, lines: int, names: list[str]) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended, too
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

@@ -11,6 +11,7 @@
 #include "core/tape.h"
 #include "core/team.h"
 #include "core/terms.h"
+#include "lstmfast/heuristics.h"
 #include "lstmfast/threads.h"
 
 namespace lstmfast {
@@ -205,6 +206,7 @@ class BackwardRun {
     step.x = {nullptr, 0, terms_.x.data() + terms.begin};
     step.h = {nullptr, 0, terms_.h.data() + terms.begin};
     step.gates = {nullptr, 0, terms_.gates.data() + terms.begin};
+    step.ask_from = heuristics_for(kernels_).ask_from;
     kernels_.forward_step[static_cast<int>(shape_.cell)](step);
   }
 
@@ -219,7 +221,8 @@ class BackwardRun {
                                     pass.packing->input_panels(),
                                     {{}, 1, terms_.dz.data() + terms.begin},
                                     {{}, 1, terms_.dx.data() + terms.begin},
-                                    pass.add_to_dx};
+                                    pass.add_to_dx,
+                                    heuristics_for(kernels_).ask_from};
     kernels_.gate_product(product);
     if (!pass.masks) return;
     for (Index k = terms.begin; k < terms.end; ++k) {

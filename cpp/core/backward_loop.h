@@ -7,6 +7,7 @@
 #include "core/row_plan.h"
 #include "core/split.h"
 #include "core/time.h"
+#include "lstmfast/heuristics.h"
 
 namespace lstmfast {
 
@@ -215,6 +216,7 @@ class BackwardLoop {
       step.h_out = rows_of(pass_.h, t(s), rows, lists_.h_out.data());
     }
     step.dz = rows_of(chunk.dz, k, rows, lists_.dz.data());
+    step.ask_from = ask_from_;
     if (projected) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
     kernels_.backward_step[static_cast<int>(shape_.cell)](step);
   }
@@ -259,7 +261,8 @@ class BackwardLoop {
         pass_.packing->projection_panels(),
         places_of<const T>(rows_of(as_const(chunk.dh), k, rows, lists_.dz_next.data()), rows.count),
         places_of<T>(rows_of<T>({chunk.dm, 0, H}, 0, rows, lists_.state.data()), rows.count),
-        false};
+        false,
+        ask_from_};
     kernels_.gate_product(product);
   }
 
@@ -299,7 +302,8 @@ class BackwardLoop {
                                     pass_.packing->hidden_panels(),
                                     places_of<const T>(dz, count),
                                     places_of<T>(out, count),
-                                    accumulate};
+                                    accumulate,
+                                    ask_from_};
     kernels_.gate_product(product);
   }
 
@@ -319,6 +323,7 @@ class BackwardLoop {
   const Members& members_;
   BackwardLists<T>& lists_;
   const Range state_panels_;  // of h's columns
+  const Index ask_from_ = heuristics_for(kernels_).ask_from;
 };
 
 }  // namespace lstmfast

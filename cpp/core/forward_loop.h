@@ -6,6 +6,7 @@
 #include "core/packing.h"
 #include "core/split.h"
 #include "core/time.h"
+#include "lstmfast/heuristics.h"
 
 namespace lstmfast {
 
@@ -13,7 +14,7 @@ namespace lstmfast {
 // - with too few rows to fill tiles: as many steps as give z the size of W_ih, but between these limits ...
 inline constexpr Index kLeastMergedBytes = 64 * 1024;
 inline constexpr Index kMostMergedBytes = 512 * 1024;
-// - with weights of kLargeWeightBytes or more: steps of so many rows altogether.
+// - with weights that come from far away (heuristics.h): steps of so many rows altogether.
 inline constexpr Index kMergedRows = 192;
 
 // One direction of one layer: all that its time loop reads and writes.
@@ -65,7 +66,11 @@ class ForwardLoop {
   // projection: null without one.
   ForwardLoop(const KernelTable<T>& kernels, const NetworkShape& shape, const ForwardPacking<T>& packing,
               const ProjectionPacking<T>* projection)
-      : kernels_(kernels), shape_(shape), packing_(packing), projection_(projection) {}
+      : kernels_(kernels),
+        shape_(shape),
+        packing_(packing),
+        projection_(projection),
+        heuristics_(heuristics_for(kernels)) {}
 
   // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
   Index merged_steps(Index steps, Index rows, Index panels) const {
@@ -77,7 +82,8 @@ class ForwardLoop {
       return std::clamp<Index>(most / std::max<Index>(z_bytes, 1), 1, steps);
     }
     const Index merged = std::min(kMergedRows / rows, steps);
-    return packing_.bytes() >= kLargeWeightBytes && merged > 1 ? merged : 0;
+    const Index from = rows <= kFewRows ? heuristics_.merge_few_from : heuristics_.merge_from;
+    return packing_.bytes() >= from && merged > 1 ? merged : 0;
   }
 
   // z: merged_steps() steps of this share's rows and panels. Threads that share rows have met after every step
@@ -115,6 +121,7 @@ class ForwardLoop {
     step.panel_end = share.panels.end;
     step.panels = packing_.panels();
     step.x_factors = packing_.x_factors();
+    step.ask_from = heuristics_.ask_from;
     return step;
   }
 
@@ -138,7 +145,8 @@ class ForwardLoop {
                                     projection_->panels(),
                                     places_of<const T>(step.h_out, step.rows),
                                     places_of<T>(state, step.rows),
-                                    false};
+                                    false,
+                                    heuristics_.ask_from};
     kernels_.gate_product(product);
   }
 
@@ -153,7 +161,8 @@ class ForwardLoop {
                                      packing_.panels(),
                                      x,
                                      z,
-                                     packing_.x_factors()};
+                                     packing_.x_factors(),
+                                     heuristics_.ask_from};
     kernels_.input_product[static_cast<int>(shape_.cell)](product);
   }
 
@@ -229,6 +238,7 @@ class ForwardLoop {
   const NetworkShape& shape_;
   const ForwardPacking<T>& packing_;
   const ProjectionPacking<T>* const projection_;
+  const Heuristics heuristics_;
 };
 
 }  // namespace lstmfast

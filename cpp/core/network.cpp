@@ -19,10 +19,9 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParamete
     : Packed(network_shape, table) {
   const DefaultFloats floats;  // biases are added up
   for (Index pass = 0; pass < shape.passes(); ++pass)
-    forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table.lanes, weights[pass]);
+    forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table, weights[pass]);
   if (shape.projection_size)
-    for (Index pass = 0; pass < shape.passes(); ++pass)
-      projections.emplace_back(shape, table.lanes, weights[pass].weight_hr);
+    for (Index pass = 0; pass < shape.passes(); ++pass) projections.emplace_back(shape, table, weights[pass].weight_hr);
 }
 
 template <class T>

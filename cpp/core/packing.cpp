@@ -29,63 +29,68 @@ void for_panels(Index panels, Index bytes, Each&& each) {
 }  // namespace
 
 template <class T>
-ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, Index lanes,
+ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, const KernelTable<T>& kernels,
                                   const PassParameters<const T>& weights)
-    : layout_{shape.gates(), shape.hidden_size, lanes},
+    : layout_{shape.gates(), shape.hidden_size, kernels.lanes, kernels.strip},
       input_size_(input_size),
       rows_(1 + input_size + shape.state_size()),
       memory_(checked_product({layout_.panels(), rows_, layout_.width()})) {
-  const Index width = layout_.width(), state_size = shape.state_size(), units = layout_.units;
+  const Index state_size = shape.state_size(), stride = layout_.strip_width(), units = layout_.units;
   for_panels(layout_.panels(), bytes(), [&](Index panel) {
-    T* const to = memory_.data() + panel * rows_ * width;
-    const Index first = panel * layout_.units_per_panel(), count = std::min(layout_.units_per_panel(), units - first);
+    const Index panel_size = rows_ * layout_.width(), begin = panel * layout_.units_per_panel();
+    const Index end = std::min(begin + layout_.units_per_panel(), units);
     // Columns past the end are zero; only the last panel has any.
-    if (layout_.groups * count < width) std::fill_n(to, rows_ * width, T(0));
-    for (Index g = 0; g < layout_.groups; ++g) {
-      const Index from = g * units + first;  // row of the unpacked matrices
-      T* const column = to + layout_.column_of(g, first);
-      for (Index u = 0; u < count; ++u)
-        column[u] = weights.bias_ih ? weights.bias_ih[from + u] + weights.bias_hh[from + u] : T(0);
-      transpose(weights.weight_ih + from * input_size, input_size, column + width, width, count, input_size);
-      transpose(weights.weight_hh + from * state_size, state_size, column + (1 + input_size) * width, width, count,
-                state_size);
-    }
+    if (layout_.groups * (end - begin) < layout_.width())
+      std::fill_n(memory_.data() + panel * panel_size, panel_size, T(0));
+    for (Index g = 0; g < layout_.groups; ++g)
+      for (Index first = begin, count; first < end; first += count) {
+        count = std::min(layout_.side_by_side(first), end - first);
+        const Index from = g * units + first;  // row of the unpacked matrices
+        T* const to = row(g, first);
+        for (Index u = 0; u < count; ++u)
+          to[u] = weights.bias_ih ? weights.bias_ih[from + u] + weights.bias_hh[from + u] : T(0);
+        transpose(weights.weight_ih + from * input_size, input_size, to + stride, stride, count, input_size);
+        transpose(weights.weight_hh + from * state_size, state_size, to + (1 + input_size) * stride, stride, count,
+                  state_size);
+      }
   });
 }
 
 namespace {
 
-// Columns [first, first + columns) of the rows of a forward packing, as [panel][gate][unit][vector][lane].
+// Columns [first, first + columns) of the rows of a forward packing, as [panel][strip][gate][unit][vector][lane].
 template <class T>
 Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first, Index columns) {
   const PanelLayout& source = forward.layout();
-  const Index gates = source.groups, units = source.units, width = source.width();
-  const PanelLayout layout = {1, columns, source.lanes};
-  const Index panel_size = gates * units * width;
+  const Index gates = source.groups, units = source.units, stride = source.strip_width();
+  const PanelLayout layout = {1, columns, source.lanes, source.strip};
+  const Index rows = gates * units, panel_size = rows * layout.width();
   Buffer<T> packed(checked_product({layout.panels(), panel_size}));
   for_panels(layout.panels(), packed.bytes(), [&](Index panel) {
-    const Index begin = panel * width, count = std::min(width, columns - begin);
-    T* const to = packed.data() + panel * panel_size;
-    if (count < width) std::fill_n(to, panel_size, T(0));
-    for (Index g = 0; g < gates; ++g)
-      for (Index u = 0; u < units; u += source.units_per_panel()) {
-        const Index units_here = std::min(source.units_per_panel(), units - u);
-        transpose<T>(forward.row(g, u) + (first + begin) * width, width, to + (g * units + u) * width, width, count,
-                     units_here);
-      }
+    const Index begin = panel * layout.width(), end = std::min(begin + layout.width(), columns);
+    if (end - begin < layout.width()) std::fill_n(packed.data() + panel * panel_size, panel_size, T(0));
+    for (Index column = begin, count; column < end; column += count) {
+      count = std::min(layout.side_by_side(column), end - column);
+      T* const to = packed.data() + layout.offset_of(0, column, rows);
+      for (Index g = 0; g < gates; ++g)
+        for (Index u = 0, here; u < units; u += here) {
+          here = std::min(source.side_by_side(u), units - u);
+          transpose<T>(forward.row(g, u) + (first + column) * stride, stride, to + (g * units + u) * stride, stride,
+                       count, here);
+        }
+    }
   });
   return packed;
 }
 
-// panels [term][vector][lane] of a matrix whose element of term k and column c is at(k, c).
+// Strips [term][vector][lane] of a matrix whose element of term k and column c is at(k, c).
 template <class T, class At>
 Buffer<T> pack_matrix(Index terms, const PanelLayout& layout, const At& at) {
-  const Index width = layout.width();
-  Buffer<T> packed(checked_product({layout.panels(), terms, width}));
+  Buffer<T> packed(checked_product({layout.panels(), terms, layout.width()}));
   packed.fill_zero();
   for (Index c = 0; c < layout.units; ++c) {
-    T* const to = packed.data() + layout.panel_of(c) * terms * width + layout.column_of(0, c);
-    for (Index k = 0; k < terms; ++k) to[k * width] = at(k, c);
+    T* const to = packed.data() + layout.offset_of(0, c, terms);
+    for (Index k = 0; k < terms; ++k) to[k * layout.strip_width()] = at(k, c);
   }
   return packed;
 }
@@ -93,8 +98,8 @@ Buffer<T> pack_matrix(Index terms, const PanelLayout& layout, const At& at) {
 }  // namespace
 
 template <class T>
-ProjectionPacking<T>::ProjectionPacking(const NetworkShape& shape, Index lanes, const T* weight_hr)
-    : layout_{1, shape.projection_size, lanes},
+ProjectionPacking<T>::ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels, const T* weight_hr)
+    : layout_{1, shape.projection_size, kernels.lanes, kernels.strip},
       terms_(shape.hidden_size),
       memory_(pack_matrix<T>(terms_, layout_, [&](Index k, Index c) { return weight_hr[c * terms_ + k]; })) {}
 
@@ -103,7 +108,8 @@ BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward, const Proj
     : input_(pack_columns(forward, 1, forward.input_size())),
       hidden_(pack_columns(forward, 1 + forward.input_size(), forward.state_size())) {
   if (!projection) return;
-  const PanelLayout layout = {1, forward.layout().units, forward.layout().lanes};
+  const PanelLayout& source = forward.layout();
+  const PanelLayout layout = {1, source.units, source.lanes, source.strip};
   projection_ = pack_matrix<T>(forward.state_size(), layout, [&](Index k, Index c) { return projection->at(k, c); });
 }
 

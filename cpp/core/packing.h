@@ -15,8 +15,11 @@ struct PanelLayout {
   Index groups;
   Index units;
   Index lanes;
+  Index strip = kPanelVectors;  // vectors that lie side by side
 
   Index width() const { return kPanelVectors * lanes; }
+  // Between the rows of a strip, of which a panel is some, one after the other.
+  Index strip_width() const { return strip * lanes; }
   Index units_per_panel() const { return groups > 1 ? lanes : width(); }
   Index panels() const { return (units + units_per_panel() - 1) / units_per_panel(); }
   Index panel_of(Index unit) const { return unit / units_per_panel(); }
@@ -26,14 +29,25 @@ struct PanelLayout {
     if (groups > 1) return group * gate_distance(units - (unit - in_panel), lanes) + in_panel;
     return in_panel;
   }
+  // Where a column begins, in panels whose strips have so many rows.
+  Index offset_of(Index group, Index unit, Index rows) const {
+    const Index column = column_of(group, unit);
+    return (panel_of(unit) * width() + column - column % strip_width()) * rows + column % strip_width();
+  }
+  // Units [unit, unit + n) of a group lie side by side for this n, or more than there are.
+  Index side_by_side(Index unit) const {
+    const Index most = groups > 1 ? lanes : strip_width();
+    return most - unit % most;
+  }
 };
 
-// One pass packed for the forward kernels: panels [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T]; or of
+// One pass packed for the forward kernels: strips [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T]; or of
 // smaller weights, packed by small_packing.h.
 template <class T>
 class ForwardPacking {
  public:
-  ForwardPacking(const NetworkShape& shape, Index input_size, Index lanes, const PassParameters<const T>& weights);
+  ForwardPacking(const NetworkShape& shape, Index input_size, const KernelTable<T>& kernels,
+                 const PassParameters<const T>& weights);
   // Packed already. x_factors: [I], or empty.
   ForwardPacking(const PanelLayout& layout, Index input_size, Index state_size, Buffer<T> memory, Buffer<T> x_factors)
       : layout_(layout),
@@ -49,10 +63,8 @@ class ForwardPacking {
   Index state_size() const { return rows_ - 1 - input_size_; }
   // [I], what int8 kernels multiply x by; null for none.
   const T* x_factors() const { return x_factors_.data(); }
-  // Of weights of T: where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().width() apart.
-  T* row(Index gate, Index unit) const {
-    return memory_.data() + layout_.panel_of(unit) * rows_ * layout_.width() + layout_.column_of(gate, unit);
-  }
+  // Of weights of T: where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().strip_width() apart.
+  T* row(Index gate, Index unit) const { return memory_.data() + layout_.offset_of(gate, unit, rows_); }
 
  private:
   PanelLayout layout_;
@@ -62,11 +74,11 @@ class ForwardPacking {
   Buffer<T> x_factors_;
 };
 
-// W_hr of one pass packed for h = W_hr m: panels [unit][vector][lane] over the P numbers of h.
+// W_hr of one pass packed for h = W_hr m: strips [unit][vector][lane] over the P numbers of h.
 template <class T>
 class ProjectionPacking {
  public:
-  ProjectionPacking(const NetworkShape& shape, Index lanes, const T* weight_hr);
+  ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels, const T* weight_hr);
   // Packed already.
   ProjectionPacking(const PanelLayout& layout, Index hidden_size, Buffer<T> memory)
       : layout_(layout), terms_(hidden_size), memory_(std::move(memory)) {}
@@ -74,7 +86,7 @@ class ProjectionPacking {
   const void* panels() const { return memory_.data(); }
   // W_hr [P, H] as packed, of weights of T.
   T at(Index column, Index unit) const {
-    return memory_.data()[(layout_.panel_of(column) * terms_ + unit) * layout_.width() + layout_.column_of(0, column)];
+    return memory_.data()[layout_.offset_of(0, column, terms_) + unit * layout_.strip_width()];
   }
   const PanelLayout& layout() const { return layout_; }
 
@@ -84,7 +96,7 @@ class ProjectionPacking {
   Buffer<T> memory_;
 };
 
-// The weights of one pass packed for the backward kernels: panels [gate][unit][vector][lane] over columns.
+// The weights of one pass packed for the backward kernels: strips [gate][unit][vector][lane] over columns.
 template <class T>
 class BackwardPacking {
  public:

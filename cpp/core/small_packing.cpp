@@ -24,21 +24,30 @@ struct Panels {
   T* at(Index unit, Index offset) const {
     return reinterpret_cast<T*>(reinterpret_cast<char*>(memory.data()) + layout.panel_of(unit) * panel_bytes + offset);
   }
-  float& bias(Index group, Index unit) const { return at<float>(unit, 0)[layout.column_of(group, unit)]; }
 };
 
-// Weights of 16 bits, whichever: `heads` rows of float and then [k][vector][lane].
+// Weights of 16 bits, whichever: strips of `heads` rows of float and then [k][vector][lane].
 struct HalfPanels : Panels {
-  Index head_bytes;
+  Index strip_bytes, head_bytes;
 
   HalfPanels(const PanelLayout& panel_layout, Index heads, Index terms)
       : Panels(panel_layout, checked_product({2 * heads + terms, panel_layout.width(), 2})),
-        head_bytes(heads * panel_layout.width() * kFloat) {}
+        strip_bytes((2 * heads + terms) * panel_layout.strip_width() * 2),
+        head_bytes(heads * panel_layout.strip_width() * kFloat) {}
 
+  float& bias(Index group, Index unit) const { return *in_strip<float>(group, unit, 0); }
   // from: [n], terms [first, first + n) of a column.
   void set(Index group, Index unit, Index first, const std::uint16_t* from, Index n) const {
-    auto* const weights = at<std::uint16_t>(unit, head_bytes);
-    for (Index k = 0; k < n; ++k) weights[(first + k) * layout.width() + layout.column_of(group, unit)] = from[k];
+    auto* const weights = in_strip<std::uint16_t>(group, unit, head_bytes);
+    for (Index k = 0; k < n; ++k) weights[(first + k) * layout.strip_width()] = from[k];
+  }
+
+ private:
+  // The column of a row that begins so many bytes into its strip.
+  template <class T>
+  T* in_strip(Index group, Index unit, Index offset) const {
+    const Index column = layout.column_of(group, unit), width = layout.strip_width();
+    return at<T>(unit, column / width * strip_bytes + offset) + column % width;
   }
 };
 
@@ -51,6 +60,8 @@ struct Int8Panels : Panels {
 
   Int8Panels(const PanelLayout& panel_layout, const Int8Panel& panel)
       : Panels(panel_layout, panel.bytes()), parts(panel) {}
+
+  float& bias(Index group, Index unit) const { return at<float>(unit, 0)[layout.column_of(group, unit)]; }
 
   // One row of W_ih, or of W_hh. from: [n].
   void set(Index group, Index unit, bool h, const std::int8_t* from, Index n, float scale) const {
@@ -84,7 +95,7 @@ void for_rows(const PanelLayout& layout, const Each& each) {
 
 ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, const KernelTable<float>& kernels,
                                  const SmallParameters& weights, const float* input_range) {
-  const PanelLayout layout = {shape.gates(), shape.hidden_size, kernels.lanes};
+  const PanelLayout layout = {shape.gates(), shape.hidden_size, kernels.lanes, kernels.strip};
   const Index I = input_size, S = shape.state_size();
   const auto bias = [&](Index row) { return weights.bias_ih ? weights.bias_ih[row] + weights.bias_hh[row] : 0.0f; };
   if (kernels.weights == Weights::int8) {
@@ -111,7 +122,7 @@ ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, co
 
 ProjectionPacking<float> pack_small_projection(const NetworkShape& shape, const KernelTable<float>& kernels,
                                                const SmallParameters& weights) {
-  const PanelLayout layout = {1, shape.projection_size, kernels.lanes};
+  const PanelLayout layout = {1, shape.projection_size, kernels.lanes, kernels.strip};
   const Index H = shape.hidden_size;
   if (kernels.weights == Weights::int8) {
     Int8Panels panels(layout, {layout.width(), kernels.together, 0, H});

@@ -20,6 +20,13 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 def available_isas() -> list[str]:
     """ISAs that were compiled in and that this CPU and OS support, fastest first; "scalar" is last."""
 
+def caches() -> dict[str, int]:
+    """Bytes of "L1d", "L2" and "L3" that one core has or shares, those that there are; empty where not known."""
+
+def heuristics(isa: str) -> dict[str, int]:
+    """From how many bytes of float32 weights on the core asks for panels ahead of use ("ask_from"), and merges the
+    input products of several steps ("merge_few_from" with up to 8 rows, "merge_from" with more): heuristics.h."""
+
 def get_num_threads() -> int: ...
 def set_num_threads(n: int, /) -> None:
     """n >= 1, else ValueError."""

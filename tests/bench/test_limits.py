@@ -111,15 +111,10 @@ def test_probes_of_this_machine() -> None:
     limits = probes.measure("scalar", 1, seconds=0.002)
     assert limits.gflops > 0.1
     assert [level.name for level in limits.levels] == [
-        *cpu.cache_sizes(),
+        *_core.caches(),
         *(["memory"] if limits.levels else []),
     ]
     assert all(level.gbps > 0.1 for level in limits.levels)
-
-
-def test_cache_sizes_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "cache_sizes", lambda: {"L1d": "48 KiB", "L2": "1 MiB", "L3": "100 B"})
-    assert probes.cache_bytes() == {"L1d": 48 << 10, "L2": 1 << 20, "L3": 100}
 
 
 def test_threads_probe_at_once_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import lstmfast
-from lstmfast import _cli
+from lstmfast import _cli, _core
 from lstmfast._base import cpu
 from lstmfast._cli import info
 
@@ -89,7 +89,7 @@ def info_of(**env: str) -> dict[str, str]:
 
 def test_info() -> None:
     info = info_of()
-    assert list(info) == ["lstmfast", "ISA", "threads", "Python", "NumPy", "platform", "CPU", "caches"]
+    assert list(info) == ["lstmfast", "ISA", "threads", "Python", "NumPy", "platform", "CPU", "caches", "weights"]
     assert info["lstmfast"] == lstmfast.__version__
     isas = lstmfast.available_isas()
     assert info["ISA"].startswith(f"{isas[0]} (the fastest here; also here: ")
@@ -183,23 +183,21 @@ def test_info_needs_numpy_alone() -> None:
     assert not loaded & {"rich", "matplotlib", "safetensors", "torch"}
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="sysfs is Linux's")
-def test_cache_sizes_from_sysfs(tmp_path: Path) -> None:
-    caches = [
-        ("1", "Data", "48K"),
-        ("1", "Instruction", "32K"),
-        ("2", "Unified", "1280K"),
-        ("3", "Unified", "32768K"),
-    ]
-    for i, values in enumerate(caches):
-        folder = tmp_path / "cache" / f"index{i}"
-        folder.mkdir(parents=True)
-        for name, value in zip(("level", "type", "size"), values, strict=True):
-            (folder / name).write_text(value + "\n")
-    (tmp_path / "cache" / "index9").mkdir()  # with nothing in it
-    (tmp_path / "cache" / "power").mkdir()
-    assert cpu.cache_sizes(tmp_path) == {"L1d": "48 KiB", "L2": "1280 KiB", "L3": "32 MiB"}
-    assert cpu.cache_sizes(tmp_path / "nothing") == {}
+def test_cache_sizes_in_the_largest_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "caches", lambda: {"L1d": 48 << 10, "L2": 1280 << 10, "L3": 32 << 20})
+    assert cpu.cache_sizes() == {"L1d": "48 KiB", "L2": "1280 KiB", "L3": "32 MiB"}
+
+
+def test_info_says_what_was_chosen() -> None:
+    """The limits of heuristics.h: where the caches are large, 16 MiB, and with AVX2 5 and 12 MiB."""
+    cache = max(_core.caches().values(), default=32 << 20)
+    for isa, sizes in (("avx2", (5, 5, 12)), ("avx512", (16, 16, 16)), ("scalar", (16, 16, 16))):
+        if isa not in lstmfast.available_isas():
+            continue
+        chosen = [min(size << 20, cache // 2) for size in sizes]
+        assert list(_core.heuristics(isa).values()) == chosen
+        said = info_of(LSTMFAST_ISA=isa)["weights"]
+        assert [f"from {cpu.in_units(size)} on" in said for size in chosen] == [True] * 3
 
 
 def test_what_is_not_known_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ const T& at(const std::vector<T>& v, Index k) {
 
 // Columns of a packing: unit u of gate g among `groups` gates. Written from kernel_table.h alone.
 struct Layout {
-  Index groups, lanes;
+  Index groups, lanes, strip;
   Index width() const { return kPanelVectors * lanes; }
   Index units_per_panel() const { return groups > 1 ? lanes : width(); }
   Index panels(Index units) const { return (units + units_per_panel() - 1) / units_per_panel(); }
@@ -67,7 +67,16 @@ struct Layout {
     }
     return groups > 1 ? group * lanes + unit % lanes : unit % width();
   }
+  // Of row r of so many in each strip.
+  std::size_t place(Index group, Index unit, Index units, Index r, Index of_strip) const {
+    const Index side_by_side = strip * lanes, in_panel = column(group, unit, units);
+    const Index before = panel(unit) * kPanelVectors / strip + in_panel / side_by_side;
+    return static_cast<std::size_t>((before * of_strip + r) * side_by_side + in_panel % side_by_side);
+  }
 };
+
+// Of two row counts, one asks for what comes next, however small it is.
+Index asks(Index rows) { return rows / 2 % 2 == 0 ? 0 : kNeverAsk; }
 
 std::string describe(const char* what, const char* isa, std::size_t bytes, Index a, Index b, Index c) {
   return std::string(what) + " " + isa + " f" + std::to_string(bytes * 8) + " sizes " + std::to_string(a) + " " +
@@ -102,14 +111,13 @@ template <class T>
 void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index hidden, Index gates, bool accumulate,
                        bool listed = false) {
   Random random(static_cast<std::uint64_t>(rows * 1000 + columns));
-  const Layout layout = {1, k.lanes};
+  const Layout layout = {1, k.lanes, k.strip};
   const auto w = numbers<T>(random, gates * hidden * columns);
   const auto dz = numbers<T>(random, rows * gates * hidden);
   std::vector<T> panels(static_cast<std::size_t>(layout.panels(columns) * gates * hidden * layout.width()), T(0));
   for (Index c = 0; c < columns; ++c)
     for (Index r = 0; r < gates * hidden; ++r)
-      panels[static_cast<std::size_t>((layout.panel(c) * gates * hidden + r) * layout.width() +
-                                      layout.column(0, c, columns))] = at(w, r * columns + c);
+      panels[layout.place(0, c, columns, r, gates * hidden)] = at(w, r * columns + c);
   Guarded<T> out(numbers<T>(random, rows * columns));
   const std::vector<T> before = out.memory;
   const RowsOf<const T> listed_dz(dz.data(), gates * hidden, rows, listed);
@@ -126,7 +134,8 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
                             panels.data(),
                             listed_dz.places(rows),
                             listed_out.places(rows),
-                            accumulate};
+                            accumulate,
+                            asks(rows)};
   if (!listed) {
     product.dz = {{dz.data() + first * gates * hidden, -per_step * gates * hidden, gates * hidden}, per_step, nullptr};
     product.out = {{out.data() + first * columns, -per_step * columns, columns}, per_step, nullptr};
@@ -150,7 +159,7 @@ void test_gate_product(const KernelTable<T>& k, Index rows, Index columns, Index
 template <class T>
 void test_gradient_product(const KernelTable<T>& k, Index terms, Index rows, Index columns) {
   Random random(static_cast<std::uint64_t>(terms * 1000 + columns));
-  const Layout layout = {1, k.lanes};
+  const Layout layout = {1, k.lanes, k.strip};
   const Index panels = layout.panels(columns), width = layout.width(), tiles = (rows + k.row_tile - 1) / k.row_tile;
   const Index room = terms + 3;
   const auto dz = numbers<T>(random, terms * rows);
@@ -184,15 +193,14 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
   const Index gates = gates_of(cell);
   const bool memory = has_memory(cell);
   Random random(static_cast<std::uint64_t>(rows * 10000 + input * 100 + hidden));
-  const Layout layout = {gates, k.lanes};
+  const Layout layout = {gates, k.lanes, k.strip};
   const Index panels = layout.panels(hidden), rows_of_k = 1 + input + state;
   const auto w = numbers<T>(random, gates * hidden * rows_of_k);  // [gate, unit][1 + I + S]
   std::vector<T> packed(static_cast<std::size_t>(panels * rows_of_k * layout.width()), T(0));
   for (Index g = 0; g < gates; ++g)
     for (Index u = 0; u < hidden; ++u)
       for (Index r = 0; r < rows_of_k; ++r)
-        packed[static_cast<std::size_t>((layout.panel(u) * rows_of_k + r) * layout.width() +
-                                        layout.column(g, u, hidden))] = at(w, (g * hidden + u) * rows_of_k + r);
+        packed[layout.place(g, u, hidden, r, rows_of_k)] = at(w, (g * hidden + u) * rows_of_k + r);
   const auto x = numbers<T>(random, rows * input);
   const auto h = numbers<T>(random, rows * state);
   const auto c = numbers<T>(random, rows * hidden, 2);
@@ -218,7 +226,8 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
       const Index per_step = rows % 2 == 0 && rows > 0 ? rows / 2 : rows;
       Places<const T> places = x_rows.places(rows);
       if (!listed) places = {{x.data(), per_step * input, input}, per_step, nullptr};
-      k.input_product[which]({rows, input, hidden, state, 0, panels, packed.data(), places, z.data()});
+      k.input_product[which](
+          {rows, input, hidden, state, 0, panels, packed.data(), places, z.data(), nullptr, asks(rows)});
       step.x = {};
       step.z = z.data();
       step.z_stride = panels * layout.width();
@@ -228,6 +237,7 @@ void test_steps(const KernelTable<T>& k, Cell cell, Index rows, Index input, Ind
     step.h_out = h_out_rows;
     step.c_out = c_out_rows;
     step.gates = gate_rows;
+    step.ask_from = asks(rows);
     k.forward_step[which](step);
 
     const std::string what = describe(merged ? "forward merged" : "forward", k.isa, sizeof(T), rows, input, hidden);
@@ -272,14 +282,12 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
   const Index gates = gates_of(cell);
   const bool memory = has_memory(cell);
   Random random(static_cast<std::uint64_t>(rows * 100 + hidden));
-  const Layout layout = {1, k.lanes};
+  const Layout layout = {1, k.lanes, k.strip};
   const Index panels = layout.panels(hidden), terms = gates * hidden;
   const auto w = numbers<T>(random, terms * hidden);  // [G*H, H]
   std::vector<T> packed(static_cast<std::size_t>(panels * terms * layout.width()), T(0));
   for (Index c = 0; c < hidden; ++c)
-    for (Index r = 0; r < terms; ++r)
-      packed[static_cast<std::size_t>((layout.panel(c) * terms + r) * layout.width() + layout.column(0, c, hidden))] =
-          at(w, r * hidden + c);
+    for (Index r = 0; r < terms; ++r) packed[layout.place(0, c, hidden, r, terms)] = at(w, r * hidden + c);
   auto gate_values = numbers<T>(random, rows * terms);
   for (T& a : gate_values) a = std::abs(a);
   auto h_out = numbers<T>(random, rows * hidden);
@@ -298,6 +306,7 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
   const RowsOf<T> dc_rows(dc.data(), hidden, rows, listed), dz_rows(dz.data(), terms, rows, listed);
   const RowsOf<T> m_rows(m.data(), hidden, rows, listed);
   BackwardStep<T> step = {};
+  step.ask_from = asks(rows);
   step.rows = rows;
   step.hidden_size = hidden;
   step.panel_end = panels;

@@ -15,6 +15,9 @@
 //              k over the H units (for h), and W_hr with k over the S numbers of h (for what was projected).
 //   gradients  four blocks of columns of [x, h], k over (time step, row).
 // Every panel is stored kPanelVectors wide; vectors that lie wholly past the end are never computed.
+// Where tiles take fewer vectors at a time, forward and backward panels are cut into strips of KernelTable::strip
+// vectors, one after the other, each like a panel that is so narrow: biases, and all of k. A tile so reads memory front
+// to back.
 //
 // Order of summation (the promise of equal bits). Every output is one chain of fused multiply-adds:
 //   z      bias, then x by k, then h by k
@@ -38,8 +41,8 @@ inline constexpr Index kGradientTerms = 128;
 inline constexpr int kPeakChains = 12;
 inline constexpr Index kStripeBytes = 64;
 inline constexpr int kFingerprintSums = 16;
-// Weights of this size come from memory at every step: even L3 may not hold them.
-inline constexpr Index kLargeWeightBytes = 16 << 20;
+// More bytes than any weights have: none is asked for ahead of use.
+inline constexpr Index kNeverAsk = INTPTR_MAX;
 
 // Sums of products of 8 bits are exact in 32 bits over so many terms (kernels/generic/int8.h). More are summed chunk by
 // chunk.
@@ -109,6 +112,7 @@ struct InputProduct {
   Places<const T> x;             // [rows, I]
   T* z;                          // [rows][panel_end - panel_begin][vector][lane]; zero in vectors past the end
   const T* x_factors = nullptr;  // [I], int8 weights: what x is multiplied by before it is rounded; null: one
+  Index ask_from = kNeverAsk;    // bytes of these panels from which on each tile asks for a part of the next panel
 };
 
 // One time step of one layer and direction for panels [panel_begin, panel_end).
@@ -130,6 +134,7 @@ struct ForwardStep {
   Rows<T> c_out;       // [rows, H], memory after the step; may be c itself
   Rows<T> gates;       // [rows][G][H] activated gates, kept for the backward pass; not there to keep nothing
   const T* x_factors;  // as in InputProduct
+  Index ask_from = kNeverAsk;  // likewise
 };
 
 // One time step backwards: dh = dy + dz_next W_hh, then through the cell to dz.
@@ -139,17 +144,18 @@ struct BackwardStep {
   Index hidden_size;
   Index panel_begin, panel_end;
   bool descending;
-  const T* panels;        // backward packing of W_hh, panel 0 first
-  Rows<const T> dz_next;  // [rows][G][H] of the following step; not there when dh is given instead
-  Rows<const T> dh;       // [rows, H] gradient arriving at the state after this step, without dy
-  Rows<const T> dy;       // [rows, H] gradient of this step's output; not there is zero
-  Rows<const T> gates;    // [rows][G][H] activated gates of this step; not there where the cell does not read them
-  Rows<const T> h_out;    // [rows, H] state after this step; not there for an LSTM
-  Rows<const T> c_out;    // [rows, H] memory after this step; not there for cells without one
-  Rows<const T> c;        // [rows, H] memory before this step; likewise
-  Rows<T> dc;             // [rows, H] gradient of the memory, updated in place; likewise
-  Rows<T> dz;             // [rows][G][H] gradient before the activations
-  Rows<T> m;              // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one
+  const T* panels;             // backward packing of W_hh, panel 0 first
+  Rows<const T> dz_next;       // [rows][G][H] of the following step; not there when dh is given instead
+  Rows<const T> dh;            // [rows, H] gradient arriving at the state after this step, without dy
+  Rows<const T> dy;            // [rows, H] gradient of this step's output; not there is zero
+  Rows<const T> gates;         // [rows][G][H] activated gates of this step; not there where the cell does not read them
+  Rows<const T> h_out;         // [rows, H] state after this step; not there for an LSTM
+  Rows<const T> c_out;         // [rows, H] memory after this step; not there for cells without one
+  Rows<const T> c;             // [rows, H] memory before this step; likewise
+  Rows<T> dc;                  // [rows, H] gradient of the memory, updated in place; likewise
+  Rows<T> dz;                  // [rows][G][H] gradient before the activations
+  Rows<T> m;                   // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one
+  Index ask_from = kNeverAsk;  // as in InputProduct
 };
 
 // out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh; the projections.
@@ -160,10 +166,11 @@ struct GateProduct {
   Index terms;    // in each gate's chain
   Index columns;  // of W
   Index panel_begin, panel_end;
-  const void* panels;  // backward packing of W, panel 0 first
-  Places<const T> dz;  // [rows][G][terms]
-  Places<T> out;       // [rows, columns]
-  bool accumulate;     // out += instead of out =
+  const void* panels;          // backward packing of W, panel 0 first
+  Places<const T> dz;          // [rows][G][terms]
+  Places<T> out;               // [rows, columns]
+  bool accumulate;             // out += instead of out =
+  Index ask_from = kNeverAsk;  // as in InputProduct
 };
 
 // dW[r, :] += sum over k of dz[k][r] * inputs[k, :] and db[r] += sum over k of dz[k][r], k ascending from zero.
@@ -194,6 +201,7 @@ struct KernelTable {
   Weights weights;                                        // that the panels hold
   Index together;                                         // terms that int8 panels have side by side; else 1
   Index lanes;                                            // elements of T in a vector
+  Index strip;                                            // vectors that lie side by side in a panel
   Index row_tile;                                         // rows that one pass over a panel serves
   Index busy_rows;                                        // from so many on that keeps the units busy
   void (*input_product[kCells])(const InputProduct<T>&);  // by Cell

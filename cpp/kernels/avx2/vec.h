@@ -136,10 +136,10 @@ LSTMFAST_INLINE F64 power_of_two(F64 rounded) {
 template <class T>
 struct SixRowsOfTwo {
   static constexpr int wide_rows = 3;
-  static constexpr Index tall_terms = 3600 / static_cast<Index>(sizeof(T));
   static constexpr int unrolled = 4;
   static constexpr Index copied_panels = 6;
   static constexpr Index busy_rows = 3;
+  static constexpr Index strip = 2;
 };
 template <>
 struct TileCut<F32> : SixRowsOfTwo<float> {};

@@ -14,6 +14,7 @@ struct Quads {
   using Word = __m512i;
   static constexpr Index together = 4;
   static constexpr int32_t offset = kInt8Offset;
+  static constexpr bool starts_by_row = false;
   // Not __m512i, which may alias anything: the compiler would store all sums at each step.
   using Sums = int32_t __attribute__((vector_size(64)));
   Sums v;

@@ -13,7 +13,7 @@ struct Zeros {
   alignas(64) static constexpr typename V::Scalar row[kPanelVectors * V::lanes] = {};
 };
 
-// total[rows][panels][vector][lane] = dz W for a backward packing: [panel][gate][k][vector][lane].
+// total[rows][panels][vector][lane] = dz W for a backward packing: [panel][strip][gate][k][vector][lane].
 // One chain for each gate, then i + f + g + o: with few outputs the gates' chains keep the units busy.
 // dz_rows: [rows], each [gate][k].
 template <class V, class W, int R>
@@ -22,7 +22,8 @@ LSTMFAST_ONCE void gates_product(Index rows, Index panels, Index last_vectors, I
                                  bool prefetch, typename V::Scalar* total) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
-  const Index gate_size = terms * G::panel_width;
+  constexpr Index strips = kPanelVectors / TileCut<V>::strip;
+  const Index gate_size = terms * G::panel_width / strips;  // in a strip
   T* total_rows[G::max_rows];
   list_scratch(total, panels * G::panel_width, rows, total_rows);
   GroupProduct<T, W> product = {rows,
@@ -33,8 +34,10 @@ LSTMFAST_ONCE void gates_product(Index rows, Index panels, Index last_vectors, I
                                 false,
                                 {{{dz_rows, 0, terms}, {dz_rows, 0, 0}},
                                  panel,
+                                 strips * gates * gate_size,
                                  gates * gate_size,
                                  Zeros<V>::row,
+                                 0,
                                  0,
                                  0,
                                  total_rows,
@@ -104,7 +107,7 @@ LSTMFAST_ONCE void backward_step_with(const BackwardStep<typename V::Scalar>& s,
   using G = Group<V, T, R>;
   const Index H = s.hidden_size;
   const Index stride = gates * H * G::panel_width;
-  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
+  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride, s.ask_from);
   alignas(64) T total[G::capacity];
   const T* dz_scratch[G::max_rows];
   const bool product = s.dz_next.there();
@@ -150,7 +153,7 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
   using G = Group<V, W, R>;
   const W* const weights = static_cast<const W*>(s.panels);
   const Index stride = s.gates * s.terms * G::panel_width;
-  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
+  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride, s.ask_from);
   if (s.rows == 0) return;
   alignas(64) T total[G::capacity];
   const T* dz_scratch[G::max_rows];

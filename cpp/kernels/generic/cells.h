@@ -1,12 +1,15 @@
 // Cells: what happens between the matrix products. A new cell is one more struct here, and one more name in AllCells.
 //
-//   gates     vectors of z per block of units
-//   memory    whether there is a c beside h
+//   gates      vectors of z per block of units
+//   memory     whether there is a c beside h
 //   reads_gates  whether backward reads the activated gates
-//   activate  z to activated gates, in place
-//   update    gates and c to the new c and h
-//   backward  gradients of h and c to gradients of z and of the former c, derivatives from outputs; and m, the h that
-//             update gave, which a projection has taken for another
+//   curve      of gate k, what activates it
+//   remember   with memory: gates and c to the new c
+//   output     gates, and with memory tanh of the new c, to the new h
+//   backward   gradients of h and c to gradients of z and of the former c, derivatives from outputs; and m, the h that
+//              output gave, which a projection has taken for another
+//
+// `a` is the activated gates, a[k], wherever they are.
 #pragma once
 
 #include "kernels/generic/math.h"
@@ -15,24 +18,24 @@
 namespace lstmfast {
 namespace {
 
+// What activates a gate.
+enum class Curve { sigmoid, tanh, ramp };
+
 struct LstmCell {
   static constexpr int gates = 4;
   static constexpr bool memory = true;
   static constexpr bool reads_gates = true;
   enum { i, f, g, o };
 
-  template <class V>
-  static LSTMFAST_INLINE void activate(V (&z)[gates]) {
-    z[i] = sigmoid(z[i]);
-    z[f] = sigmoid(z[f]);
-    z[g] = tanh(z[g]);
-    z[o] = sigmoid(z[o]);
-  }
+  static constexpr Curve curve(int k) { return k == g ? Curve::tanh : Curve::sigmoid; }
 
-  template <class V>
-  static LSTMFAST_INLINE void update(const V (&a)[gates], V c, V& c_out, V& h_out) {
-    c_out = fma(a[f], c, a[i] * a[g]);
-    h_out = a[o] * tanh(c_out);
+  template <class V, class Gates>
+  static LSTMFAST_INLINE V remember(const Gates& a, V c) {
+    return fma(a[f], c, a[i] * a[g]);
+  }
+  template <class V, class Gates>
+  static LSTMFAST_INLINE V output(const Gates& a, V tanh_c) {
+    return a[o] * tanh_c;
   }
 
   template <class V>
@@ -50,38 +53,30 @@ struct LstmCell {
   }
 };
 
-struct RnnTanhCell {
+// The only gate of an RNN is h.
+struct RnnCell {
   static constexpr int gates = 1;
   static constexpr bool memory = false;
   static constexpr bool reads_gates = false;
 
-  template <class V>
-  static LSTMFAST_INLINE void activate(V (&z)[gates]) {
-    z[0] = tanh(z[0]);
+  template <class V, class Gates>
+  static LSTMFAST_INLINE V output(const Gates& a, V) {
+    return a[0];
   }
-  template <class V>
-  static LSTMFAST_INLINE void update(const V (&a)[gates], V, V&, V& h_out) {
-    h_out = a[0];
-  }
+};
+
+struct RnnTanhCell : RnnCell {
+  static constexpr Curve curve(int) { return Curve::tanh; }
+
   template <class V>
   static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates], V&) {
     dz[0] = dh * (V::set1(1) - h_out * h_out);
   }
 };
 
-struct RnnReluCell {
-  static constexpr int gates = 1;
-  static constexpr bool memory = false;
-  static constexpr bool reads_gates = false;
+struct RnnReluCell : RnnCell {
+  static constexpr Curve curve(int) { return Curve::ramp; }
 
-  template <class V>
-  static LSTMFAST_INLINE void activate(V (&z)[gates]) {
-    z[0] = at_least(z[0], V::set1(0));
-  }
-  template <class V>
-  static LSTMFAST_INLINE void update(const V (&a)[gates], V, V&, V& h_out) {
-    h_out = a[0];
-  }
   template <class V>
   static LSTMFAST_INLINE void backward(const V (&)[gates], V h_out, V, V, V dh, V&, V (&dz)[gates], V&) {
     dz[0] = zero_where_not_positive(h_out, dh);  // a NaN is not, and lets the gradient pass

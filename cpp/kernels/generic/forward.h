@@ -1,36 +1,19 @@
 // Forward kernels: one step of a cell, and the input product of several steps at once.
 #pragma once
 
-#include "kernels/generic/cells.h"
+#include "kernels/generic/forward_cell.h"
 #include "kernels/generic/group.h"
 
 namespace lstmfast {
 namespace {
 
-// Where the units of a packing with a cell's gates are, and how much of its panels they fill.
-template <class V>
-struct PanelUnits {
-  Index gates;
-  Index per_panel;
-
-  // Between the gates of a block of units.
-  LSTMFAST_INLINE constexpr Index gates_apart(Index units, Index panel) const {
-    return gates > 1 ? gate_distance(units - panel * per_panel, V::lanes) : V::lanes;
-  }
-  // That hold something.
-  LSTMFAST_INLINE constexpr Index vectors(Index units, Index panel) const {
-    return gates > 1 ? kPanelVectors * gates_apart(units, panel) / V::lanes : vectors_in_panel<V>(units, panel);
-  }
-};
-template <class V, class Cell>
-inline constexpr PanelUnits<V> kUnits = {Cell::gates, Cell::gates > 1 ? V::lanes : kPanelVectors * V::lanes};
-
-// A forward packing: panels of a row of biases and [I + S][vector][lane] of weights as stored.
+// A forward packing: panels of strips, each a row of biases and [I + S][vector][lane] of weights as stored.
 template <class V, class W>
 struct ForwardPanels {
   using T = typename V::Scalar;
-  static constexpr Index width = kPanelVectors * V::lanes;
-  static constexpr Index biases_width = width * static_cast<Index>(sizeof(T) / sizeof(W));  // in weights
+  static constexpr Index width = kPanelVectors * V::lanes, strip_width = TileCut<V>::strip * V::lanes;
+  static constexpr Index strips = kPanelVectors / TileCut<V>::strip;
+  static constexpr Index of_biases = static_cast<Index>(sizeof(T) / sizeof(W));  // weights in the room of one
 
   const void* panels;
   Index input_size;
@@ -38,80 +21,16 @@ struct ForwardPanels {
   Index state_size;
   PanelUnits<V> units;
 
-  Index stride() const { return biases_width + (input_size + state_size) * width; }  // in weights
-  Index biases_stride() const { return stride() / static_cast<Index>(sizeof(T) / sizeof(W)); }
-  const W* weights(Index panel) const { return static_cast<const W*>(panels) + panel * stride() + biases_width; }
-  const T* biases(Index panel) const { return static_cast<const T*>(panels) + panel * biases_stride(); }
+  Index strip_stride() const { return (of_biases + input_size + state_size) * strip_width; }  // in weights
+  Index stride() const { return strips * strip_stride(); }
+  const W* weights(Index panel) const {
+    return static_cast<const W*>(panels) + panel * stride() + of_biases * strip_width;
+  }
+  const T* biases(Index panel) const {
+    return reinterpret_cast<const T*>(static_cast<const W*>(panels) + panel * stride());
+  }
   Index vectors(Index panel) const { return units.vectors(hidden_size, panel); }
 };
-
-// Answers that are known when a loop is compiled.
-struct Yes {
-  static constexpr bool value = true;
-};
-struct No {
-  static constexpr bool value = false;
-};
-
-// Activates the gates of a group in place, then updates c and h. z: [rows][panels][vector][lane].
-template <class V, class Cell>
-void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, Index panel, Index panels,
-                  typename V::Scalar* z) {
-  using T = typename V::Scalar;
-  constexpr Index gates = Cell::gates;
-  constexpr Index block_width = (gates > 1 ? kPanelVectors : 1) * V::lanes;
-  constexpr PanelUnits<V> packed = kUnits<V, Cell>;
-  const Index H = s.hidden_size;
-  const Index first_unit = panel * packed.per_panel;
-  const Index all_units = panels * packed.per_panel;
-  const Index units = all_units < H - first_unit ? all_units : H - first_unit;
-  const Index blocks = (units + V::lanes - 1) / V::lanes;
-  const Index z_stride = panels * kPanelVectors * V::lanes;
-  // Where the last block's gates lie before they are activated; from then on a vector apart as in all others. What is
-  // loaded beyond its units, other gates or nothing at all, is activated in vain and never stored to the results.
-  const Index last_apart = packed.gates_apart(H, panel + panels - 1);
-
-  // Two passes: within each, neighbours are independent, so that their latencies overlap.
-  for (Index r = 0; r < rows; ++r)
-    for (Index b = 0; b < blocks; ++b) {
-      T* const z_block = z + r * z_stride + b * block_width;
-      const Index apart = b == blocks - 1 ? last_apart : V::lanes;
-      V a[gates];
-      for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * apart);
-      Cell::activate(a);
-      for (Index g = 0; g < gates; ++g) a[g].store(z_block + g * V::lanes);
-    }
-  const auto second_pass = [&](auto results, auto keeps) {
-    for (Index r = 0; r < rows; ++r) {
-      T* const gates_row = keeps.value ? s.gates[row + r] : nullptr;
-      const T* const c_row = Cell::memory && results.value ? s.c[row + r] : nullptr;
-      T* const c_out_row = Cell::memory && results.value ? s.c_out[row + r] : nullptr;
-      T* const h_out_row = results.value ? s.h_out[row + r] : nullptr;
-      for (Index b = 0; b < blocks; ++b) {
-        const T* const z_block = z + r * z_stride + b * block_width;
-        const Index unit = first_unit + b * V::lanes;
-        const Index lanes = H - unit;
-        V a[gates];
-        for (Index g = 0; g < gates; ++g) a[g] = V::load(z_block + g * V::lanes);
-        if constexpr (results.value) {
-          V c = V::set1(0), c_out = c, h_out = c;
-          if constexpr (Cell::memory) c = load_lanes<V>(c_row + unit, lanes);
-          Cell::update(a, c, c_out, h_out);
-          store_lanes(h_out, h_out_row + unit, lanes);
-          if constexpr (Cell::memory) store_lanes(c_out, c_out_row + unit, lanes);
-        }
-        if constexpr (keeps.value)
-          for (Index g = 0; g < gates; ++g) store_lanes(a[g], gates_row + g * H + unit, lanes);
-      }
-    }
-  };
-  if (!s.gates.there())
-    second_pass(Yes{}, No{});
-  else if (s.h_out.there())
-    second_pass(Yes{}, Yes{});
-  else
-    second_pass(No{}, Yes{});
-}
 
 template <class T>
 using ForwardCell = void (*)(const ForwardStep<T>&, Index row, Index rows, Index panel, Index panels, T* z);
@@ -124,7 +43,7 @@ LSTMFAST_ONCE void forward_step_with(const ForwardStep<typename V::Scalar>& s, c
   using Panels = ForwardPanels<V, W>;
   const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size, units};
   const Index stride = packing.stride();
-  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
+  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride, s.ask_from);
   const Index terms = (s.x.there() ? s.input_size : 0) + s.state_size;
   const Index panel_bytes = terms * Panels::width * static_cast<Index>(sizeof(W));
   const bool one_by_one = s.rows == 1 && G::one_by_one(s.panel_end - s.panel_begin, panel_bytes);
@@ -150,19 +69,22 @@ LSTMFAST_ONCE void forward_step_with(const ForwardStep<typename V::Scalar>& s, c
           {{{x_rows, 0, s.input_size}, {h_rows, 0, s.state_size}},
            weights,
            stride,
+           packing.strip_stride(),
            packing.biases(panel),
            0,
-           packing.biases_stride(),
+           stride / Panels::of_biases,
+           packing.strip_stride() / Panels::of_biases,
            z_rows,
            0,
            false,
            nullptr}};
       if (!s.x.there()) {
         product.tile.stretches[0] = {h_rows, 0, 0};
-        product.tile.panel = weights + s.input_size * Panels::width;
+        product.tile.panel = weights + s.input_size * Panels::strip_width;
         product.tile.init = s.z + row * s.z_stride + (panel - s.panel_begin) * Panels::width;
         product.tile.init_stride = s.z_stride;
         product.tile.init_panel_stride = Panels::width;
+        product.tile.init_strip_stride = Panels::strip_width;
       }
       group_product<V, W, R>(product);
       cell(s, row, rows, panel, panels, z);
@@ -192,7 +114,7 @@ LSTMFAST_ONCE void input_product_with(const InputProduct<typename V::Scalar>& s,
   using Panels = ForwardPanels<V, W>;
   const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size, units};
   const Index stride = packing.stride();
-  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride);
+  const bool prefetch = G::prefetches(s.panel_end - s.panel_begin, stride, s.ask_from);
   const Index z_stride = (s.panel_end - s.panel_begin) * Panels::width;
   if (s.rows == 0) return;
   const T* x_scratch[G::max_rows];
@@ -213,9 +135,11 @@ LSTMFAST_ONCE void input_product_with(const InputProduct<typename V::Scalar>& s,
                                     {{{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
                                      packing.weights(panel),
                                      stride,
+                                     packing.strip_stride(),
                                      packing.biases(panel),
                                      0,
-                                     packing.biases_stride(),
+                                     stride / Panels::of_biases,
+                                     packing.strip_stride() / Panels::of_biases,
                                      z_rows,
                                      (panel - s.panel_begin) * Panels::width,
                                      false,

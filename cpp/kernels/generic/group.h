@@ -43,10 +43,9 @@ struct Group {
     return sizeof(V) == 64 && panels <= 4 && panel_bytes > 24 * 1024 && panel_bytes <= 40 * 1024;
   }
 
-  // Whether panels are worth asking for ahead of use. Those that come from L3 are not: the hardware's own
-  // prefetching is fast enough, and asking costs a few percent.
-  static constexpr bool prefetches(Index panels, Index panel_stride) {
-    return panels * panel_stride * static_cast<Index>(sizeof(W)) >= kLargeWeightBytes;
+  // Whether panels are asked for ahead of use (lstmfast/heuristics.h).
+  static constexpr bool prefetches(Index panels, Index panel_stride, Index ask_from) {
+    return panels * panel_stride * static_cast<Index>(sizeof(W)) >= ask_from;
   }
   static constexpr Index panels_for(Index rows) {
     return rows == 1 ? max_panels : rows >= max_panels ? 1 : max_panels / rows;

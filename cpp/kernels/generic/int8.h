@@ -5,11 +5,12 @@
 //               column in one lane
 //   offset      what is added to an activation to store it, 0 or kInt8Offset. Where it is not 0, sums start from minus
 //               offset times the sum of the weights (Int8Panel::starts), so that they are those of the activations.
+//   starts_by_row  whether sums start from row_start() of the row's activations instead, for the same reason
 // Sums of a chunk of kInt8Terms terms are exact in 32 bits on every ISA, however it multiplies:
 //   unsigned and signed bytes, four products added to 32 bits without saturation (VNNI): activations are 1..255, and
 //       sums at most 255 * 127 * 2^15 < 2^31
 //   unsigned and signed bytes, pairs of products added in 16 bits (AVX2): 2 * 255 * 127 would saturate, so the unsigned
-//       side is the activation's magnitude, its sign goes to the weight: 2 * 127 * 127 < 2^15
+//       side is the activation's magnitude, its sign goes to the weight: 2 * 127 * 128 < 2^15
 //   both widened to 16 bits, pairs of products added in 32 bits (AVX-512 without VNNI, NEON, scalar)
 #pragma once
 
@@ -86,6 +87,7 @@ class Int8Rows {
       if (!whole) continue;
       list_[r] = memory + r * padded(terms);
       round_row<V, Q>(rows[r], factors, terms, found.inverse, memory + r * padded(terms));
+      find_start(r, memory + r * padded(terms), terms);
     }
   }
 
@@ -93,14 +95,21 @@ class Int8Rows {
 
   // The rows' activations [first, first + n); [count].
   const Activation* const* chunk(Index first, Index n) {
-    if (!whole_)  // of one row
+    if (!whole_) {  // of one row
       round_row<V, Q>(rows_[0] + first, factors_ ? factors_ + first : nullptr, n, inverses_[0], memory_);
+      find_start(0, memory_, n);
+    }
     return list_;
   }
 
   float scales[MaxRows];
+  int32_t starts[MaxRows];  // of the sums over the last chunk, if they start by row
 
  private:
+  LSTMFAST_INLINE void find_start(Index r, const Activation* activations, Index n) {
+    if constexpr (Q::starts_by_row) starts[r] = Q::row_start(activations, n);
+  }
+
   const float* const* rows_;
   const float* factors_;
   Index terms_;
@@ -114,6 +123,7 @@ template <class Q>
 struct Int8TileArgs {
   const typename Q::Activation* const* rows;  // [R], each [words][together]
   const float* row_scales;                    // [R]
+  const int32_t* row_starts;                  // [R]
   Index words;
   const int8_t* weights;  // [P][word][kPanelVectors][lane][together], panels panel_stride bytes apart
   const int32_t* starts;  // [P][kPanelVectors][lane], likewise
@@ -140,6 +150,8 @@ LSTMFAST_TILE void int8_tile(const Int8TileArgs<Q>& args) {
     LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
       if constexpr (Q::offset != 0)
         acc[r][p][n] = Q::load(further(args.starts, p * args.panel_stride) + n * V::lanes);
+      else if constexpr (Q::starts_by_row)
+        acc[r][p][n] = Q::set1(args.row_starts[r]);
       else
         acc[r][p][n] = Q::zero();
     }
@@ -227,6 +239,7 @@ LSTMFAST_ONCE void int8_product(const Int8Product<Rows>& s) {
         const Index terms = operand.terms() - first < kInt8Terms ? operand.terms() - first : kInt8Terms;
         Int8TileArgs<Q> args = {operand.chunk(first, terms),
                                 operand.scales,
+                                operand.starts,
                                 (terms + Q::together - 1) / Q::together,
                                 reinterpret_cast<const int8_t*>(panel + layout.weights(is_h) + first * width),
                                 reinterpret_cast<const int32_t*>(panel + layout.starts(is_h, chunk)),
@@ -244,6 +257,7 @@ LSTMFAST_ONCE void int8_product(const Int8Product<Rows>& s) {
             int8_tile_of<V, Q, R>(rows, vectors, args);
           args.rows += rows;
           args.row_scales += rows;
+          args.row_starts += rows;
           args.init += rows * from.row_stride;
           args.z += rows * s.z_stride;
         });

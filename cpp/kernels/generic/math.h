@@ -39,33 +39,26 @@ struct ExpConstants<double> {
   static constexpr double tanh_limit = 20.0;
 };
 
-// (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2. float: Cephes expf, degree 5 (Moshier, 1992).
-template <class V>
-LSTMFAST_INLINE V exp_tail(V r, float) {
-  V p = V::set1(1.9875691500e-4f);
-  p = fma(p, r, V::set1(1.3981999507e-3f));
-  p = fma(p, r, V::set1(8.3334519073e-3f));
-  p = fma(p, r, V::set1(4.1665795894e-2f));
-  p = fma(p, r, V::set1(1.6666665459e-1f));
-  return fma(p, r, V::set1(5.0000001201e-1f));
-}
+// (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2, highest power first.
+template <class T>
+struct ExpTail;
 
-// double: the Taylor series up to r^13 / 13!; the rest is below 5e-18.
-template <class V>
-LSTMFAST_INLINE V exp_tail(V r, double) {
-  V p = V::set1(1.0 / 6227020800.0);
-  p = fma(p, r, V::set1(1.0 / 479001600.0));
-  p = fma(p, r, V::set1(1.0 / 39916800.0));
-  p = fma(p, r, V::set1(1.0 / 3628800.0));
-  p = fma(p, r, V::set1(1.0 / 362880.0));
-  p = fma(p, r, V::set1(1.0 / 40320.0));
-  p = fma(p, r, V::set1(1.0 / 5040.0));
-  p = fma(p, r, V::set1(1.0 / 720.0));
-  p = fma(p, r, V::set1(1.0 / 120.0));
-  p = fma(p, r, V::set1(1.0 / 24.0));
-  p = fma(p, r, V::set1(1.0 / 6.0));
-  return fma(p, r, V::set1(0.5));
-}
+// Cephes expf (Moshier, 1992).
+template <>
+struct ExpTail<float> {
+  static constexpr int degree = 5;
+  static constexpr float factors[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                                      4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+};
+
+// The Taylor series of exp up to r^13 / 13!; the rest is below 5e-18.
+template <>
+struct ExpTail<double> {
+  static constexpr int degree = 11;
+  static constexpr double factors[] = {1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0,
+                                       1.0 / 362880.0,     1.0 / 40320.0,     1.0 / 5040.0,     1.0 / 720.0,
+                                       1.0 / 120.0,        1.0 / 24.0,        1.0 / 6.0,        0.5};
+};
 
 // exp(x) = 2^n (1 + q) with q = expm1(r). `rounded` is n + C::round, as power_of_two() wants it.
 template <class V>
@@ -75,40 +68,72 @@ struct ExpParts {
   V q;
 };
 
-template <class V>
-LSTMFAST_INLINE ExpParts<V> exp_parts(V x) {
+// Of K values, step by step side by side: each value is one long chain, and those of several overlap wherever the CPU
+// looks, where one after the other they would only as far as it looks ahead.
+template <class V, int K>
+LSTMFAST_INLINE void exp_parts(const V (&x)[K], ExpParts<V> (&e)[K]) {
   using T = typename V::Scalar;
   using C = ExpConstants<T>;
-  const V rounded = fma(x, V::set1(C::log2e), V::set1(C::round));
-  const V n = rounded - V::set1(C::round);
-  V r = fma(n, V::set1(-C::ln2_high), x);
-  r = fma(n, V::set1(-C::ln2_low), r);
-  return {rounded, n, fma(r * r, exp_tail(r, T()), r)};
+  using Tail = ExpTail<T>;
+  V r[K], p[K];
+  LSTMFAST_UNROLL for (int k = 0; k < K; ++k) e[k].rounded = fma(x[k], V::set1(C::log2e), V::set1(C::round));
+  LSTMFAST_UNROLL for (int k = 0; k < K; ++k) e[k].n = e[k].rounded - V::set1(C::round);
+  LSTMFAST_UNROLL for (int k = 0; k < K; ++k) r[k] = fma(e[k].n, V::set1(-C::ln2_high), x[k]);
+  LSTMFAST_UNROLL for (int k = 0; k < K; ++k) r[k] = fma(e[k].n, V::set1(-C::ln2_low), r[k]);
+  LSTMFAST_UNROLL for (int k = 0; k < K; ++k) p[k] = V::set1(Tail::factors[0]);
+  LSTMFAST_UNROLL for (int d = 1; d <= Tail::degree; ++d) LSTMFAST_UNROLL for (int k = 0; k < K; ++k) p[k] =
+      fma(p[k], r[k], V::set1(Tail::factors[d]));
+  LSTMFAST_UNROLL for (int k = 0; k < K; ++k) e[k].q = fma(r[k] * r[k], p[k], r[k]);
 }
 
-// 1 / (1 + exp(-x)). With exp(-x) = 2^n (1 + q) and s = 2^-|n|, which is exact:
+template <class V>
+LSTMFAST_INLINE ExpParts<V> exp_parts(V x) {
+  const V all[1] = {x};
+  ExpParts<V> e[1];
+  exp_parts(all, e);
+  return e[0];
+}
+
+// sigmoid(x) = 1 / (1 + exp(-x)). With exp(-x) = 2^n (1 + q) and s = 2^-|n|, which is exact:
 //   x >= 0 (n <= 0):  1 / (1 + (s + s q))        x < 0 (n >= 0):  s / (1 + (s + q))
 // Nothing overflows, the inner sum is small where its rounding would count, and the quotient is right
 // down to the denormals. (With (1 + s) + q the error is 2.4 ULP where s is 2^-24.)
+//
+// In two steps, what exp() is of and what is made of its parts, for callers that take several values side by side.
 template <class V>
-LSTMFAST_INLINE V sigmoid(V x) {
+LSTMFAST_INLINE V sigmoid_argument(V x) {
+  using C = ExpConstants<typename V::Scalar>;
+  return at_least(at_most(V::set1(0) - x, V::set1(C::exp_limit)), V::set1(-C::exp_limit));
+}
+template <class V>
+LSTMFAST_INLINE V sigmoid_of(V x, const ExpParts<V>& e) {
   using C = ExpConstants<typename V::Scalar>;
   const V one = V::set1(1);
-  const V limited = at_least(at_most(V::set1(0) - x, V::set1(C::exp_limit)), V::set1(-C::exp_limit));
-  const ExpParts<V> e = exp_parts(limited);
   const V s = power_of_two(V::set1(C::round + C::lift) - abs(e.n)) * V::set1(C::unlift);
   return select_negative(x, s, one) / (one + fma(select_negative(x, one, s), e.q, s));
 }
-
-// e / (e + 2) with e = exp(2 |x|) - 1: no cancellation near 0, where 1 - 2 / (exp(2x) + 1) has no digit left.
 template <class V>
-LSTMFAST_INLINE V tanh(V x) {
+LSTMFAST_INLINE V sigmoid(V x) {
+  return sigmoid_of(x, exp_parts(sigmoid_argument(x)));
+}
+
+// tanh(|x|) = e / (e + 2) with e = exp(2 |x|) - 1: no cancellation near 0, where 1 - 2 / (exp(2x) + 1) has no digit
+// left.
+template <class V>
+LSTMFAST_INLINE V tanh_argument(V x) {
   using C = ExpConstants<typename V::Scalar>;
   const V magnitude = at_most(abs(x), V::set1(C::tanh_limit));
-  const ExpParts<V> parts = exp_parts(magnitude + magnitude);
+  return magnitude + magnitude;
+}
+template <class V>
+LSTMFAST_INLINE V tanh_of(V x, const ExpParts<V>& parts) {
   const V power = power_of_two(parts.rounded);
   const V e = fma(power, parts.q, power - V::set1(1));
   return copy_sign(e / (e + V::set1(2)), x);
+}
+template <class V>
+LSTMFAST_INLINE V tanh(V x) {
+  return tanh_of(x, exp_parts(tanh_argument(x)));
 }
 
 }  // namespace

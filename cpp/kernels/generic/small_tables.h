@@ -14,13 +14,14 @@ constexpr Weights kind_of(BFloat16) { return Weights::bfloat16; }
 
 // What a table says of itself; its functions are yet to be set.
 template <class V>
-constexpr KernelTable<float> blank_table(const char* isa, Weights weights, Index together, Index row_tile,
+constexpr KernelTable<float> blank_table(const char* isa, Weights weights, Index together, Index strip, Index row_tile,
                                          Index busy_rows) {
   KernelTable<float> table = {};
   table.isa = isa;
   table.weights = weights;
   table.together = together;
   table.lanes = V::lanes;
+  table.strip = strip;
   table.row_tile = row_tile;
   table.busy_rows = busy_rows;
   return table;
@@ -29,7 +30,7 @@ constexpr KernelTable<float> blank_table(const char* isa, Weights weights, Index
 // Arithmetic in float, weights of W widened as they are read: the chains, and so the bits, of float weights.
 template <class V, class W, int R, class... C>
 constexpr KernelTable<float> make_half_table(const char* isa, CellList<C...>) {
-  KernelTable<float> table = blank_table<V>(isa, kind_of(W()), 1, R, busy_rows<V, R>());
+  KernelTable<float> table = blank_table<V>(isa, kind_of(W()), 1, TileCut<V>::strip, R, busy_rows<V, R>());
   int cell = 0;
   ((table.input_product[cell] = input_product<V, W, R, C>, table.forward_step[cell++] = forward_step<V, W, R, C>), ...);
   table.gate_product = gate_product<V, W, R>;
@@ -38,7 +39,7 @@ constexpr KernelTable<float> make_half_table(const char* isa, CellList<C...>) {
 
 template <class V, class Q, int R, class... C>
 constexpr KernelTable<float> make_int8_table(const char* isa, CellList<C...>) {
-  KernelTable<float> table = blank_table<V>(isa, Weights::int8, Q::together, R, R);
+  KernelTable<float> table = blank_table<V>(isa, Weights::int8, Q::together, kPanelVectors, R, R);
   int cell = 0;
   ((table.input_product[cell] = int8_input_product<V, Q, R, C>,
     table.forward_step[cell++] = int8_forward_step<V, Q, R, C>),

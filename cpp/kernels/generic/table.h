@@ -27,6 +27,7 @@ constexpr KernelTable<typename V::Scalar> make_table(const char* isa, CellList<C
           Weights::native,
           1,
           V::lanes,
+          TileCut<V>::strip,
           R,
           busy_rows<V, R>(),
           {input_product<V, T, R, C>...},

@@ -23,11 +23,13 @@ struct Stretch {
 template <class T, class W>
 struct TileArgs {
   Stretch<T> stretches[2];  // x and then h, say; terms may be 0
-  const W* panel;           // [P][k][kPanelVectors][lane], panels panel_stride apart; N vectors are read
+  const W* panel;           // [P][strip][k][TileCut::strip][lane]; N vectors of each panel are read
   Index panel_stride;
-  const T* init;            // [R][P][kPanelVectors][lane]; strides may be 0 (one row of biases for all rows)
+  Index strip_stride;
+  const T* init;            // [R][P][strip][TileCut::strip][lane]; strides may be 0 (one row of biases for all rows)
   Index init_stride;        // between rows
   Index init_panel_stride;  // between panels
+  Index init_strip_stride;  // between their strips
   T* const* z_rows;         // [R], each [P][kPanelVectors][lane] from z_offset on
   Index z_offset;
   bool add;          // to what is in z already
@@ -40,12 +42,14 @@ inline constexpr Index kPrefetched = 64;  // a cache line
 template <class V, class W, int R, int P, int N, bool prefetch = false>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   using T = typename V::Scalar;
+  constexpr int strip = TileCut<V>::strip;
   V acc[R][P * N];
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int p = 0; p < P; ++p)
       LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][p * N + n] =
-          V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
+          V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n / strip * args.init_strip_stride +
+                  n % strip * V::lanes);
 
-  const Index panel_stride = args.panel_stride;
+  const Index panel_stride = args.panel_stride, strip_stride = args.strip_stride;
   const W* w = args.panel;
   const char* next = args.next;
   // Twice in line and not in a loop, and all below unrolled from the start: else the compiler keeps the sums in memory
@@ -60,8 +64,11 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
       }
       add_term<V, R, P * N>(
           acc, [&](int r) __attribute__((always_inline)) { return V::set1(a[r][k]); },
-          [&](int c) __attribute__((always_inline)) { return V::load(w + c / N * panel_stride + c % N * V::lanes); });
-      w += kPanelVectors * V::lanes;
+          [&](int c) __attribute__((always_inline)) {
+            const int n = c % N;
+            return V::load(w + c / N * panel_stride + n / strip * strip_stride + n % strip * V::lanes);
+          });
+      w += strip * V::lanes;
     });
   };
   add_products(args.stretches[0]);
@@ -101,19 +108,11 @@ LSTMFAST_INLINE void wide_tile_of(Index vectors, const TileArgs<typename V::Scal
   }
 }
 
-// R rows, more than a wide tile has: two wide tiles, or two vectors of the panel after two.
+// R rows, more than a wide tile has: one strip of the panel, of two vectors, after the other.
 template <class V, class W, int R>
 LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> args) {
-  const Index terms = args.stretches[0].terms + args.stretches[1].terms;
-  if (terms > TileCut<V>::tall_terms) {
-    constexpr int upper = (R + 1) / 2;
-    wide_tile_of<V, W, upper>(vectors, args);
-    for (auto& stretch : args.stretches) stretch.rows += upper;
-    args.init += upper * args.init_stride;
-    args.z_rows += upper;
-    if (args.next) args.next += terms * kPrefetched;
-    return wide_tile_of<V, W, R - upper>(vectors, args);
-  }
+  static_assert(TileCut<V>::strip == 2);
+  constexpr bool asks_for_a_strip = 2 * V::lanes * sizeof(W) >= kPrefetched;  // else for two, which are the panel
   for (Index left = vectors; left > 0; left -= 2) {
     if (left == 1)
       tile<V, W, R, 1, 1>(args);
@@ -121,9 +120,10 @@ LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> a
       tile<V, W, R, 1, 2, true>(args);
     else
       tile<V, W, R, 1, 2>(args);
-    if (args.next) args.next += terms * kPrefetched;
-    args.panel += 2 * V::lanes;
-    args.init += 2 * V::lanes;
+    if (args.next)
+      args.next = asks_for_a_strip ? args.next + args.strip_stride * static_cast<Index>(sizeof(W)) : nullptr;
+    args.panel += args.strip_stride;
+    args.init += args.init_strip_stride;
     args.z_offset += 2 * V::lanes;
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/generic/inline.h"
+#include "lstmfast/kernel_table.h"
 
 namespace lstmfast {
 namespace {
@@ -10,10 +11,10 @@ namespace {
 // vectors, with the reasons.
 template <class V>
 struct TileCut {
+  // Vectors that lie side by side in a packing: a panel's, or fewer, which tall tiles then read front to back.
+  static constexpr Index strip = kPanelVectors;
   // Tiles of up to so many rows take all vectors of a panel; taller ones take two at a time, each pass over k.
   static constexpr int wide_rows = 16;
-  // More terms than these, and taller tiles are cut into wide ones: what comes from beyond L2 is read in one stream.
-  static constexpr Index tall_terms = 0;
   static constexpr int unrolled = 1;  // terms that one turn of a tile's loop adds
   // From so many panels of dW on, dz is copied so that a tile's factors lie side by side; 0: never.
   static constexpr Index copied_panels = 0;

@@ -11,6 +11,7 @@ struct Pairs {
   using Word = int16x8_t;
   static constexpr Index together = 2;
   static constexpr int32_t offset = 0;
+  static constexpr bool starts_by_row = false;
   int32x4_t v;
 
   static LSTMFAST_INLINE Pairs zero() { return {vdupq_n_s32(0)}; }

@@ -13,6 +13,7 @@ struct Pairs {
   };
   static constexpr Index together = 2;
   static constexpr int32_t offset = 0;
+  static constexpr bool starts_by_row = false;
   int32_t v;
 
   static LSTMFAST_INLINE Pairs zero() { return {0}; }

@@ -1,12 +1,13 @@
-"""What the operating system says of the CPU: its name, and its caches."""
+"""What the machine says of its CPU: its name, and its caches."""
 
 from __future__ import annotations
 
 import platform
-import re
 import subprocess
 import sys
 from pathlib import Path
+
+from lstmfast import _core
 
 UNKNOWN = "unknown"
 
@@ -36,30 +37,12 @@ def features() -> frozenset[str]:
     return frozenset(text.lower().replace("_", "").split())
 
 
-def cache_sizes(cpu: Path = Path("/sys/devices/system/cpu/cpu0")) -> dict[str, str]:
-    """Return the data caches of one core, smallest first: {"L1d": "32 KiB", ...}; empty where unknown.
-
-    Parameters
-    ----------
-    cpu : Path
-        The core's folder in Linux's sysfs; not used on macOS.
-    """
-    if sys.platform == "darwin":
-        keys = {"L1d": "hw.l1dcachesize", "L2": "hw.l2cachesize", "L3": "hw.l3cachesize"}
-        sizes = {name: _sysctl(key) for name, key in keys.items()}
-        return {name: _in_units(int(size)) for name, size in sizes.items() if size.isdigit() and int(size)}
-    found = {}
-    for folder in sorted(cpu.glob("cache/index[0-9]*")):
-        level, kind, size = (_read(folder / name).strip() for name in ("level", "type", "size"))
-        number = re.fullmatch(r"(\d+)([KM]?)", size)  # sysfs writes "32K"
-        if kind == "Instruction" or not level or number is None:
-            continue
-        name = f"L{level}d" if kind == "Data" else f"L{level}"
-        found[name] = _in_units(int(number[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[number[2]])
-    return dict(sorted(found.items()))
+def cache_sizes() -> dict[str, str]:
+    """Return the data caches of one core as the core sees them, smallest first: {"L1d": "32 KiB", ...}."""
+    return {name: in_units(size) for name, size in _core.caches().items()}
 
 
-def _in_units(size: int) -> str:
+def in_units(size: int) -> str:
     """Return a size in bytes in the largest unit that keeps it whole."""
     for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= unit and size % unit == 0:

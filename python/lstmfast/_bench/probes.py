@@ -7,17 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from lstmfast import _core
-from lstmfast._base import cpu
 
 from .limits import Level, Limits
 
-__all__ = ["cache_bytes", "measure"]
+__all__ = ["measure"]
 
 REPEATS = 3  # the best counts: a neighbour on the machine only ever makes a probe slower
 SECONDS = 0.05
 LEAST_MEMORY = 64 << 20  # bytes; four times the last cache where that is more
-
-_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 
 
 def measure(
@@ -36,7 +33,7 @@ def measure(
     seconds : float
         Of each probe.
     """
-    sizes = cache_bytes() if caches is None else dict(caches)
+    sizes = _core.caches() if caches is None else dict(caches)
     gflops = _together(threads, lambda: _core.peak_gflops(isa, "float32", seconds))
     levels = []
     for k, (name, size) in enumerate(sizes.items()):
@@ -64,12 +61,3 @@ def _together(threads: int, probe: Callable[[], float]) -> float:
             tasks = [pool.submit(probe) for _ in range(threads)]
             best = max(best, sum(task.result() for task in tasks))
     return best
-
-
-def cache_bytes() -> dict[str, int]:
-    """Return the caches that `lstmfast info` shows, in bytes; empty where they are not known."""
-    sizes = {}
-    for name, text in cpu.cache_sizes().items():
-        number, unit = text.split()
-        sizes[name] = int(number) * _UNITS[unit]
-    return sizes

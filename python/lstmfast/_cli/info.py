@@ -8,6 +8,7 @@ import platform
 import numpy as np
 
 import lstmfast
+from lstmfast import _core
 from lstmfast._base import cpu
 
 __all__ = ["lines"]
@@ -25,9 +26,19 @@ def lines() -> list[str]:
         "platform": platform.platform(),
         "CPU": cpu.cpu_model(),
         "caches": ", ".join(f"{name} {size}" for name, size in cpu.cache_sizes().items()) or cpu.UNKNOWN,
+        "weights": _far_weights(),
     }
     width = max(map(len, subjects))
     return [f"{name:<{width}}  {value}" for name, value in subjects.items()]
+
+
+def _far_weights() -> str:
+    """Return what is done about weights that come from far away, chosen by the ISA and the caches (float32)."""
+    chosen = {name: cpu.in_units(size) for name, size in _core.heuristics(lstmfast.isa()).items()}
+    return (
+        f"asked for ahead of use from {chosen['ask_from']} on; input products of several steps at once from "
+        f"{chosen['merge_few_from']} on, with more than 8 rows from {chosen['merge_from']} on"
+    )
 
 
 # A variable that is empty is as good as not set, here as where they are read.
