@@ -99,7 +99,9 @@ class Ncnn:
 
     def _mat(self, array: Array) -> Any:  # noqa: ANN401 - ncnn is not there for the type checker
         """Return its matrix of an array, with memory of its own."""
-        return self._ncnn.Mat(np.ascontiguousarray(array)).clone()
+        # Its Mat looks at the array's memory and does not keep it: the array must live until it is cloned.
+        held_on = np.ascontiguousarray(array)
+        return self._ncnn.Mat(held_on).clone()
 
     def _net(self, problem: Problem) -> Any:  # noqa: ANN401
         net = self._ncnn.Net()

@@ -56,7 +56,7 @@ class Tract:
             path = Path(folder, "model.onnx")
             path.write_bytes(model)
             runnable = self._tract.onnx().load(str(path)).into_model().into_runnable()
-        value = self._tract.Value.from_numpy
+        value = self._tract.Tensor.from_numpy
         given = [value(array) for array in onnx_model.inputs(problem, stateful=True).values()]
         taken = list(onnx_model.outputs(problem.case))
 
