@@ -148,30 +148,29 @@ def test_wrong_comes_before_failed_and_ours_before_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engines", "message"),
+    ("cells", "message"),
     [
+        ({"one": WRONG}, "1 of the results are wrong, the first: one at T=3 "),
+        ({"one": FAILED, "two": WRONG}, "1 of the results are wrong and 1 missing, the first: two at T=3 "),
+        ({"one": FAILED, "two": FAILED}, "2 of the results are missing, the first: one at T=3 "),
         (
-            fakes("Wrong"),
-            r"^2 of the results are wrong, the first: Wrong at T=3 .* \d\.\de-03 .*; 2 of 2 rows",
-        ),
-        (
-            fakes("CannotPrepare", "Wrong"),
-            r"^2 of the results are wrong and 2 missing, the first: Wrong at T=3 ",
-        ),
-        (fakes("CannotPrepare"), r"^2 of the results are missing, the first: CannotPrepare at T=3 "),
-        (
-            {OURS: "tests.bench.fakes:Wrong", "Good": "tests.bench.fakes:Good"},
-            r"^lstmfast itself is wrong in 2 of its results, the first: lstmfast at T=3 ",
+            {"one": WRONG, OURS: WRONG},
+            "lstmfast itself is wrong in 1 of its results, the first: lstmfast at T=3 ",
         ),
     ],
 )
-def test_a_run_with_wrong_results_has_failed(
-    engines: dict[str, str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_end_says(cells: dict[str, dict[str, Any]], message: str) -> None:
+    assert command._what_failed(made({OURS: ok(1e-3)} | cells)).startswith(message)
+
+
+def test_a_run_with_wrong_results_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.json"
+    message = (
+        r"^2 of the results are wrong and 2 missing, the first: Wrong at T=3 .* \d\.\de-03 .*; 2 of 2 rows"
+    )
     with pytest.raises(command.BenchError, match=message):
-        command.run(CASES, engines=engines, seconds=0.002, outputs=Outputs(json=path))
+        command.run(CASES, engines=fakes("CannotPrepare", "Wrong"), seconds=0.002, outputs=Outputs(json=path))
     saved = json.loads(path.read_text())
     assert saved["finished"] is True
-    assert len(saved["failures"]) in {2, 4}
-    assert "by 0.00" in capsys.readouterr().out or "Wrong" not in engines
+    assert len(saved["failures"]) == 4
+    assert "by 0.00" in capsys.readouterr().out
