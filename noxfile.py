@@ -99,6 +99,14 @@ def speed(session: nox.Session) -> None:
     session.run("pytest", "-m", "speed", *session.posargs)
 
 
+@nox.session
+@nox.parametrize("extra", ["bench-more", "bench-keras"])
+def engines(session: nox.Session, extra: str) -> None:
+    """See that an extra's engines are right wherever they are measured. Not in .ci/run: they are large."""
+    session.install(TORCH, f".[test,{extra}]")
+    session.run("pytest", "tests/bench/test_engines.py", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """Run README.md's shell lines word for word, as a newcomer would: in a copy without anything built."""

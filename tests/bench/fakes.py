@@ -83,6 +83,27 @@ class Wrong(Good):
         return Run(run.call, lambda returned: {name: a + 0.001 for name, a in run.results(returned).items()})
 
 
+class Hoarder(Good):
+    """Right once: what a call has left behind is where the next one begins."""
+
+    name = "hoarder"
+
+    def prepare(self, problem: Problem) -> Run:
+        run = super().prepare(problem)
+        calls = 0
+
+        def call() -> Any:
+            nonlocal calls
+            calls += 1
+            return calls, run.call()
+
+        def results(returned: Any) -> Results:
+            number, inner = returned
+            return {name: array + 0.01 * (number - 1) for name, array in run.results(inner).items()}
+
+        return Run(call, results)
+
+
 class WrongInt8(Wrong):
     """As far off as int8 may be, and it says so."""
 
@@ -207,3 +228,61 @@ class Hangs(Good):
         if problem.case.T > 1:
             time.sleep(600)
         return super().prepare(problem)
+
+
+# In processes of their own ---------------------------------------------------------------------------
+
+
+class Elsewhere(Good):
+    """Tells what it finds where it is."""
+
+    name = "elsewhere"
+    apart: Mapping[str, str] = {"FAKE_BACKEND": "first"}
+
+    def settings(self) -> dict[str, str]:
+        return {**super().settings(), "pid": str(os.getpid()), "backend": os.environ["FAKE_BACKEND"]}
+
+
+class ElsewhereToo(Elsewhere):
+    apart: Mapping[str, str] = {"FAKE_BACKEND": "second"}
+
+
+class WrongElsewhere(Wrong):
+    apart: Mapping[str, str] = {}
+
+
+class NeverTrainsElsewhere(NeverTrains):
+    apart: Mapping[str, str] = {}
+
+
+class CannotPrepareElsewhere(CannotPrepare):
+    apart: Mapping[str, str] = {}
+
+
+class FailsLateElsewhere(FailsLate):
+    apart: Mapping[str, str] = {}
+
+
+class NoisyElsewhere(Noisy):
+    apart: Mapping[str, str] = {}
+
+
+class MissingElsewhere(Missing):
+    apart: Mapping[str, str] = {}
+
+
+class CrashesElsewhere(Crashes):
+    """Takes its own process with it, and nobody else's."""
+
+    apart: Mapping[str, str] = {}
+
+
+class CannotBeImported(Good):
+    """Ends its process when it is imported."""
+
+    name = "cannot be imported"
+    apart: Mapping[str, str] = {}
+
+    def missing(self) -> str | None:
+        print("no such instruction", file=sys.stderr, flush=True)
+        os._exit(3)

@@ -48,7 +48,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
         (["classic", "nope"], ["'nope'"]),
         (["--shapes", "T=1"], ["--shapes", "expected T=100,B=1,I=64,H=64[,layers=2]", "no B"]),
         (["--shapes", ""], ["--shapes"]),
-        (["--engines", "pytorch,tensorflow"], ["--engines", "'tensorflow'", "onnx-runtime-bound"]),
+        (["--engines", "pytorch,theano"], ["--engines", "'theano'", "onnx-runtime-bound"]),
         (["--threads", "0"], ["--threads", "'0'"]),
         (["--isa", "mmx"], ["--isa", "mmx", "scalar"]),
         (["--seconds", "0"], ["--seconds", "'0'"]),

@@ -31,6 +31,14 @@ NEEDS = {
     "ONNX Runtime int8": ["onnxruntime", "onnx"],
     "OpenVINO": ["openvino"],
     "JAX": ["jax"],
+    "Keras torch": ["torch", "keras"],
+    "Keras JAX": ["jax", "keras"],
+    "TensorFlow": ["tensorflow"],
+    "LiteRT": ["ai_edge_litert", "flatbuffers"],
+    "OpenCV": ["cv2", "onnx"],
+    "ncnn row by row": ["ncnn"],
+    "MNN": ["MNN", "onnx"],
+    "tract": ["tract", "onnx"],
 }
 CASES = [
     Case(7, 1, 3, 5),
@@ -63,7 +71,10 @@ CASES = [
 
 
 RIVALS_INT8 = {"PyTorch int8", "ONNX Runtime int8"}
-INFERENCE_ALONE = {"ONNX Runtime", "ONNX Runtime bound", "OpenVINO", *RIVALS_INT8, *QUANTIZED}
+# Whole rows and steps, and nothing else.
+PLAIN = {"LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"}
+INFERENCE_ALONE = {"ONNX Runtime", "ONNX Runtime bound", "OpenVINO", *RIVALS_INT8, *QUANTIZED, *PLAIN}
+NO_POOLS = {"NumPy", "OpenVINO", "JAX", "Keras torch", "Keras JAX", "TensorFlow", *PLAIN}
 PRECISIONS = dict.fromkeys(RIVALS_INT8, "int8") | dict(
     zip(QUANTIZED, ("float16", "bfloat16", "int8"), strict=True)
 )
@@ -73,19 +84,33 @@ DIFFERENCES = {"float16": (1e-5, 1.3e-3), "bfloat16": (1e-4, 1e-2), "int8": (1e-
 
 def unsupported(name: str, case: Case) -> str:
     """Why an engine does not do a case; nothing if it does."""
-    if case.work == "pool" and name in {"NumPy", "OpenVINO", "JAX"}:
+    if case.work == "pool" and name in NO_POOLS:
         return "pools are measured with other engines"
     if case.work == "train" and name in INFERENCE_ALONE:
         return "inference only"
     if name == "NumPy" and (case.valid < 100 or case.reset):
         return "it would run each row's pieces alone, which is no batch"
+    if case.valid < 100 and name in PLAIN:
+        return "it takes no lengths"
+    if name == "TensorFlow" and case.cell == "rnn":
+        return "the operator is no RNN"
+    if name == "TensorFlow" and case.valid < 100:
+        return "the operator takes one length for all rows"
+    if case.reset and name in {*PLAIN, "Keras torch", "Keras JAX", "TensorFlow"}:
+        return "it cannot start a row anew within a sequence"
+    if name == "OpenCV" and case.cell == "rnn":
+        return "it has no RNN"
+    if name == "OpenCV" and case.directions == 2:
+        return "the states of its reverse direction are those of the last time step"
+    if name == "LiteRT" and case.directions == 2:
+        return "its operator has one direction"
     if case.reset and name in INFERENCE_ALONE - {"PyTorch int8", *QUANTIZED}:
         return "its operators cannot start a row anew within a sequence"
     if case.cell == "rnn" and name in RIVALS_INT8:
         return "quantize_dynamic has no RNN"
     if case.work == "train" and "frozen" in name:
         return "frozen weights have no gradient"
-    if case.reset and case.directions == 2 and "orch" in name:
+    if case.reset and case.directions == 2 and (name.startswith("lstmfast.torch") or "PyTorch" in name):
         return "from run to run only the forward direction's state can be carried on"
     return ""
 

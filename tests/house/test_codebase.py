@@ -56,7 +56,7 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 def test_every_extra_that_a_message_names_exists() -> None:
-    extras = re.findall(r"^(\w+) = \[", read("pyproject.toml").split("optional-dependencies]")[1], re.M)
+    extras = re.findall(r"^([\w-]+) = \[", read("pyproject.toml").split("optional-dependencies]")[1], re.M)
     named = {
         (path.name, extra)
         for path in text_files()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,19 @@ def cpu_model() -> str:
             return value.strip()
     # Arm kernels name no model; platform.processor() is "" or the architecture where nothing is known.
     return platform.processor() or UNKNOWN
+
+
+def features() -> frozenset[str]:
+    """Return what the CPU can do as the operating system names it, small and without _; empty where unknown.
+
+    Linux on x86-64 and macOS on Intel's CPUs name VNNI alike: "avx512vnni", "avxvnni".
+    """
+    if sys.platform == "darwin":
+        text = " ".join(_sysctl(f"machdep.cpu.{name}features") for name in ("", "leaf7_"))
+    else:
+        match = re.search(r"^flags\s*:(.*)$", _read("/proc/cpuinfo"), re.M)
+        text = match[1] if match else ""
+    return frozenset(text.lower().replace("_", "").split())
 
 
 def cache_sizes() -> dict[str, str]:

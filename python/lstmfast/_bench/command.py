@@ -91,13 +91,24 @@ def run(
         raise KeyboardInterrupt
     if report.trouble:
         raise BenchError(f"{report.trouble}; {kept}; to leave engines out: --engines")
-    if failures := report.failures:
-        raise BenchError(f"{len(failures)} of the results are missing, the first: {failures[0]}; {kept}")
+    if report.failures:
+        raise BenchError(f"{_what_failed(report)}; {kept}")
     if unwritten:
         raise BenchError("; ".join(unwritten))
     if outputs:
         console.print(f"Written: {outputs}", soft_wrap=True)
     return report
+
+
+def _what_failed(report: Report) -> str:
+    """Say how many results are wrong or missing, and the first of them."""
+    first, wrong = report.failures[0], len(report.wrong)
+    missing = len(report.failures) - wrong
+    if own := len(report.own_wrong):
+        return f"lstmfast itself is wrong in {own} of its results, the first: {first}"
+    if wrong and missing:
+        return f"{wrong} of the results are wrong and {missing} missing, the first: {first}"
+    return f"{wrong or missing} of the results are {'wrong' if wrong else 'missing'}, the first: {first}"
 
 
 def _measure(request: Request, report: Report) -> bool:

@@ -11,8 +11,9 @@ __all__ = ["HELD", "relevant", "variables"]
 
 # Whose variables engines and their libraries read.
 _PREFIXES = (
-    "ATEN_", "DNNL_", "GOMP_", "JAX_", "KMP_", "LSTMFAST_", "MKL_", "NPROC", "NPY_", "OMP_", "ONEDNN_",
-    "OPENBLAS_", "OPENVINO_", "ORT_", "OV_", "PJRT_", "TORCH", "VECLIB_", "XLA_",
+    "ATEN_", "DNNL_", "GOMP_", "JAX_", "KERAS_", "KMP_", "LSTMFAST_", "MKL_", "MNN_", "NCNN_", "NPROC",
+    "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_", "OPENCV_", "OPENVINO_", "ORT_", "OV_", "PJRT_", "TF_",
+    "TORCH", "TRACT_", "VECLIB_", "XLA_",
 )  # fmt: skip
 
 # What holds the engines' libraries to one of our ISAs. ONNX Runtime has no such switch. "avx512" and "neon"

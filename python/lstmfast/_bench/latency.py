@@ -65,7 +65,7 @@ def measure(
                 if threads > 1:
                     timing.rest()
                 try:
-                    taken[name].append(_round(runs[name], CALLS // ROUNDS, seconds / ROUNDS))
+                    taken[name].append(runs[name].do(_round, CALLS // ROUNDS, seconds / ROUNDS))
                 except Exception as error:  # an engine may raise anything
                     failed(name, error)
                     del taken[name]

@@ -9,7 +9,7 @@ from html import escape
 from . import pictures
 from .engines import OURS, QUANTIZED
 from .results import Report, Row
-from .words import headline, named_ratio, notes, percent, ratio, time
+from .words import headline, named_ratio, no_time, notes, percent, ratio, time
 
 __all__ = ["render"]
 
@@ -134,7 +134,7 @@ def _time(row: Row, name: str, kind: str) -> str:
         return "<td>-</td>"
     best = row.best(name)
     if best is None:
-        return f'<td class="bad" title="{escape(cell.note)}">{escape(cell.status)}</td>'
+        return f'<td class="bad" title="{escape(cell.note)}">{no_time(cell)}</td>'
     times = "" if name in {OURS, *QUANTIZED} else f"<small> {ratio(row.ratio(name))}</small>"
     return (
         f'<td{kind} title="median {time(cell.median)}, {len(cell.seconds)} rounds">{time(best)}{times}</td>'

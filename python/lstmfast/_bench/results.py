@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -231,13 +231,27 @@ class Report:
         return [(name, latency) for name, latency in cells if latency is not None]
 
     @property
+    def wrong(self) -> list[str]:
+        """Every cell whose result is wrong, in words; first those of lstmfast itself, by whatever name."""
+        own = {OURS, *KIN}
+        return self._cells("wrong", own) + self._cells("wrong", {*self.names} - own)
+
+    @property
+    def own_wrong(self) -> list[str]:
+        """Those of lstmfast itself."""
+        return self._cells("wrong", {OURS, *KIN})
+
+    @property
     def failures(self) -> list[str]:
-        """Every cell that went wrong, in words."""
+        """Every cell that has no time and should have: results that are wrong, then what failed."""
+        return self.wrong + self._cells("failed", {*self.names})
+
+    def _cells(self, status: str, names: Collection[str]) -> list[str]:
         return [
             f"{name} at {row.case.label}: {cell.status}: {cell.note}"
             for row in self.rows
             for name, cell in row.cells.items()
-            if cell.status in {"wrong", "failed"}
+            if cell.status == status and name in names
         ]
 
     @property

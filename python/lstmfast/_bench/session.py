@@ -6,21 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
-from . import environment
+from . import environment, processes, worker
 from .worker import Request
 
 __all__ = ["WorkerError", "events"]
-
-# With our own path, wherever it has come from: what is measured is the very package that this is.
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmfast._bench.worker import work; work()"
-)
-LAST_WORDS = 2000  # characters
 
 
 class WorkerError(Exception):
@@ -40,7 +34,7 @@ def events(request: Request) -> Generator[dict[str, Any], None, None]:
     yield {"event": "environment", "variables": environment.relevant(inner)}
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps(sys.path)],
+            processes.command(worker.__name__),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,
@@ -62,25 +56,11 @@ def events(request: Request) -> Generator[dict[str, Any], None, None]:
                 yield event
                 if event["event"] == "end":
                     return
-            raise WorkerError(_how(process.wait()) + _tail(words.fileno()))
+            raise WorkerError(processes.last_words(process.wait(), words.fileno()))
         finally:
             process.kill()
             process.wait()
+            with suppress(ProcessLookupError, PermissionError):  # the engines' own processes, if any are left
+                os.killpg(process.pid, signal.SIGKILL)
             assert process.stdout is not None
             process.stdout.close()
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
-
-
-def _tail(file: int) -> str:
-    """Return the end of what the process has said on standard error."""
-    size = os.fstat(file).st_size
-    text = os.pread(file, LAST_WORDS, max(0, size - LAST_WORDS)).decode("utf-8", "replace").strip()
-    return f": {text.splitlines()[-1]}" if text else ""

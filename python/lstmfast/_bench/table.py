@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from .engines import OURS
-from .results import Cell, Report, Row
-from .words import headline, named_ratio, notes, percent, ratio, time
+from .results import Report, Row
+from .words import headline, named_ratio, no_time, notes, percent, ratio, time
 
 __all__ = ["Terminal", "latencies_table", "progress", "quantized_table", "results_table"]
 
@@ -34,7 +34,8 @@ class Terminal(Console):
         for line in headline(report):
             self.print(line, soft_wrap=True)
         self.print()
-        self.print(self._fitting(report))
+        for found in self._fitting(report):
+            self.print(found)
         if report.quantized_suites:
             self.print(quantized_table(report))
         if report.latencies:
@@ -42,12 +43,23 @@ class Terminal(Console):
         for line in notes(report):
             self.print(line)
 
-    def _fitting(self, report: Report) -> Table:
-        """Return the table, without the engines of another precision if it is wider than the terminal."""
-        whole = results_table(report, report.others)
-        if Measurement.get(self, self.options.update(width=ANY_WIDTH), whole).maximum <= self.width:
-            return whole
-        return results_table(report, report.rivals())
+    def _fitting(self, report: Report) -> list[Table]:
+        """Return the table; if it is wider than the terminal, without the engines of another precision.
+
+        If that is too wide as well, with all of them in as many tables as it takes.
+        """
+        for names in (report.others, report.rivals()):
+            if self._fits(found := results_table(report, names)):
+                return [found]
+        parts: list[list[str]] = [[]]
+        for name in report.others:
+            if parts[-1] and not self._fits(results_table(report, [*parts[-1], name])):
+                parts.append([])
+            parts[-1].append(name)
+        return [results_table(report, names) for names in parts]
+
+    def _fits(self, table: Table) -> bool:
+        return Measurement.get(self, self.options.update(width=ANY_WIDTH), table).maximum <= self.width
 
     def on_broken_pipe(self) -> None:
         """Let the BrokenPipeError at hand go on to the command line, which knows what to do."""
@@ -132,7 +144,7 @@ def _quantized(report: Report, row: Row, name: str) -> list[str]:
     (_, to_ours), *others = report.references(row, name).values()
     return [
         report.quantized[name],
-        _missing(row.cells.get(name)) if best is None else time(best),
+        no_time(row.cells.get(name)) if best is None else time(best),
         percent(report.reached_quantized(row, name)),
         ratio(to_ours),
         *(named_ratio(*each) for each in others),
@@ -149,7 +161,7 @@ def _cells(report: Report, row: Row, others: list[str]) -> list[str]:
     fastest = report.fastest_other(row)
     return [
         "\n".join(case.label_parts),
-        f"{time(ours)}\n{gflops:.3g}" if ours and gflops else _missing(row.cells.get(OURS)),
+        f"{time(ours)}\n{gflops:.3g}" if ours and gflops else no_time(row.cells.get(OURS), "\n"),
         percent(report.reached(row)),
         ratio(report.ratio(row)),
         *(_other(row, name, fastest) for name in others),
@@ -159,12 +171,8 @@ def _cells(report: Report, row: Row, others: list[str]) -> list[str]:
 def _other(row: Row, name: str, fastest: str | None) -> str:
     best = row.best(name)
     if best is None:
-        return _missing(row.cells.get(name))
+        return no_time(row.cells.get(name), "\n")
     return f"{time(best)}\n{ratio(row.ratio(name))}{'*' if name == fastest else ' '}"
-
-
-def _missing(cell: Cell | None) -> str:
-    return cell.status if cell is not None and cell.status in {"wrong", "failed"} else "-"
 
 
 def _means(report: Report, title: str, rows: list[Row], others: list[str]) -> list[str]:

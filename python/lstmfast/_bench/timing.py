@@ -38,6 +38,12 @@ class Timing:
     cpu_seconds: float = 0.0  # of the whole process while the calls ran
     wall_seconds: float = 0.0
 
+    def take(self, elapsed: float, cpu: float) -> None:
+        """Take in a round, and the CPU time that passed meanwhile."""
+        self.cpu_seconds += cpu
+        self.wall_seconds += elapsed
+        self.seconds.append(elapsed / self.calls)
+
 
 def measure(
     runs: Mapping[str, Run],
@@ -75,7 +81,7 @@ def measure(
             if threads > 1:
                 rest()
             try:
-                one = _estimate(run, share, seconds)
+                one = run.do(_estimate, share, seconds)
             except Exception as error:  # an engine may raise anything
                 failed(name, error)
                 continue
@@ -87,7 +93,7 @@ def measure(
                 if threads > 1:
                     rest()
                 try:
-                    _round(runs[name], timings[name])
+                    timings[name].take(*runs[name].do(_round, timings[name].calls, timings[name].warm))
                 except Exception as error:
                     failed(name, error)
                     del timings[name]
@@ -134,17 +140,16 @@ def _estimate(run: Run, share: float, seconds: float) -> float:
     return max(one, 1e-9)
 
 
-def _round(run: Run, timing: Timing) -> None:
+def _round(run: Run, calls: int, warm: bool) -> tuple[float, float]:
+    """Return the seconds that so many calls took, and the CPU time of the whole process meanwhile."""
     with run.context():
-        if timing.warm:
+        if warm:
             # Not timed: wakes threads up, brings code and weights back into the caches.
-            for _ in range(min(timing.calls, 3)):
+            for _ in range(min(calls, 3)):
                 run.call()
         cpu = time.process_time()
-        elapsed = _time(run.call, timing.calls)
-        timing.cpu_seconds += time.process_time() - cpu
-    timing.wall_seconds += elapsed
-    timing.seconds.append(elapsed / timing.calls)
+        elapsed = _time(run.call, calls)
+        return elapsed, time.process_time() - cpu
 
 
 def _time(call: Callable[[], object], calls: int) -> float:

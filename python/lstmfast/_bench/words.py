@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from .engines import BEHIND_TORCH, OURS, QUANTIZED
-from .results import Report
+from .results import Cell, Report
 
-__all__ = ["headline", "named_ratio", "notes", "percent", "ratio", "time"]
+__all__ = ["headline", "named_ratio", "no_time", "notes", "percent", "ratio", "time"]
 
 
 def time(seconds: float | None) -> str:
@@ -39,6 +39,15 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
 
 
+def no_time(cell: Cell | None, between: str = " ") -> str:
+    """Say in a few words why an engine has no time in a row: "wrong by 0.3", its two words with `between`."""
+    if cell is None or cell.status not in {"wrong", "failed"}:
+        return "-"
+    if cell.status == "failed" or cell.difference is None:
+        return cell.status
+    return f"wrong{between}by {cell.difference:.1g}"
+
+
 def headline(report: Report) -> list[str]:
     """Say where and how it was measured, and what the machine itself can do."""
     settings, machine = report.settings, report.machine
@@ -64,6 +73,11 @@ def notes(report: Report) -> list[str]:
         "*: the fastest other float32 engine. of limit: 100% is the least time that multiply-adds and reading"
         " the weights take on this machine.",
     ]
+    if report.wrong:
+        lines.append(
+            "wrong by: what a result is off by, in units of the reference's largest value; it is no time,"
+            " and no rival."
+        )
     if any(row.case.valid < 100 for row in report.rows):
         lines.append(
             "% valid: rows of different lengths; GFLOP/s and limit count that part of T*B steps, no others."

@@ -5,7 +5,9 @@ It draws nothing and writes no files. What engines print goes to standard error:
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -15,9 +17,9 @@ from typing import Any, TypeAlias
 
 import lstmfast
 
-from . import latency, machine, probes, problem, timing
+from . import apart, latency, machine, probes, problem, timing
 from .cases import Case
-from .engines import Engine, Run, UnsupportedError, load
+from .engines import Engine, Run, UnsupportedError
 
 __all__ = ["Request", "measure", "work"]
 
@@ -26,6 +28,8 @@ Event: TypeAlias = dict[str, Any]
 # Of the time that is left, the part that checks and compilations may take; the least that is measured at all.
 OVERHEAD = 0.5
 LEAST_SECONDS = 0.02
+# Calls that begin anew are looked at so often: the second shows what the first has left behind.
+LOOKS = 2
 
 
 @dataclass(frozen=True)
@@ -68,28 +72,33 @@ def measure(request: Request, clock: Callable[[], float] = time.monotonic) -> It
     isa = request.isa or lstmfast.isa()
     yield {"event": "machine", "machine": machine.describe(), "isa": isa}
 
-    engines: dict[str, Engine] = {}
-    for name, spec in request.engines.items():
-        yield {"event": "at", "doing": f"loading {name}"}
-        engine = load(spec, request.threads, request.isa)
-        missing = engine.missing()
-        told: Event = {"name": name, "precision": engine.precision, "missing": missing}
-        if missing is None:
-            engines[name] = engine
-            told |= {"version": engine.version(), "settings": engine.settings()}
-        yield {"event": "engine", **told}
+    with contextlib.ExitStack() as stack:
+        engines: dict[str, Engine] = {}
+        for name, spec in request.engines.items():
+            yield {"event": "at", "doing": f"loading {name}"}
+            engine = apart.load(spec, request.threads, request.isa)
+            missing = engine.missing()
+            told: Event = {"name": name, "precision": engine.precision, "missing": missing}
+            if missing is None:
+                engines[name] = engine
+                told |= {"version": engine.version(), "settings": engine.settings()}
+            if isinstance(engine, apart.Apart):
+                stack.callback(engine.close)
+                if missing is not None:
+                    engine.close()
+            yield {"event": "engine", **told}
 
-    yield {"event": "at", "doing": "measuring the machine's limits"}
-    # Before and after, because the clock of a CPU changes; what it has reached once it can do.
-    yield _limits(request, isa)
-    for number, case in enumerate(request.cases):
-        rows_left = len(request.cases) - number
-        seconds = request.seconds
-        if request.deadline is not None:
-            left = (request.deadline - (clock() - begin)) * (1 - OVERHEAD)
-            seconds = max(LEAST_SECONDS, min(seconds, left / rows_left / max(len(engines), 1)))
-        yield from _row(number, case, engines, seconds, request)
-    yield _limits(request, isa)
+        yield {"event": "at", "doing": "measuring the machine's limits"}
+        # Before and after, because the clock of a CPU changes; what it has reached once it can do.
+        yield _limits(request, isa)
+        for number, case in enumerate(request.cases):
+            rows_left = len(request.cases) - number
+            seconds = request.seconds
+            if request.deadline is not None:
+                left = (request.deadline - (clock() - begin)) * (1 - OVERHEAD)
+                seconds = max(LEAST_SECONDS, min(seconds, left / rows_left / max(len(engines), 1)))
+            yield from _row(number, case, engines, seconds, request)
+        yield _limits(request, isa)
     yield {"event": "end"}
 
 
@@ -119,22 +128,17 @@ def _row(
         yield {"event": "at", "row": number, "doing": name}
         try:
             run = engine.prepare(task)
-            worst = _check(run, task)
+            found = _differences(run, task)
         except UnsupportedError as reason:
             cells[name] = {"status": "unsupported", "note": str(reason)}
         except Exception as error:  # an engine may raise anything; the others go on
             cells[name] = _failed(error)
         else:
-            tolerance = problem.TOLERANCES[engine.precision]
-            if worst <= tolerance:  # not true of NaN
+            cells[name] = _judged(found, problem.TOLERANCES[engine.precision])
+            if cells[name]["status"] == "ok":
                 runs[name] = run
-                cells[name] = {"status": "ok", "difference": worst}
                 if run.tape_bytes is not None:
                     cells[name]["tape_bytes"] = run.tape_bytes
-            else:
-                allowed = f"at most {tolerance:.0e} allowed"
-                note = f"differs from the reference by {worst:.1e} of its largest value, {allowed}"
-                cells[name] = {"status": "wrong", "note": note}
     yield {"event": "at", "row": number, "doing": "timing"}
 
     def failed(name: str, error: Exception) -> None:
@@ -149,21 +153,35 @@ def _row(
     if case.work == "step" and request.latency_seconds > 0:
         yield {"event": "at", "row": number, "doing": "latencies"}
         timed_runs = {name: run for name, run in runs.items() if "calls" in cells[name]}
-        found = latency.measure(timed_runs, request.latency_seconds, threads=request.threads, failed=failed)
-        for name, latencies in found.items():
+        waits = latency.measure(timed_runs, request.latency_seconds, threads=request.threads, failed=failed)
+        for name, latencies in waits.items():
             cells[name]["latency"] = asdict(latencies)
     yield {"event": "row", "row": number, "cells": cells}
 
 
-def _check(run: Run, task: problem.Problem) -> float:
-    returned = None
-    with run.context():
-        for _ in range(problem.STEPS if task.case.goes_on else 1):
-            returned = run.call()
-        return problem.difference(run.results(returned), task.truth)
+def _differences(run: Run, task: problem.Problem) -> list[float]:
+    """Return how far results are from the truth, look by look."""
+    # Calls that carry a state on have one truth, that of the last.
+    looks = [problem.STEPS] if task.case.goes_on else [1] * LOOKS
+    return [problem.difference(run.do(apart.results, calls), task.truth) for calls in looks]
+
+
+def _judged(differences: Sequence[float], tolerance: float) -> dict[str, Any]:
+    """Return the cell of an engine whose results differ so, in units of the truth's largest value."""
+    bad = [k for k, difference in enumerate(differences) if not difference <= tolerance]  # true of NaN
+    if not bad:
+        return {"status": "ok", "difference": max(differences)}
+    worst = differences[bad[0]]
+    again = " when called again" if bad[0] else ""
+    note = (
+        f"differs from the reference by {worst:.1e} of its largest value{again}, "
+        f"at most {tolerance:.0e} allowed"
+    )
+    # JSON has neither NaN nor infinity.
+    return {"status": "wrong", "difference": worst if math.isfinite(worst) else None, "note": note}
 
 
 def _failed(error: Exception) -> dict[str, Any]:
     """Put an exception into a cell, on one line."""
-    text = " ".join(str(error).split())
-    return {"status": "failed", "note": f"{type(error).__name__}: {text}"[:500]}
+    text = str(error) if isinstance(error, apart.ApartError) else f"{type(error).__name__}: {error}"
+    return {"status": "failed", "note": " ".join(text.split())[:500]}

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ __all__ = [
     "named",
 ]
 
+_T = TypeVar("_T")
+
 OURS = "lstmfast"
 
 # Name to "module:class", in the order in which they are measured and shown.
@@ -42,6 +44,14 @@ ENGINES: Mapping[str, str] = {
     "ONNX Runtime bound": f"{__name__}.onnx_runtime:OnnxRuntimeBound",
     "OpenVINO": f"{__name__}.open_vino:OpenVino",
     "JAX": f"{__name__}.jax_scan:Jax",
+    "Keras torch": f"{__name__}.keras_backends:KerasTorch",
+    "Keras JAX": f"{__name__}.keras_backends:KerasJax",
+    "TensorFlow": f"{__name__}.tensor_flow:TensorFlow",
+    "LiteRT": f"{__name__}.lite_rt:LiteRt",
+    "OpenCV": f"{__name__}.open_cv:OpenCv",
+    "ncnn row by row": f"{__name__}.ncnn_layers:Ncnn",
+    "MNN": f"{__name__}.mnn_module:Mnn",
+    "tract": f"{__name__}.tract_onnx:Tract",
     "PyTorch int8": f"{__name__}.pytorch:PyTorchInt8",
     "ONNX Runtime int8": f"{__name__}.onnx_runtime:OnnxRuntimeInt8",
 }
@@ -70,10 +80,21 @@ class Run:
     context: Callable[[], AbstractContextManager[object]] = nullcontext
     keep: object = None  # what must live as long as the run does
     tape_bytes: int | None = None  # what training keeps for its backward pass beyond x and y, if it is known
+    # Where the engine lives in a process of its own: computes a function of the run over there.
+    away: Callable[..., Any] | None = None
+
+    def do(self, function: Callable[..., _T], *arguments: object) -> _T:
+        """Return function(run, *arguments), computed where the engine is; of a module, to be found there."""
+        found: _T = function(self, *arguments) if self.away is None else self.away(function, *arguments)
+        return found
 
 
 class Engine(Protocol):
-    """One way of running LSTMs and RNNs. Nothing of it is imported before `missing` is asked."""
+    """One way of running LSTMs and RNNs. Nothing of it is imported before `missing` is asked.
+
+    One whose class has `apart`, variables of the environment by name, gets a process of its own with these in
+    it (`_bench.apart`).
+    """
 
     name: str
     precision: str  # of the weights: only engines of the same one are rivals
@@ -123,6 +144,17 @@ def without_pools(problem: Problem) -> None:
     """Raise `UnsupportedError` where many streams are to be stepped."""
     if problem.case.work == "pool":
         raise UnsupportedError("pools are measured with other engines")
+
+
+def inference_alone(problem: Problem) -> None:
+    """Raise `UnsupportedError` unless whole rows are to be run, or one step of them, as every engine can."""
+    without_pools(problem)
+    if problem.case.work == "train":
+        raise UnsupportedError("inference only")
+    if problem.lengths is not None:
+        raise UnsupportedError("it takes no lengths")
+    if problem.reset is not None:
+        raise UnsupportedError("it cannot start a row anew within a sequence")
 
 
 def try_import(*modules: str) -> str | None:

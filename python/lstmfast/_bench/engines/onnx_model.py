@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..cases import Case
-from ..problem import Array, Problem
+from ..problem import Array, Problem, Results
+from . import named
 
-__all__ = ["build", "inputs", "outputs", "states"]
+__all__ = ["build", "inputs", "outputs", "results", "states"]
 
 OPSET = 14  # has all that is used; every onnxruntime of the last years reads it
 IR_VERSION = 8
@@ -22,13 +23,16 @@ def states(case: Case) -> list[str]:
     return [f"{half}{layer}" for layer in range(case.layers) for half in "hc"[: case.halves]]
 
 
-def inputs(problem: Problem) -> dict[str, Array]:
-    """Return the inputs by name: x, the rows' lengths if they have any, and for steps the zero state."""
+def inputs(problem: Problem, *, stateful: bool = False) -> dict[str, Array]:
+    """Return the inputs by name: x, the rows' lengths if they have any, and for steps the zero state.
+
+    With `stateful` sequences have it, too: some engines are right only where states are inputs.
+    """
     case = problem.case
     given = {"x": problem.x}
     if problem.lengths is not None:
         given["lengths"] = problem.lengths.astype(np.int32)
-    if case.goes_on:
+    if case.goes_on or stateful:
         given |= {name: np.zeros((case.directions, case.B, case.H), np.float32) for name in states(case)}
     return given
 
@@ -40,16 +44,25 @@ def outputs(case: Case) -> dict[str, tuple[int, ...]]:
     return returned | {f"{name}_n": (D, B, H) for name in states(case)}
 
 
-def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the type checker
+def results(returned: Mapping[str, Any], problem: Problem) -> Results:
+    """Shape what a model returned, by name, as the truth is."""
+    case = problem.case
+    y = np.asarray(returned["y"]).reshape(case.T, case.B, -1)
+    ends = [np.asarray(returned[f"{name}_n"]) for name in states(case)]
+    return named(y, *(np.concatenate(ends[k :: case.halves]) for k in range(case.halves)))
+
+
+def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 - onnx is not there for the type checker
     """Build the model as an `onnx.ModelProto`, as PyTorch's exporter does, all shapes fixed.
 
     The last layer's y stays as ONNX leaves it where there is one direction, [T, 1, B, H]: reshaping it would
     only cost. Two directions come out side by side, as the next layer, or whatever follows, takes them.
+    `stateful` is that of `inputs`.
     """
     onnx = importlib.import_module("onnx")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     case = problem.case
-    given = inputs(problem)
+    given = inputs(problem, stateful=stateful)
     D, H = case.directions, case.H
     nodes, constants = [], []
 

@@ -1,0 +1,90 @@
+"""A Keras model of the case, on whichever backend: one LSTM or SimpleRNN a layer, batch first as Keras is."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from ..problem import Array, Problem, Results
+from . import named
+
+__all__ = ["KerasModel"]
+
+
+class KerasModel:
+    """Inputs x, for steps the state, and for rows with lengths a mask; outputs y and the state.
+
+    Keras has one bias where others have two: it gets their sum, whose gradient is that of each.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._keras: Any = importlib.import_module("keras")
+        self._problem = problem
+        case = problem.case
+        layers = self._keras.layers
+        # [B, T, I], and what else the model takes, in the order of its inputs.
+        self.given: list[Array] = [np.ascontiguousarray(problem.x.swapaxes(0, 1))]
+        x = self._keras.Input((case.T, case.I), batch_size=case.B)
+        inputs, states, mask = [x], [], None
+        if problem.lengths is not None:
+            mask = self._keras.Input((case.T,), batch_size=case.B, dtype="bool")
+            inputs.append(mask)
+            self.given.append(np.arange(case.T) < problem.lengths[:, np.newaxis])
+        # The cells, as PyTorch orders layers and directions, and the suffix of each one's parameters.
+        self._cells: dict[str, Any] = {}
+        for layer in range(case.layers):
+            state = None
+            if case.goes_on:
+                count = case.directions * case.halves
+                state = [self._keras.Input((case.H,), batch_size=case.B) for _ in range(count)]
+                inputs += state
+                self.given += [np.zeros((case.B, case.H), np.float32)] * count
+            one = (layers.LSTM if case.cell == "lstm" else layers.SimpleRNN)(
+                case.H, return_sequences=True, return_state=True, zero_output_for_mask=True
+            )
+            whole = layers.Bidirectional(one) if case.directions == 2 else one
+            x, *end = whole(x, initial_state=state, mask=mask)
+            states += end
+            if case.directions == 2:
+                self._cells[f"_l{layer}"] = whole.forward_layer.cell
+                self._cells[f"_l{layer}_reverse"] = whole.backward_layer.cell
+            else:
+                self._cells[f"_l{layer}"] = one.cell
+        self.model: Any = self._keras.Model(inputs, [x, *states])
+        for suffix, cell in self._cells.items():
+            weights = problem.weights
+            cell.kernel.assign(weights[f"weight_ih{suffix}"].T)
+            cell.recurrent_kernel.assign(weights[f"weight_hh{suffix}"].T)
+            cell.bias.assign(weights[f"bias_ih{suffix}"] + weights[f"bias_hh{suffix}"])
+
+    @property
+    def variables(self) -> list[Any]:
+        """Kernel, recurrent kernel and bias of each layer and direction, whose gradients are asked for."""
+        return [
+            variable
+            for cell in self._cells.values()
+            for variable in (cell.kernel, cell.recurrent_kernel, cell.bias)
+        ]
+
+    @property
+    def dy(self) -> Array:
+        """The outputs' gradient, [B, T, D*H]."""
+        return np.ascontiguousarray(self._problem.dy.swapaxes(0, 1))
+
+    def states(self, returned: list[Array]) -> Results:
+        """Shape y and the states, as the model returns them, as the truth is."""
+        case = self._problem.case
+        y, *states = returned
+        halves = (np.stack(states[k :: case.halves]) for k in range(case.halves))
+        return named(y.swapaxes(0, 1), *halves)
+
+    def gradients(self, y: Array, dx: Array, dvariables: list[Array]) -> Results:
+        """Name gradients as PyTorch names the parameters; those of `variables` are in that order."""
+        found = {"y": y.swapaxes(0, 1), "dx": dx.swapaxes(0, 1)}
+        for k, suffix in enumerate(self._cells):
+            kernel, recurrent, bias = dvariables[3 * k : 3 * k + 3]
+            found |= {f"d weight_ih{suffix}": kernel.T, f"d weight_hh{suffix}": recurrent.T}
+            found |= {f"d bias_ih{suffix}": bias, f"d bias_hh{suffix}": bias}
+        return found
