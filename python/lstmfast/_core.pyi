@@ -26,7 +26,7 @@ def caches() -> dict[str, int]:
 def heuristics(isa: str) -> dict[str, int]:
     """From how many bytes of float32 weights on the core asks for panels ahead of use ("ask_from").
 
-    And merges the input products of several steps: "merge_few_from" with up to 8 rows, "merge_from" with more.
+    And merges several steps' input products: "merge_few_from" with up to 8 rows, "merge_from" with more.
     """
 
 def get_num_threads() -> int: ...
