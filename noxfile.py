@@ -52,7 +52,7 @@ TORCH_TESTS = ["tests", "-m", "beside_torch and not speed"]
 # What the sanitizers look at: what goes into the bindings and comes out of them, in every form, with
 # mistakes, threads and forks. .ci/check_bindings_ran.py sees that no function of theirs is left out. The core
 # below them is walked by tests/core, every ISA's kernels at every edge, under the same sanitizers and under
-# ThreadSanitizer; so the fixture `isa` is left to the fastest here, which of them it is.
+# ThreadSanitizer; so here tests that take the fixture `isa` run on the fastest alone.
 SANITIZED_TESTS = [
     "tests/bindings",
     *(f"tests/base/test_{name}.py" for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out")),
@@ -159,8 +159,7 @@ def isa(session: nox.Session) -> None:
     """
     session.install("--no-compile", TORCH, "expecttest")  # which PyTorch's own test cases need
     install_wheel(session, "[test]")
-    command = "import lstmfast; print(*lstmfast.available_isas())"
-    isas = str(session.run("python", "-c", command, silent=True)).split()
+    isas = available_isas(session)
     report = Path(session.create_tmp()).resolve() / "report.xml"
     for name in reversed(isas):
         session.log(f"LSTMFAST_ISA={name}")
@@ -169,6 +168,12 @@ def isa(session: nox.Session) -> None:
             tests = [*SECOND_ISA_TESTS, *tests]
         session.run("pytest", *SIDE_BY_SIDE, f"--junitxml={report}", *tests, env={"LSTMFAST_ISA": name})
         session.run("python", ".ci/check_parity_ran.py", str(report))
+
+
+def available_isas(session: nox.Session, env: dict[str, str] | None = None) -> list[str]:
+    """Ask the lstmfast that is installed for the ISAs of this machine, the fastest first."""
+    command = "import lstmfast; print(*lstmfast.available_isas())"
+    return str(session.run("python", "-c", command, env=env, silent=True)).split()
 
 
 def install_wheel(session: nox.Session, extras: str = "") -> None:
@@ -243,9 +248,9 @@ def asan(session: nox.Session) -> None:
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
-    command = "import lstmfast; print(*lstmfast.available_isas())"
-    others = str(session.run("python", "-c", command, env=environment, silent=True)).split()[1:]
-    tests = [*SIDE_BY_SIDE, *SANITIZED_TESTS, "-k", f"not ({' or '.join(others)})", *session.posargs]
+    others = available_isas(session, environment)[1:]
+    chosen = ["-k", f"not ({' or '.join(others)})"] if others else []
+    tests = [*SIDE_BY_SIDE, *SANITIZED_TESTS, *chosen, *session.posargs]
     # A report goes to file descriptor 2, which pytest must not capture.
     session.run("python", "-m", "pytest", "--capture=sys", *tests, env=environment)
     session.run("python", ".ci/check_bindings_ran.py", "build/asan-python")
