@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmfast._bench import command, engines, page, pictures, problem, table
+from lstmfast._bench import command, engines, page, pictures, problem
 from lstmfast._bench.cases import CELLS, WORKS, Case, Cell
 from lstmfast._bench.engines import ENGINES, OURS, QUANTIZED, UnsupportedError
 from lstmfast._bench.limits import Level, Limits, least_quantized_seconds, least_seconds, pass_seconds
@@ -21,6 +20,8 @@ from lstmfast._bench.outputs import Outputs
 from lstmfast._bench.problem import Array, Problem
 from lstmfast._bench.results import Report
 from lstmfast.reference import Reference
+
+from .helpers import printed
 
 FLOAT16, BFLOAT16, INT8 = QUANTIZED
 KINDS = {FLOAT16: "float16", BFLOAT16: "bfloat16", INT8: "int8"}
@@ -317,16 +318,8 @@ def test_the_part_of_the_limit_is_that_of_the_smaller_weights(report: Report) ->
     assert report.reached_quantized(trained, FLOAT16) is None
 
 
-def printed(report: Report, width: int = 132) -> str:
-    terminal = table.Terminal()
-    terminal.width = width
-    terminal.file = io.StringIO()
-    terminal.print_report(report)
-    return terminal.file.getvalue()
-
-
 def test_the_table_names_what_each_kind_is_held_against(report: Report) -> None:
-    text = printed(report)
+    text = printed(report, 132)
     main, own = text.split("quantised ", 1)
     assert not any(name in main.replace("\n", " ") for name in QUANTIZED)
     assert re.search(r"\nT=100 B=1 +float16 +4\.00ms +\d+% +2\.00x +3\.00x ONNX Runtime +- *\n", own)
@@ -362,7 +355,7 @@ def test_a_report_without_quantised_engines_says_nothing_of_them(report: Report)
     report.engines = [engine for engine in report.engines if engine.name not in QUANTIZED]
     for row in report.rows:
         row.cells = {name: cell for name, cell in row.cells.items() if name not in QUANTIZED}
-    assert "uantised" not in printed(report) + page.render(report)
+    assert "uantised" not in printed(report, 132) + page.render(report)
     saved = report.to_json()
     assert saved["quantized_geometric_means"] == {}
     assert all(row["quantized"] == {} for row in saved["rows"])

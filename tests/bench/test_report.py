@@ -21,6 +21,8 @@ from lstmfast._bench.limits import least_seconds
 from lstmfast._bench.outputs import Outputs, UnwritableError
 from lstmfast._bench.results import Report
 
+from .helpers import printed
+
 CASES = [
     Case(100, 1, 64, 64, suite="classic"),
     Case(100, 16, 64, 64, suite="classic"),
@@ -188,14 +190,6 @@ def test_json_has_everything(report: Report) -> None:
 
 
 # The terminal ----------------------------------------------------------------------------------------
-
-
-def printed(report: Report, width: int) -> str:
-    terminal = table.Terminal()
-    terminal.width = width
-    terminal.file = io.StringIO()
-    terminal.print_report(report)
-    return terminal.file.getvalue()
 
 
 def test_the_table(report: Report) -> None:

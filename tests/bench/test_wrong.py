@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -11,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from lstmfast._bench import command, page, table, worker
+from lstmfast._bench import command, page, worker
 from lstmfast._bench.cases import Case
 from lstmfast._bench.engines import ENGINES, KIN, OURS
 from lstmfast._bench.outputs import Outputs
 from lstmfast._bench.results import Cell, Report
 from lstmfast._bench.words import no_time
+
+from .helpers import printed
 
 CASES = [Case(3, 2, 2, 3), Case(4, 2, 2, 3)]
 
@@ -95,17 +96,9 @@ def made(*rows: dict[str, dict[str, Any]]) -> Report:
     return report
 
 
-def printed(report: Report, width: int = 120) -> str:
-    terminal = table.Terminal()
-    terminal.width = width
-    terminal.file = io.StringIO()
-    terminal.print_report(report)
-    return terminal.file.getvalue()
-
-
 def test_the_table_says_by_how_much_and_counts_it_for_nothing() -> None:
     report = made({OURS: ok(1e-3), "fast": WRONG, "slow": ok(3e-3)})
-    text = printed(report)
+    text = printed(report, 120)
     assert re.search(r"\nT=3 B=2 +1\.00ms +- +3\.00x +wrong +3\.00ms", text)
     assert re.search(r"\nI=2 H=3 +\S+ +by 0\.3 +3\.00x\*", text)
     assert "wrong by: what a result is off by" in text
@@ -126,7 +119,7 @@ def test_json_has_the_difference() -> None:
 
 
 def test_where_nothing_is_wrong_nothing_is_said_of_it() -> None:
-    assert "wrong" not in printed(made({OURS: ok(1e-3), "slow": ok(3e-3)}))
+    assert "wrong" not in printed(made({OURS: ok(1e-3), "slow": ok(3e-3)}), 120)
 
 
 def test_wrong_comes_before_failed_and_ours_before_all() -> None:

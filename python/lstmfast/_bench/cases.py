@@ -84,6 +84,15 @@ class Case:
         return len(self.kind.states)
 
     @property
+    def states(self) -> list[str]:
+        """Name each layer's h and, of an LSTM, c, layer by layer: h0, c0, h1, c1."""
+        return [name for layer in range(self.layers) for name in self.states_of(layer)]
+
+    def states_of(self, layer: int) -> list[str]:
+        """Name one layer's."""
+        return [f"{half}{layer}" for half in "hc"[: self.halves]]
+
+    @property
     def steps(self) -> int:
         """Steps of all rows together that are within their row's length."""
         return round(self.T * self.B * self.valid / 100)

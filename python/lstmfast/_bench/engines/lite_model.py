@@ -68,7 +68,7 @@ class _Model:
         r = [self.tensor(f"r{layer}", one.shape, one) for one in gates["weight_hh"]]
         biases = zip(gates["bias_ih"], gates["bias_hh"], strict=True)
         b = [self.tensor(f"b{layer}", (case.H,), one + other) for one, other in biases]
-        state = [self.tensor(f"{half}{layer}", (case.B, case.H), kept=True) for half in "hc"[: case.halves]]
+        state = [self.tensor(name, (case.B, case.H), kept=True) for name in case.states_of(layer)]
         y = self.tensor(f"y{layer}", (case.T, case.B, case.H))
         operator = self._schema.OperatorT()
         if case.cell == "lstm":  # i, f, g, o; no peepholes, no projection, no normalisation

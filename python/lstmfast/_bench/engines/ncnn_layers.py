@@ -15,6 +15,7 @@ import numpy as np
 from ..cases import Case
 from ..problem import Array, Problem, Results
 from . import Run, held, inference_alone, named, try_import
+from .stacked import layer_weights
 
 __all__ = ["Ncnn"]
 
@@ -64,11 +65,11 @@ class Ncnn:
         inference_alone(problem)
         case = problem.case
         net = self._net(problem)
-        ends = [f"{name}_n" for name in _states(case)]
+        ends = [f"{name}_n" for name in case.states]
         zeros = np.zeros((case.directions, case.H), np.float32)
         # What each row takes: x, and its state by name.
         rows = [
-            {"x": self._mat(problem.x[:, k]), **{name: self._mat(zeros) for name in _states(case)}}
+            {"x": self._mat(problem.x[:, k]), **{name: self._mat(zeros) for name in case.states}}
             for k in range(case.B)
         ]
 
@@ -84,7 +85,7 @@ class Ncnn:
         def step() -> list[list[Any]]:
             returned = call()
             for given, (_, *state) in zip(rows, returned, strict=True):
-                given.update(zip(_states(case), state, strict=True))
+                given.update(zip(case.states, state, strict=True))
             return returned
 
         def results(returned: list[list[Any]]) -> Results:
@@ -118,17 +119,12 @@ class Ncnn:
         return net
 
 
-def _states(case: Case) -> list[str]:
-    """Name each layer's h and, of an LSTM, c."""
-    return [f"{half}{layer}" for layer in range(case.layers) for half in "hc"[: case.halves]]
-
-
 def _text(case: Case) -> str:
     """Write the network: inputs, then layer after layer, each with its state in and out."""
-    lines = [f"Input {name} 0 1 {name}" for name in ("x", *_states(case))]
+    lines = [f"Input {name} 0 1 {name}" for name in ("x", *case.states)]
     x = "x"
     for layer in range(case.layers):
-        states = [name for name in _states(case) if name[1:] == str(layer)]
+        states = case.states_of(layer)
         y = "y" if layer == case.layers - 1 else f"y{layer}"
         taken, made = [x, *states], [y, *(f"{name}_n" for name in states)]
         D, size = case.directions, case.input_sizes[layer]
@@ -147,22 +143,7 @@ def _weights(problem: Problem) -> bytes:
     """
     written = []
     for layer in range(problem.case.layers):
-        suffixes = [f"_l{layer}{way}" for way in ("", "_reverse")[: problem.case.directions]]
-        weights = problem.weights
-        biases = [weights[f"bias_ih{suffix}"] + weights[f"bias_hh{suffix}"] for suffix in suffixes]
-        for arrays in (
-            [weights[f"weight_ih{suffix}"] for suffix in suffixes],
-            biases,
-            [weights[f"weight_hh{suffix}"] for suffix in suffixes],
-        ):
-            ordered = np.stack([_reordered(array, problem.case.gates) for array in arrays])
-            written += [struct.pack("<i", 0), ordered.astype("<f4").tobytes()]
+        W, R, b_ih, b_hh = layer_weights(problem.weights, layer, problem.case.directions, "ifog")
+        for array in (W, b_ih + b_hh, R):
+            written += [struct.pack("<i", 0), array.astype("<f4").tobytes()]
     return b"".join(written)
-
-
-def _reordered(array: Array, gates: int) -> Array:
-    """Return an LSTM's gates in ncnn's order: i, f, o, g."""
-    if gates == 1:
-        return array
-    i, f, g, o = np.split(array, 4)
-    return np.concatenate([i, f, o, g])

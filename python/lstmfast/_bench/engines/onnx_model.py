@@ -11,16 +11,12 @@ import numpy as np
 from ..cases import Case
 from ..problem import Array, Problem, Results
 from . import named
+from .stacked import layer_weights
 
-__all__ = ["build", "inputs", "outputs", "results", "states"]
+__all__ = ["build", "inputs", "outputs", "results"]
 
 OPSET = 14  # has all that is used; every onnxruntime of the last years reads it
 IR_VERSION = 8
-
-
-def states(case: Case) -> list[str]:
-    """Name each layer's h and, of an LSTM, c, as the model gives them and a step takes them."""
-    return [f"{half}{layer}" for layer in range(case.layers) for half in "hc"[: case.halves]]
 
 
 def inputs(problem: Problem, *, stateful: bool = False) -> dict[str, Array]:
@@ -33,7 +29,7 @@ def inputs(problem: Problem, *, stateful: bool = False) -> dict[str, Array]:
     if problem.lengths is not None:
         given["lengths"] = problem.lengths.astype(np.int32)
     if case.goes_on or stateful:
-        given |= {name: np.zeros((case.directions, case.B, case.H), np.float32) for name in states(case)}
+        given |= {name: np.zeros((case.directions, case.B, case.H), np.float32) for name in case.states}
     return given
 
 
@@ -41,14 +37,14 @@ def outputs(case: Case) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the outputs by name: y, and the state after the last steps."""
     T, B, H, D = case.T, case.B, case.H, case.directions
     returned: dict[str, tuple[int, ...]] = {"y": (T, B, D * H) if D > 1 else (T, 1, B, H)}
-    return returned | {f"{name}_n": (D, B, H) for name in states(case)}
+    return returned | {f"{name}_n": (D, B, H) for name in case.states}
 
 
 def results(returned: Mapping[str, Any], problem: Problem) -> Results:
     """Shape what a model returned, by name, as the truth is."""
     case = problem.case
     y = np.asarray(returned["y"]).reshape(case.T, case.B, -1)
-    ends = [np.asarray(returned[f"{name}_n"]) for name in states(case)]
+    ends = [np.asarray(returned[f"{name}_n"]) for name in case.states]
     return named(y, *(np.concatenate(ends[k :: case.halves]) for k in range(case.halves)))
 
 
@@ -73,9 +69,10 @@ def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 -
     x = "x"
     for layer in range(case.layers):
         last = layer == case.layers - 1
-        weights = layer_weights(problem.weights, layer, D)
+        W, R, *biases = layer_weights(problem.weights, layer, D, "iofg")
+        weights = {"W": W, "R": R, "b": np.concatenate(biases, axis=1)}
         operands = [x, *(constant(f"{kind}{layer}", value) for kind, value in weights.items())]
-        state = [name for name in states(case) if name[1:] == str(layer)]
+        state = case.states_of(layer)
         operands.append("lengths" if "lengths" in given else "")  # without: all rows are T long
         operands += [name for name in state if name in given]
         raw = "y" if last and D == 1 else f"y{layer}_raw"
@@ -102,22 +99,3 @@ def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 -
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
     return model
-
-
-def layer_weights(weights: Mapping[str, Array], layer: int, D: int) -> dict[str, Array]:
-    """Stack a layer's directions: W [D, 4H, I], R [D, 4H, H], b [D, 8H]; an RNN's have H for 4H."""
-    suffixes = [f"_l{layer}{way}" for way in ("", "_reverse")[:D]]
-
-    def stacked(kind: str) -> Array:
-        return np.stack([_reordered(weights[kind + suffix], H) for suffix in suffixes])
-
-    H = weights[f"weight_hh_l{layer}"].shape[1]
-    bias = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
-    return {"W": stacked("weight_ih"), "R": stacked("weight_hh"), "b": bias}
-
-
-def _reordered(array: Array, H: int) -> Array:
-    if len(array) == H:  # an RNN's only sum
-        return array
-    i, f, g, o = np.split(array, 4)
-    return np.concatenate([i, o, f, g])

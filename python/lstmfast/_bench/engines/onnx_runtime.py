@@ -85,7 +85,7 @@ class OnnxRuntime:
             return onnx_model.results(dict(zip(taken, returned, strict=True)), problem)
 
         if problem.case.work == "step":
-            states = onnx_model.states(problem.case)  # in the order of the outputs after y
+            states = problem.case.states  # in the order of the outputs after y
 
             def step() -> Any:  # noqa: ANN401
                 returned = session.run(None, feed)
@@ -220,7 +220,7 @@ def _gathering(session: Any, problem: Problem) -> Run:  # noqa: ANN401
     """Step many streams as one batch."""
     case = problem.case
     zeros = onnx_model.inputs(problem)
-    kept = {name: zeros[name] for name in onnx_model.states(case)}
+    kept = {name: zeros[name] for name in case.states}
     gathered = {name: half.copy() for name, half in kept.items()}
     calls = itertools.cycle(turns(problem))
 

@@ -62,7 +62,7 @@ class OpenCv:
         net = self._cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
         for name, array in onnx_model.inputs(problem, stateful=True).items():
             net.setInput(array, name)
-        taken, states, x = list(onnx_model.outputs(case)), onnx_model.states(case), problem.x
+        taken, states, x = list(onnx_model.outputs(case)), case.states, problem.x
 
         def call() -> Any:  # noqa: ANN401 - as OpenCV returns it
             net.setInput(x, "x")

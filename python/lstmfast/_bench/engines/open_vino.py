@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..problem import Array, Problem, Results
 from . import Run, UnsupportedError, held, named, try_import, without_pools
+from .stacked import layer_weights
 
 __all__ = ["OpenVino"]
 
@@ -119,7 +119,8 @@ class OpenVino:
                 parameters += (state := [ops.parameter([B, D, H], np.float32) for _ in range(halves)])
             else:
                 state = [zeros] * halves
-            weights = [ops.constant(array) for array in _weights(problem.weights, layer, D)]
+            W, R, b_ih, b_hh = layer_weights(problem.weights, layer, D, "figo")
+            weights = [ops.constant(array) for array in (W, R, b_ih + b_hh)]
             direction = "forward" if D == 1 else "bidirectional"
             node = sequence(x, *state, lengths, *weights, H, direction)
             y, *end = (node.output(k) for k in range(1 + halves))
@@ -128,21 +129,3 @@ class OpenVino:
                 swapped = ops.transpose(y, ops.constant(np.array([0, 2, 1, 3])))
                 x = ops.reshape(swapped, ops.constant(np.array([B, case.T, D * H])), False)
         return self._openvino.Model([y, *ends], parameters, "lstm")
-
-
-def _weights(weights: Mapping[str, Array], layer: int, D: int) -> tuple[Array, Array, Array]:
-    """Stack a layer's directions, an LSTM's gates as f, i, g, o: W [D, 4H, I], R [D, 4H, H], b [D, 4H]."""
-    suffixes = [f"_l{layer}{way}" for way in ("", "_reverse")[:D]]
-
-    def stacked(kind: str) -> Array:
-        return np.stack([_reordered(weights[kind + suffix], H) for suffix in suffixes])
-
-    H = weights[f"weight_hh_l{layer}"].shape[1]
-    return stacked("weight_ih"), stacked("weight_hh"), stacked("bias_ih") + stacked("bias_hh")
-
-
-def _reordered(array: Array, H: int) -> Array:
-    if len(array) == H:  # an RNN's only sum
-        return array
-    i, f, g, o = np.split(array, 4)
-    return np.concatenate([f, i, g, o])

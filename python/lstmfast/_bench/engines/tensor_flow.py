@@ -1,7 +1,7 @@
 """TensorFlow: its fused kernel for a whole layer, the raw operator BlockLSTMV2, which Keras does not call.
 
-TensorFlow has registered the gradient of the operator's first version for it, which takes the gates f and g
-for each other. Here it gets its own, the raw operator BlockLSTMGradV2, which nothing in TensorFlow calls.
+TensorFlow has registered the gradient of the operator's first version for it, whose gates have another order;
+it is wrong. Here it gets its own, the raw operator BlockLSTMGradV2, which TensorFlow's Python does not call.
 """
 
 from __future__ import annotations
