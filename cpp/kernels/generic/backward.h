@@ -22,8 +22,7 @@ LSTMFAST_ONCE void gates_product(Index rows, Index panels, Index last_vectors, I
                                  bool prefetch, typename V::Scalar* total) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
-  constexpr Index strips = kPanelVectors / TileCut<V>::strip;
-  const Index gate_size = terms * G::panel_width / strips;  // in a strip
+  const Index gate_size = terms * G::panel_width / kStrips<V>;  // in a strip
   T* total_rows[G::max_rows];
   list_scratch(total, panels * G::panel_width, rows, total_rows);
   GroupProduct<T, W> product = {rows,
@@ -34,7 +33,7 @@ LSTMFAST_ONCE void gates_product(Index rows, Index panels, Index last_vectors, I
                                 false,
                                 {{{dz_rows, 0, terms}, {dz_rows, 0, 0}},
                                  panel,
-                                 strips * gates * gate_size,
+                                 kStrips<V> * gates * gate_size,
                                  gates * gate_size,
                                  Zeros<V>::row,
                                  0,

@@ -12,7 +12,6 @@ template <class V, class W>
 struct ForwardPanels {
   using T = typename V::Scalar;
   static constexpr Index width = kPanelVectors * V::lanes, strip_width = TileCut<V>::strip * V::lanes;
-  static constexpr Index strips = kPanelVectors / TileCut<V>::strip;
   static constexpr Index of_biases = static_cast<Index>(sizeof(T) / sizeof(W));  // weights in the room of one
 
   const void* panels;
@@ -22,7 +21,7 @@ struct ForwardPanels {
   PanelUnits<V> units;
 
   Index strip_stride() const { return (of_biases + input_size + state_size) * strip_width; }  // in weights
-  Index stride() const { return strips * strip_stride(); }
+  Index stride() const { return kStrips<V> * strip_stride(); }
   const W* weights(Index panel) const {
     return static_cast<const W*>(panels) + panel * stride() + of_biases * strip_width;
   }

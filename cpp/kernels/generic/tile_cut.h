@@ -22,6 +22,10 @@ struct TileCut {
   static constexpr Index busy_rows = 0;
 };
 
+// Of a panel.
+template <class V>
+inline constexpr Index kStrips = kPanelVectors / TileCut<V>::strip;
+
 template <class V, int R>
 constexpr Index busy_rows() {
   return TileCut<V>::busy_rows ? TileCut<V>::busy_rows : R;
