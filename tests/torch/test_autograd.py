@@ -259,6 +259,9 @@ def test_saved_tensors_changed_in_place_are_an_error(config: str, dtype: str, wh
         for state in tensors(end):
             state.mul_(2)  # nobody needs these
         {"x": x, **dict(ours.named_parameters())}[what].mul_(1)
+    if what == "x" and ours.batch_first:  # as in PyTorch's: a copy is kept (test_kept)
+        y.sum().backward()
+        return
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
 
@@ -299,25 +302,6 @@ def test_last_states_may_be_changed_in_place(config: str, dtype: str) -> None:
             {"dx": x.grad.numpy(), **{f"d {n}": p.grad.numpy() for n, p in module.named_parameters()}}
         )
     assert_agree(found[1], found[0], dtype, config)
-
-
-@CONFIG
-@pytest.mark.parametrize("wanted", ["x", "weight_hh_l0"])
-@pytest.mark.parametrize("upstream_wants", [False, True])
-def test_gradients_of_gradients_are_refused(
-    config: str, dtype: str, wanted: str, upstream_wants: bool
-) -> None:
-    """Never left out of a sum in silence, whatever else is in it."""
-    _, ours = configured(config, dtype)
-    x = leaf(input_of(ours))
-    y, _ = call(ours, x)
-    there = {"x": x, **dict(ours.named_parameters())}[wanted]
-    (dy,) = upstream([y])
-    (alone,) = torch.autograd.grad(y, there, dy, retain_graph=True)
-    (grad,) = torch.autograd.grad(y, there, dy.requires_grad_(upstream_wants), create_graph=True)
-    assert_same_bits(grad.detach().numpy(), alone.numpy())
-    with pytest.raises(RuntimeError, match="not gradients of gradients"):
-        (y.sum() + (grad**2).sum()).backward()
 
 
 @CONFIG
@@ -379,9 +363,3 @@ def test_upstream_gradients_that_are_negated_views(config: str, dtype: str, outp
     (minus,) = torch.autograd.grad(y, x, torch._neg_view(torch.ones_like(y)), retain_graph=True)
     (plus,) = torch.autograd.grad(y, x, torch.ones_like(y))
     assert torch.equal(minus, -plus)
-
-
-def test_many_gradients_at_once_are_refused() -> None:
-    _, ours = configured("lstm, both ways, projected")
-    with pytest.raises(RuntimeError, match="one gradient at a time"):
-        torch.autograd.functional.jacobian(lambda x: ours(x)[0], input_of(ours), vectorize=True)

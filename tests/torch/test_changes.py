@@ -12,6 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
+from lstmfast.torch._own import own_of  # noqa: E402
+from lstmfast.torch._reading import weights_of  # noqa: E402
 
 from .helpers import assert_agree, input_of, outcome, pair, results  # noqa: E402
 
@@ -264,7 +266,7 @@ def test_the_next_call_has_the_weights_as_they_are(name: str, kind: str, dtype: 
     # Bits: as a module that has seen no other weights.
     fresh = type(ours)(ours.input_size, ours.hidden_size, num_layers=2, dtype=x.dtype)
     with torch.no_grad():
-        for parameter, there in zip(fresh.parameters(), ours._weights(), strict=True):
+        for parameter, there in zip(fresh.parameters(), weights_of(ours), strict=True):
             parameter.copy_(there)
         assert torch.equal(torch.nan_to_num(fresh(x)[0]), torch.nan_to_num(found))
 
@@ -316,7 +318,7 @@ def test_zero_and_minus_zero_are_two() -> None:
     """-0.0 equals 0.0, but bits are compared: nobody has to prove that it does not matter."""
     _, ours = pair("lstm", "float32")
     x = input_of(ours)
-    packed = ours._own().packed
+    packed = own_of(ours).packed
     with torch.no_grad():
         ours.weight_hh_l0.zero_()
         ours(x)

@@ -46,8 +46,8 @@ def on_the_way_back(given: dict[str, Any]) -> dict[str, Any]:
     ahead = with_masks(given)
     with torch.no_grad():
         y, h_n, c_n, reserve = _operators.forward(**ahead)
-    back = {"dy": y + 1, "dh_n": h_n + 1, "dc_n": c_n + 1, "y": y, "reserve": reserve, "wanted": [True] * 10}
-    return {**{name: ahead[name] for name in ahead if name not in ("h0", "c0")}, **back}
+    back = {"dy": y + 1, "dh_n": h_n + 1, "dc_n": c_n + 1, "y": y, "reserve": reserve, "wanted": [True] * 11}
+    return {**ahead, **back}
 
 
 OPERATORS: dict[str, tuple[Any, Callable[[dict[str, Any]], dict[str, Any]]]] = {

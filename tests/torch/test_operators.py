@@ -75,8 +75,8 @@ def test_operators_are_what_torch_library_wants(spec: Any, packed: bool, dropout
     assert set(torch.library.opcheck(_operators.infer, (), plainly).values()) == {"SUCCESS"}
     with torch.no_grad():
         y, h_n, c_n, reserve = _operators.forward(**given)
-    rest = {name: given[name] for name in given if name not in ("x", "h0", "c0")}
-    wanted = [n % 3 != 1 for n in range(2 + len(given["weights"]))]
+    rest = {name: given[name] for name in given if name != "x"}
+    wanted = [n % 3 != 1 for n in range(3 + len(given["weights"]))]
     back = {
         "dy": torch.randn_like(y),
         "dh_n": torch.randn_like(h_n),
@@ -85,7 +85,7 @@ def test_operators_are_what_torch_library_wants(spec: Any, packed: bool, dropout
         "y": y,
         "reserve": reserve,
         **rest,
-        "weights": plainly["weights"],
+        **{name: plainly[name] for name in ("h0", "c0", "weights")},
         "wanted": wanted,
     }
     tests = ("test_schema", "test_faketensor", "test_aot_dispatch_dynamic")
@@ -114,9 +114,26 @@ def test_operators_refuse_what_does_not_fit() -> None:
         _operators.infer(**{**plainly, "weights": [w[:-1] for w in plainly["weights"]]})
 
 
-def test_gradients_of_gradients_are_refused_in_graphs_too() -> None:
-    given = operands(SPECS[0], torch.float64, False, False)
-    y, *_ = _operators.forward(**given)
-    (gradient,) = torch.autograd.grad(y.sum(), given["x"], create_graph=True)
-    with pytest.raises(RuntimeError, match="not gradients of gradients"):
-        gradient.sum().backward()
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_gradients_of_gradients_and_many_at_once(spec: Any, packed: bool, dropout: bool) -> None:
+    """By finite differences; and each of many is what it is alone."""
+    if dropout and spec.num_layers == 1:
+        return
+    given = operands(spec, torch.float64, packed, dropout)
+    wanted = [given[name] for name in ("x", "h0", "c0") if given[name] is not None]
+    wanted = [*(tensor for tensor in wanted if tensor.requires_grad), *given["weights"]]
+
+    def outputs(*_: Any) -> Any:
+        y, h_n, c_n, _ = _operators.forward(**given)
+        return (y, h_n, c_n) if spec.cell == "lstm" else (y, h_n)
+
+    assert torch.autograd.gradgradcheck(outputs, wanted, fast_mode=True)
+    found = outputs()
+    grads = [torch.randn(3, *output.shape, dtype=output.dtype) for output in found]
+    many = torch.vmap(lambda *each: torch.autograd.grad(found, wanted, each, retain_graph=True))(*grads)
+    for n in range(3):
+        one = torch.autograd.grad(found, wanted, [each[n] for each in grads], retain_graph=True)
+        assert all(torch.equal(a[n], b) for a, b in zip(many, one, strict=True))

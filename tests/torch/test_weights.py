@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
 from lstmfast.torch import _weights  # noqa: E402
+from lstmfast.torch._own import own_of  # noqa: E402
 
 from .helpers import assert_agree, input_of, leaf, pair, results  # noqa: E402
 
@@ -23,11 +24,11 @@ def test_unchanged_weights_are_packed_once() -> None:
     x = input_of(ours)
     with torch.no_grad():
         ours(x)
-        state = ours._own().packed._state
+        state = own_of(ours).packed._state
         for _ in range(3):
             ours(x)
     results(ours, x)
-    assert ours._own().packed._state is state
+    assert own_of(ours).packed._state is state
 
 
 def test_functional_call_uses_other_weights_for_one_call(dtype: str) -> None:
@@ -157,7 +158,7 @@ def test_packed_weights_of_operators_go_though_the_first_tensor_stays() -> None:
 def test_packed_weights_go_with_their_module() -> None:
     _, ours = pair("lstm", "float32")
     results(ours, input_of(ours))
-    gone = [weakref.ref(thing) for thing in (ours, ours._own(), ours._own().packed)]
+    gone = [weakref.ref(thing) for thing in (ours, own_of(ours), own_of(ours).packed)]
     del ours
     gc.collect()
     assert [reference() for reference in gone] == [None] * 3

@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError("lstmfast.torch needs PyTorch: pip install 'lstmfast[torch]'") from error
 
-from . import _dynamo, _graph, _threads
+from . import _dynamo, _flops, _graph, _operator_graph, _threads  # noqa: F401, two of them register
 from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
 from ._explain import Explanation, explain
 from ._modules import LSTM, RNN

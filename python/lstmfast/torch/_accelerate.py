@@ -8,15 +8,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from ._modules import PLAIN, _Recurrent
+from . import _classes, _freezing
+from ._modules import Recurrent
+from ._own import is_frozen, own_of
 
 M = TypeVar("M", bound=torch.nn.Module)
-
-_THEIRS: dict[type, type] = PLAIN
-_OURS: dict[type, type] = {theirs: ours for ours, theirs in _THEIRS.items()}
-
-# In the __dict__ of modules that accelerate has changed, and no others.
-_ACCELERATED = "_lstmfast_accelerated"
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,8 @@ def accelerate(model: M) -> M:
     """
     _check(model, "accelerate")
     for module in model.modules():
-        if type(module) in _OURS:
-            object.__setattr__(module, "__class__", _OURS[type(module)])
-            module.__dict__[_ACCELERATED] = True
+        if _classes.can_take(module) and _reason_against_taking(module) is None:
+            _classes.take(module)
     return model
 
 
@@ -81,13 +76,8 @@ def restore(model: M) -> M:
     """
     _check(model, "restore")
     for module in model.modules():
-        if isinstance(module, _Recurrent) and module.__dict__.pop(_ACCELERATED, False):
-            module._forget()
-            if type(module) in _THEIRS:
-                object.__setattr__(module, "__class__", _THEIRS[type(module)])
-            else:  # parametrized since: a class of its own over ours
-                (ours,) = type(module).__bases__
-                type(module).__bases__ = (_THEIRS[ours],)
+        if isinstance(module, Recurrent) and _classes.is_taken(module):
+            _classes.give_back(module)
     return model
 
 
@@ -104,12 +94,12 @@ def freeze(model: M) -> M:
     _check(model, "freeze")
     done: list[Any] = []
     for name, module in model.named_modules():
-        if isinstance(module, _Recurrent) and not module.frozen:
+        if isinstance(module, Recurrent) and not is_frozen(module):
             try:
-                module.freeze()
+                _freezing.freeze(module)
             except RuntimeError as error:
                 for before in done:
-                    before.unfreeze()
+                    own_of(before).frozen = None
                 raise RuntimeError(f"{name or 'the model itself'}: {error}") from None
             done.append(module)
     return model
@@ -119,8 +109,8 @@ def unfreeze(model: M) -> M:
     """Call `unfreeze()` of each of our modules in a model. Raises TypeError if it is no `torch.nn.Module`."""
     _check(model, "unfreeze")
     for module in model.modules():
-        if isinstance(module, _Recurrent):
-            module.unfreeze()
+        if isinstance(module, Recurrent):
+            own_of(module).frozen = None
     return model
 
 
@@ -132,16 +122,37 @@ def report(model: torch.nn.Module) -> list[Entry]:
     _check(model, "report")
     entries = []
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, _Recurrent):
+        if isinstance(module, Recurrent):
             how = (
                 "accelerated"
-                if _ACCELERATED in module.__dict__
+                if _classes.is_taken(module)
                 else f"made as lstmfast.torch.{type(module).__name__}"
             )
-            entries.append(Entry(name, module, True, how))
+            own = _classes.own_forward(module)
+            if own is None:
+                entries.append(Entry(name, module, True, how))
+            elif "forward" in module.__dict__:
+                entries.append(Entry(name, module, False, f"{own}, which hides that of lstmfast"))
+            else:
+                entries.append(Entry(name, module, True, f"{how}, as far as {own}: {_FOR_US}"))
         elif reason := reason_against(module):
             entries.append(Entry(name, module, False, reason))
     return entries
+
+
+# What a class with a forward of its own leaves to ours.
+_FOR_US = "what that hands to super().forward() is lstmfast's"
+
+
+def _reason_against_taking(module: Any) -> str | None:
+    """Say why a module of PyTorch's LSTM or RNN, or of a class of these, is left as it is."""
+    if "forward" in module.__dict__:
+        return "it has a forward of its own, in place of its class's"
+    try:
+        _classes.over(_classes.unparametrized(type(module)))
+    except TypeError as error:
+        return f"its class cannot have ours among its bases: {error}"
+    return None
 
 
 def _kind(*kinds: type) -> Callable[[Any], bool]:
@@ -149,16 +160,18 @@ def _kind(*kinds: type) -> Callable[[Any], bool]:
 
 
 _REASONS: list[tuple[Callable[[Any], bool], str]] = [
-    (lambda module: type(module) in _OURS, "not accelerated yet: call lstmfast.torch.accelerate(model)"),
+    (_kind(torch.nn.LSTM, torch.nn.RNN), "not accelerated yet: call lstmfast.torch.accelerate(model)"),
     (_kind(torch.nn.GRU), "lstmfast has no GRU"),
-    (
-        _kind(torch.nn.LSTM, torch.nn.RNN),
-        "its class is another than torch.nn.LSTM or RNN themselves, and may do more than they do",
-    ),
     (_kind(torch.nn.RNNBase), "its class is another than torch.nn.LSTM or RNN"),
     (_kind(torch.nn.RNNCellBase), "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
     (
-        lambda module: getattr(module, "original_name", None) in {"LSTM", "RNN", "GRU"},
+        lambda module: (
+            getattr(module, "original_name", None)
+            in {
+                *("LSTM", "RNN", "GRU"),
+                *("LSTMCell", "RNNCell", "GRUCell"),
+            }
+        ),
         "compiled by TorchScript: accelerate models before that, or leave them",
     ),
     (
@@ -172,6 +185,8 @@ _REASONS: list[tuple[Callable[[Any], bool], str]] = [
 
 def reason_against(module: torch.nn.Module) -> str | None:
     """Say why a recurrent module of PyTorch's is not ours; None of any other module."""
+    if _classes.can_take(module) and (reason := _reason_against_taking(module)):
+        return reason
     return next((reason for applies, reason in _REASONS if applies(module)), None)
 
 

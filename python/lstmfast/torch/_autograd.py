@@ -1,25 +1,15 @@
-"""The core's forward and backward passes as one node of PyTorch's graph."""
+"""The core's forward and backward passes as one node of PyTorch's graph, each."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import _run
+from . import _higher, _many, _run
 from ._weights import Spec
-
-TWICE = (
-    "lstmfast.torch computes gradients, but not gradients of gradients (create_graph=True). PyTorch's own"
-    " path does, where oneDNN is off: torch.backends.mkldnn.flags(enabled=False) after"
-    " lstmfast.torch.restore(model)"
-)
-
-BATCHED = (
-    "lstmfast.torch computes one gradient at a time, not many at once (is_grads_batched, vectorize=True);"
-    " PyTorch's own path does: lstmfast.torch.restore(model)"
-)
 
 
 class Recurrent(torch.autograd.Function):  # type: ignore[misc]
@@ -46,35 +36,84 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         ctx.set_materialize_grads(False)
         ctx.network, ctx.call, ctx.scale = network, call, dropout.scale
         y = results[0] if _pytorch_keeps_y(call.spec, x) else results[0].clone()
-        ctx.save_for_backward(y, reserve, dropout.masks, x, h0, c0, *weights)
+        # Whoever gives x another memory (x.data = ...) does not give it to the one that is kept; the other
+        # says what that was on the graph, for gradients of gradients.
+        on_graph = x if x.requires_grad else None
+        ctx.save_for_backward(y, reserve, dropout.masks, x.detach(), on_graph, h0, c0, *weights)
         return results
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Go back, for what is wanted."""
-        if any(gradient is not None and _has_no_memory(gradient) for gradient in grads):
-            raise RuntimeError(BATCHED)
-        y, reserve, masks, *inputs = ctx.saved_tensors
-        x = inputs[0]
-        _, _, _, x_wanted, h0_wanted, c0_wanted, *weights_wanted = ctx.needs_input_grad
-        wanted = [x_wanted, h0_wanted or c0_wanted, *weights_wanted]
-        found = _run.backward(
-            ctx.network, ctx.call, grads, x, y, reserve, wanted, _run.Dropout(masks, ctx.scale)
-        )
-        dx, dh0, dc0, *dweights = found
-        found = (dx, dh0 if h0_wanted else None, dc0 if c0_wanted else None, *dweights)
+        y, reserve, masks, x, on_graph, h0, c0, *weights = ctx.saved_tensors
+        call: _run.Call = ctx.call
+        grads = tuple(map(_dense, grads))
+        needed = _run.reached(call, grads, ctx.needs_input_grad[3:])
+        dropout = _run.Dropout(masks, ctx.scale)
         if torch.is_grad_enabled():  # create_graph=True
-            found = once(found, inputs)
-        return (None, None, None, *found)
+            x = x if on_graph is None else on_graph
+            y = y.detach()
+
+        def go_back(*grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            if not torch.is_grad_enabled():
+                return _run.gradients(ctx.network, call, grads, x, y, reserve, needed, dropout)
+            given = (*grads, x, h0, c0, *weights)
+            results = iter(Gradient.apply(ctx.network, call, dropout, needed, y, reserve, *given))
+            return tuple([next(results) if is_needed else None for is_needed in needed])
+
+        if any(gradient is not None and _many.is_many(gradient) for gradient in grads):
+            return (None, None, None, *_many.each(go_back, grads))
+        return (None, None, None, *go_back(*grads))
 
 
-def _has_no_memory(gradient: Tensor) -> bool:
-    """Whether it stands for many gradients, as PyTorch's vmap gives them."""
-    try:
-        gradient.data_ptr()
-    except RuntimeError:
-        return True
-    return False
+class Gradient(torch.autograd.Function):  # type: ignore[misc]
+    """The gradients of x, h_0, c_0 and the weights, as far as needed, on the graph of all they depend on.
+
+    That is the outputs' gradients just as much as the inputs. First derivatives are the core's; whoever goes
+    back through them has the call made again by PyTorch's operators.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        network: Any,
+        call: _run.Call,
+        dropout: _run.Dropout,
+        wanted: Sequence[bool],
+        y: Tensor,
+        reserve: Tensor,
+        *given: Any,  # a tensor or None
+    ) -> tuple[Tensor, ...]:
+        """Go back; given: the gradients of y, h_n and, of an LSTM, c_n; x, h_0, c_0 and the weights."""
+        outputs = 3 if call.spec.has_memory else 2
+        grads, inputs = given[:outputs], given[outputs:]
+        found = _run.gradients(network, call, grads, inputs[0], y, reserve, wanted, dropout)
+        ctx.set_materialize_grads(False)
+        ctx.call, ctx.scale, ctx.wanted = call, dropout.scale, wanted
+        ctx.save_for_backward(dropout.masks, *given)
+        return tuple([gradient for gradient in found if gradient is not None])
+
+    @staticmethod
+    def backward(ctx: Any, *second: Tensor | None) -> tuple[Any, ...]:
+        """Go back through the gradient."""
+        masks, *given = ctx.saved_tensors
+        call: _run.Call = ctx.call
+        outputs = 3 if call.spec.has_memory else 2
+        back = iter(second)
+        found = _higher.go_back(
+            lambda *inputs: _higher.run(call, _run.Dropout(masks, ctx.scale), *inputs),
+            given[:outputs],
+            given[outputs:],
+            ctx.wanted,
+            [next(back) if is_wanted else None for is_wanted in ctx.wanted],
+            ctx.needs_input_grad[6:],
+        )
+        return (*(None,) * 6, *found)
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    """Return a gradient as a tensor of memory; `gather(sparse_grad=True)` gives others."""
+    return gradient if gradient is None or gradient.layout is torch.strided else gradient.to_dense()
 
 
 def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:
@@ -85,23 +124,3 @@ def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:
     """
     plain = not spec.bidirectional and not spec.proj_size
     return spec.cell == "lstm" and x.dtype is torch.float32 and plain
-
-
-def once(found: tuple[Tensor | None, ...], inputs: list[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """Hang gradients on a graph that refuses to be gone through, from all that they depend on."""
-    refusing = iter(_Once.apply([gradient for gradient in found if gradient is not None], *inputs))
-    return tuple(None if gradient is None else next(refusing) for gradient in found)
-
-
-class _Once(torch.autograd.Function):  # type: ignore[misc]
-    """Results of the tensors beside them, whose gradients nobody has."""
-
-    @staticmethod
-    def forward(ctx: Any, results: list[Tensor], *_: Tensor | None) -> tuple[Tensor, ...]:
-        """Return the results."""
-        return tuple(results)
-
-    @staticmethod
-    def backward(ctx: Any, *_: Tensor | None) -> NoReturn:
-        """Refuse."""
-        raise RuntimeError(TWICE)

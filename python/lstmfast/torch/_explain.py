@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from .._base import runtime
+from . import _calls, _classes
 from ._accelerate import reason_against
-from ._modules import _Recurrent
+from ._modules import Recurrent
+from ._own import is_frozen
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Explanation:
     Attributes
     ----------
     path
-        "lstmfast" or "torch".
+        "lstmfast" or "torch"; "its own" where the module, or its class, has a `forward` that stands before
+        lstmfast's, and may do anything.
     reason
         Why, and how.
     """
@@ -50,18 +53,20 @@ def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
     RuntimeError
         If it is frozen and its weights have changed since, as a call would.
     """
-    if not isinstance(module, _Recurrent):
+    if not isinstance(module, Recurrent):
         reason = reason_against(module) if isinstance(module, torch.nn.Module) else None
         if reason is None:
             raise TypeError(f"module: expected an LSTM or RNN, got {type(module).__name__}")
         return Explanation("torch", reason)
-    prepared = module._prepare(x, hx)
+    if own := _classes.own_forward(module):
+        return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")
+    prepared = _calls.prepare(module, x, hx)
     if isinstance(prepared, str):
         return Explanation("torch", prepared)
     threads = min(torch.get_num_threads(), runtime.get_num_threads())
     weights = (
         "frozen: weights are taken to be as they were"
-        if module.frozen
+        if is_frozen(module)
         else "weights are compared with those packed (freeze() saves that)"
     )
     return Explanation(

@@ -1,6 +1,6 @@
 """A module's forward pass for those who trace: torch.compile, torch.export, make_fx, dispatch modes.
 
-All that is done here is PyTorch's operators and those of `_operators`, and nothing looks at data.
+All that is done here is PyTorch's operators and those of `_operator_graph`, and nothing looks at data.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _operators, _paths
+from . import _calls, _freezing, _paths
+from ._own import is_frozen, own_of
+from ._reading import weights_of
 from ._weights import CELLS, MEMORY
 
 
 def forward(module: Any, input: Any, hx: Any) -> Any:
-    """Run all steps, as `_Recurrent.forward` does."""
+    """Run all steps, as `Recurrent.forward` does."""
+    if torch.onnx.is_in_onnx_export():  # ONNX has an operator for PyTorch's own, and none for ours
+        return call_pytorch(module, input, hx)
     packed = isinstance(input, PackedSequence)
     x = input.data if packed else input
-    weights = module._weights()
-    if module.frozen:  # on the graph they are constants
+    weights = weights_of(module)
+    if is_frozen(module):  # on the graph they are constants
         if not torch.compiler.is_compiling():
-            module._check_frozen(weights)
+            _freezing.check(own_of(module), weights)
         weights = [weight.detach() for weight in weights]
     batch_sizes = input.batch_sizes if packed else None
     if batch_sizes is not None and (batch_sizes.dtype != torch.int64 or batch_sizes.dim() != 1):
@@ -38,6 +42,8 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
         h0, c0 = (None if state is None else state.unsqueeze(1) for state in (h0, c0))
     elif not packed and module.batch_first:
         x = x.transpose(0, 1)
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        x = x.contiguous()  # as in `_calls`: who writes into x afterwards changes nothing
     if not _states_fit(module, x, h0, c0, packed):
         return pytorch_forward(module, input, hx)
 
@@ -57,7 +63,8 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
 
 def call_pytorch(module: Any, input: Any, hx: Any) -> Any:
     """Go PyTorch's own way."""
-    return module._pytorch_forward(input, hx)
+    cell: Any = torch.nn.LSTM if isinstance(module, torch.nn.LSTM) else torch.nn.RNN
+    return cell.forward(module, input, hx)
 
 
 # call_pytorch for compiled graphs, which break there as they do at torch.nn.LSTM; `_dynamo` makes it.
@@ -82,6 +89,8 @@ def _is_for_core(module: Any, x: Tensor, weights: list[Tensor], packed: bool) ->
     if torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64):
         return False
     if _paths.transforms_active() or (not torch.compiler.is_compiling() and _paths.refusal_of_mode()):
+        return False
+    if not all(isinstance(weight, Tensor) for weight in weights):
         return False
     if any(tensor.device.type != "cpu" or tensor.dtype != x.dtype for tensor in (x, *weights)):
         return False
@@ -123,16 +132,18 @@ def _run_operator(
     weights: list[Tensor],
     batch_sizes: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    """y, h_n and c_n of time-major or packed x, by the operator that keeps what is needed and no more."""
-    config = (CELLS[module.mode], module.bias, module.bidirectional)
-    dropout = module._draw_dropout(x.shape[:-1], x.dtype)
-    on_graph = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *weights)
+    """y, h_n and c_n of time-major or packed x."""
+    dropout = _calls.draw_dropout(module, x.shape[:-1], x.dtype)
+    found: tuple[Tensor, ...] = torch.ops.lstmfast.recurrent(
+        x,
+        h0,
+        c0,
+        weights,
+        batch_sizes,
+        dropout.masks,
+        dropout.scale,
+        CELLS[module.mode],
+        module.bias,
+        module.bidirectional,
     )
-    if not on_graph and dropout.masks is None:
-        found: tuple[Tensor, ...] = _operators.infer(x, h0, c0, weights, batch_sizes, *config)
-        return found
-    y, h_n, c_n, _ = _operators.forward(
-        x, h0, c0, weights, batch_sizes, dropout.masks, dropout.scale, *config
-    )
-    return y, h_n, c_n
+    return found

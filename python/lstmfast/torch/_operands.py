@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ._run import Call
+
 _FLOATS = (torch.float32, torch.float64)
 _AXES = {"h0": 3, "c0": 3, "dh_n": 3, "dc_n": 3, "reserve": 1}  # y and its gradient have those of x
 
@@ -61,6 +63,20 @@ def check_values(x: Tensor, batch_sizes: Tensor | None) -> None:
         raise ValueError(
             f"lstmfast: batch_sizes: expected integers >= 0 that do not rise and add up to x's {len(x)} rows"
         )
+
+
+def check_wanted(wanted: Sequence[bool], weights: Sequence[Tensor]) -> None:
+    """Check that it is said of x, h_0, c_0 and each weight whether its gradient is wanted."""
+    if len(wanted) != len(weights) + 3:
+        raise ValueError(f"lstmfast: wanted: expected {len(weights) + 3} bools, got {len(wanted)}")
+
+
+def check_states(call: Call, h0: Tensor | None, c0: Tensor | None) -> None:
+    """Check the sizes of states that the core does not look at."""
+    for name, state, width in (("h0", h0, call.spec.state_size), ("c0", c0, call.spec.hidden_size)):
+        expected = (call.spec.depth, call.rows, width)
+        if state is not None and state.shape != expected:
+            raise ValueError(f"lstmfast: {name}: expected shape {list(expected)}, got {list(state.shape)}")
 
 
 def _require(tensor: Tensor, name: str, dtype: torch.dtype, axes: int) -> None:

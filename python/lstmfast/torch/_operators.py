@@ -1,9 +1,8 @@
 """The core as operators of `torch.library`: what compiled and exported graphs call.
 
 Eager calls go past the dispatcher, which takes longer than a small layer; these are for those who trace. All
-three are functional, take and give tensors alone, and have implementations for tensors without data (fake
-ones). x is [T, B, I] of any strides, or [N, I] of a packed sequence, beside its batch_sizes; c_n is empty for
-an RNN.
+are functional, take and give tensors alone, and have implementations for tensors without data (fake ones). x
+is [T, B, I] of any strides, or [N, I] of a packed sequence, beside its batch_sizes; c_n is empty for an RNN.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ import torch
 from torch import Tensor
 
 from .._base.kinds import BY_CELL
-from . import _autograd, _operands, _run
+from . import _operands, _run
 from ._weights import Spec, packed_of
 
 # Sizes of parts of a tape are rounded up to cache lines.
 _LINE_BYTES = 64
 
 
-def _spec(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional: bool) -> Spec:
+def spec_of(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional: bool) -> Spec:
     if cell not in BY_CELL:
         raise ValueError(f"lstmfast: cell: expected one of {list(BY_CELL)}, got {cell!r}")
     gate_rows, state_size = weights[1].shape
@@ -44,7 +43,7 @@ def _prepared(
     """Return the network of the weights, and the call, of tensors that are what they should be."""
     _operands.check(x, weights, batch_sizes, masks, **others)
     _operands.check_values(x, batch_sizes)
-    spec = _spec(x, weights, cell, bias, bidirectional)
+    spec = spec_of(x, weights, cell, bias, bidirectional)
     threads = torch.get_num_threads()
     packed = packed_of(spec, weights)
     if not packed.fits(weights):
@@ -53,9 +52,9 @@ def _prepared(
     return packed.network(weights, threads), call
 
 
-def _of_memory(dc_n: Tensor | None, cell: str) -> Tensor | None:
-    """Return c_n's gradient, or None of a cell that has no c: its c_n is empty, and the gradient unread."""
-    return dc_n if BY_CELL[cell].has_memory else None
+def _of_memory(tensor: Tensor | None, cell: str) -> Tensor | None:
+    """Return what belongs to c, or None of a cell without: its c_n is empty, and the gradient unread."""
+    return tensor if BY_CELL[cell].has_memory else None
 
 
 def _empty_if_none(tensor: Tensor | None, like: Tensor) -> Tensor:
@@ -105,6 +104,8 @@ def backward(
     dh_n: Tensor | None,
     dc_n: Tensor | None,
     x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
     y: Tensor,
     reserve: Tensor,
     weights: list[Tensor],
@@ -116,18 +117,29 @@ def backward(
     bidirectional: bool,
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, state, each weight)."""
+    """Go back: gradients of x, h_0, c_0 and the weights; empty where not `wanted` (x, h_0, c_0, each weight).
+
+    The values of h_0 and c_0 are in what forward kept; here they stand for what gradients depend on.
+    """
+    _operands.check_wanted(wanted, weights)
     given = {"dy": dy, "dh_n": dh_n, "dc_n": _of_memory(dc_n, cell), "y": y, "reserve": reserve}
+    given |= {"h0": h0, "c0": _of_memory(c0, cell)}
     network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional, masks, **given)
-    grads = (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)
+    _operands.check_states(call, h0, _of_memory(c0, cell))
+    grads = _grads_of(cell, dy, dh_n, dc_n)
     dropout = _run.Dropout(masks, mask_scale)
-    dx, dh0, dc0, *dweights = _run.backward(network, call, grads, x, y, reserve, wanted, dropout)
+    dx, dh0, dc0, *dweights = _run.gradients(network, call, grads, x, y, reserve, wanted, dropout)
     return (
         _empty_if_none(dx, x),
         _empty_if_none(dh0, x),
         _empty_if_none(dc0, x),
         [_empty_if_none(dw, x) for dw in dweights],
     )
+
+
+def _grads_of(cell: str, dy: Any, dh_n: Any, dc_n: Any) -> tuple[Any, ...]:
+    """Take the gradients that a cell has."""
+    return (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)
 
 
 # Shapes alone, for tensors without data.
@@ -145,7 +157,7 @@ def _fake_results(
 ) -> tuple[Tensor, Tensor, Tensor]:
     _operands.check(x, weights, batch_sizes, h0=h0, c0=c0)
     _operands.check_devices(x, weights, h0, c0, batch_sizes)
-    spec = _spec(x, weights, cell, bias, bidirectional)
+    spec = spec_of(x, weights, cell, bias, bidirectional)
     if batch_sizes is None:
         rows = x.shape[1]
     elif h0 is not None:
@@ -175,7 +187,9 @@ def _(
     _operands.check(x, weights, batch_sizes, masks)
     _operands.check_devices(x, (), masks)
     places = x.shape[0] if batch_sizes is not None else x.shape[0] * x.shape[1]
-    size = reserve_size(_spec(x, weights, *config), places, h_n.shape[1], x.dtype.itemsize, masks is not None)
+    size = reserve_size(
+        spec_of(x, weights, *config), places, h_n.shape[1], x.dtype.itemsize, masks is not None
+    )
     return y, h_n, c_n, x.new_empty(size)
 
 
@@ -185,6 +199,8 @@ def _(
     dh_n: Tensor | None,
     dc_n: Tensor | None,
     x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
     y: Tensor,
     reserve: Tensor,
     weights: list[Tensor],
@@ -196,19 +212,23 @@ def _(
     bidirectional: bool,
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    _operands.check_wanted(wanted, weights)
     given = {"dy": dy, "dh_n": dh_n, "dc_n": _of_memory(dc_n, cell), "y": y, "reserve": reserve}
+    given |= {"h0": h0, "c0": _of_memory(c0, cell)}
     _operands.check(x, weights, batch_sizes, masks, **given)
-    _operands.check_devices(x, weights, dy, dh_n, dc_n, y, reserve, batch_sizes, masks)
-    spec = _spec(x, weights, cell, bias, bidirectional)
-    x_wanted, state_wanted, *weights_wanted = wanted
+    _operands.check_devices(x, weights, dy, dh_n, dc_n, h0, c0, y, reserve, batch_sizes, masks)
+    spec = spec_of(x, weights, cell, bias, bidirectional)
+    x_wanted, h0_wanted, c0_wanted, *weights_wanted = wanted
     states: list[Any] = [0, 0]
-    if state_wanted:
+    if h0_wanted or c0_wanted:
         if batch_sizes is None:
             rows = x.shape[1]
         else:
-            rows = torch.library.get_ctx().new_dynamic_size() if dh_n is None else dh_n.shape[1]
-        states[0] = (spec.depth, rows, spec.state_size)
-        if spec.has_memory:
+            given_rows = [tensor.shape[1] for tensor in (h0, dh_n) if tensor is not None]
+            rows = given_rows[0] if given_rows else torch.library.get_ctx().new_dynamic_size()
+        if h0_wanted:
+            states[0] = (spec.depth, rows, spec.state_size)
+        if c0_wanted and spec.has_memory:
             states[1] = (spec.depth, rows, spec.hidden_size)
     return (
         x.new_empty(x.shape if x_wanted else 0),
@@ -237,39 +257,3 @@ def reserve_size(spec: Spec, places: int, rows: int, itemsize: int, dropout: boo
     parts.append(spec.depth * rows * spec.state_size)  # h_0
     line = _LINE_BYTES // itemsize
     return sum((part + line - 1) // line * line for part in parts)
-
-
-# Autograd.
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, _, _, weights, batch_sizes, masks, *ctx.rest = inputs
-    y, _, _, reserve = output
-    ctx.mark_non_differentiable(reserve)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, y, reserve, batch_sizes, masks, *weights)
-
-
-def _go_back(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    x, y, reserve, batch_sizes, masks, *weights = ctx.saved_tensors
-    dy, dh_n, dc_n, _ = grads
-    x_wanted, h0_wanted, c0_wanted, weights_wanted, *_ = ctx.needs_input_grad
-    wanted = [x_wanted, h0_wanted or c0_wanted, *weights_wanted]
-    dx, dh0, dc0, dweights = backward(
-        dy, dh_n, dc_n, x, y, reserve, weights, batch_sizes, masks, *ctx.rest, wanted
-    )
-    return (
-        dx if x_wanted else None,
-        dh0 if h0_wanted else None,
-        dc0 if c0_wanted else None,
-        [dw if is_wanted else None for dw, is_wanted in zip(dweights, weights_wanted, strict=True)],
-        *(None,) * 6,
-    )
-
-
-def _refuse(ctx: Any, *_: Tensor | None) -> None:
-    raise RuntimeError(_autograd.TWICE)
-
-
-forward.register_autograd(_go_back, setup_context=_keep)
-backward.register_autograd(_refuse)

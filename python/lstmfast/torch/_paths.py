@@ -59,6 +59,8 @@ def refusal_of_tensor(tensor: Any, name: str, dtype: torch.dtype) -> str | None:
 
 def refusal_of_weights(weights: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> str | None:
     """Say why weights cannot be packed, if they cannot."""
+    if len(weights) != len(shapes):
+        return f"there are {len(weights)} weights, not {len(shapes)}"
     dtype = getattr(weights[0], "dtype", None)
     if dtype not in _DTYPES:
         return f"the weights are of {dtype}, not float32 or float64"

@@ -6,6 +6,7 @@ x is [T, B, I], [B, T, I], [T, I], or [N, I] of a packed sequence, with its layo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,6 +51,13 @@ class Call(NamedTuple):
             return None
         array = dense(array_of(tensor))
         return array[:, np.newaxis] if self.layout == UNBATCHED else array
+
+    def batch_sizes(self) -> Tensor | None:
+        """Say how many rows take part in each step, [T], of a packed sequence whose rows differ in length."""
+        if self.lengths is None:
+            return None
+        taken = self.lengths > np.arange(self.steps)[:, np.newaxis]
+        return torch.from_numpy(taken.sum(axis=1))
 
     def results(self, x: Tensor, y: AnyArray, h_n: AnyArray, c_n: AnyArray | None) -> tuple[Tensor, ...]:
         """Lay what the core gave out as PyTorch does: y, h_n and, of an LSTM, c_n.
@@ -149,17 +157,17 @@ def forward(
     return call.results(x, *found), torch.from_numpy(kept)
 
 
-def backward(
+def gradients(
     network: Any,
     call: Call,
-    grads: tuple[Tensor | None, ...],  # of y, h_n and, of an LSTM, c_n; None is zero
+    grads: Sequence[Tensor | None],  # of y, h_n and, of an LSTM, c_n; None is zero
     x: Tensor,
     y: Tensor,
     reserve: Tensor,
-    wanted: list[bool],  # of x, of the state, of each weight
+    needed: Sequence[bool],  # of x, h_0, c_0 and each weight
     dropout: Dropout = KEEP_ALL,
 ) -> tuple[Tensor | None, ...]:
-    """Go back: the gradients of x, h_0, c_0 and each weight, None where one is not wanted."""
+    """Go back: the gradients of x, h_0, c_0 and each weight, None where one is not needed."""
     make_tape = _core.Tape32 if x.dtype is torch.float32 else _core.Tape64
     tape = make_tape(
         network,
@@ -172,20 +180,34 @@ def backward(
         mask_scale=dropout.scale,
     )
     dy, dh_n, *dc_n = grads
+    of_x, of_h0, of_c0, *of_weights = needed
     dx, dh0, dc0, dweights = network.backward(
         tape,
         None if dy is None else call.sequence(dy),
         call.state(dh_n),
         call.state(dc_n[0]) if dc_n else None,
-        wanted,
+        [of_x, of_h0 or of_c0, *of_weights],
         call.threads,
     )
     return (
         None if dx is None else call.gradient(x, dx),
-        None if dh0 is None else call.state_tensor(dh0),
-        None if dc0 is None else call.state_tensor(dc0),
+        call.state_tensor(dh0) if of_h0 else None,
+        call.state_tensor(dc0) if of_c0 and dc0 is not None else None,  # an RNN has no c
         *(None if dw is None else torch.from_numpy(dw) for dw in dweights),
     )
+
+
+def reached(call: Call, grads: Sequence[Tensor | None], needed: Sequence[bool]) -> Sequence[bool]:
+    """Leave out what no output that has a gradient depends on: as PyTorch, which gives None and not zeros.
+
+    After one step c_n comes before the last layer's projection: gradients of c_n alone do not meet it.
+    """
+    spec = call.spec
+    if not spec.proj_size or call.steps > 1 or any(gradient is not None for gradient in grads[:2]):
+        return needed
+    of_direction = 5 if spec.bias else 3
+    left_out = [len(needed) - 1 - of_direction * n for n in range(spec.depth // spec.num_layers)]
+    return [is_needed and n not in left_out for n, is_needed in enumerate(needed)]
 
 
 def _aligned(reserve: Tensor) -> AnyArray:

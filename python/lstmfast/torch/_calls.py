@@ -1,0 +1,146 @@
+"""A call of a module: read off its arguments and weights, and run by the core, or given back to PyTorch.
+
+Functions of a module and not methods: modules of all classes come here, with names of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from . import _autograd, _freezing, _paths, _run
+from ._own import own_of
+from ._reading import weights_of
+
+
+class Prepared(NamedTuple):
+    """A call that the core takes: all of it that is a tensor, and how to run it."""
+
+    call: _run.Call
+    weights: list[Tensor]
+    x: Tensor
+    h0: Tensor | None
+    c0: Tensor | None
+    packing: PackedSequence | None
+
+
+def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
+    """Return the call as the core takes it, or why PyTorch's own path has to."""
+    if reason := _paths.refusal_of_mode():
+        return reason
+    own = own_of(module)
+    weights = weights_of(module)
+    if own.frozen is not None:
+        _freezing.check(own, weights)
+    elif reason := _paths.refusal_of_weights(weights, own.packed.shapes):
+        return reason
+    dtype = weights[0].dtype
+    packing = input if isinstance(input, PackedSequence) else None
+    x = input.data if packing is not None else input
+    if reason := _paths.refusal_of_input(x, module.input_size, dtype):
+        return reason
+    batch_sizes = None
+    layout = _run.TIME_MAJOR
+    if packing is not None:
+        if x.dim() != 2:
+            return f"the packed data has the shape {tuple(x.shape)}"
+        if reason := _paths.refusal_of_packing(packing):
+            return reason
+        batch_sizes = packing.batch_sizes
+    elif x.dim() == 2:
+        layout = _run.UNBATCHED
+    elif module.batch_first:
+        layout = _run.BATCH_FIRST
+    call = _run.call_of(own.packed.spec, x, batch_sizes, torch.get_num_threads(), layout)
+    if hx is None:
+        return Prepared(call, weights, x, None, None, packing)
+    if packing is not None:
+        try:
+            hx = module.permute_hidden(hx, packing.sorted_indices)
+        except Exception:  # whatever is wrong with it, PyTorch's own path says it
+            return "the initial state cannot be sorted as the packed sequence is"
+    states = _states(hx, call, dtype)
+    if isinstance(states, str):
+        return states
+    return Prepared(call, weights, x, *states, packing)
+
+
+def _states(hx: Any, call: _run.Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None] | str:
+    spec = call.spec
+    lead = (spec.depth,) if call.layout == _run.UNBATCHED else (spec.depth, call.rows)
+    h_shape = (*lead, spec.state_size)
+    if not spec.has_memory:
+        return _paths.refusal_of_state(hx, "h_0", h_shape, dtype) or (hx, None)
+    if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+        return "the initial state is no pair of h_0 and c_0"
+    return (
+        _paths.refusal_of_state(hx[0], "h_0", h_shape, dtype)
+        or _paths.refusal_of_state(hx[1], "c_0", (*lead, spec.hidden_size), dtype)
+        or (hx[0], hx[1])
+    )
+
+
+def run(module: Any, prepared: Prepared) -> Any:
+    """Run a prepared call: what the module gives."""
+    return _finish(module, prepared, _run_core(module, prepared))
+
+
+def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
+    call, weights, x, h0, c0, _ = prepared
+    own = own_of(module)
+    frozen = own.frozen
+    network = own.packed.network(weights, call.threads) if frozen is None else frozen.network
+    places = (x.shape[0],) if x.dim() == 2 else (call.steps, call.rows)
+    dropout = draw_dropout(module, places, x.dtype)
+    on_graph = () if not torch.is_grad_enabled() else (x, h0, c0) if frozen else (x, h0, c0, *weights)
+    if any(tensor is not None and tensor.requires_grad for tensor in on_graph):
+        if frozen is not None:  # on the graph they are constants
+            weights = [weight.detach() for weight in weights]
+        return _run_on_graph(network, call, dropout, x, h0, c0, weights)
+    if dropout.masks is not None:
+        return _run.forward(network, call, x, h0, c0, dropout)[0]
+    return _run.infer(network, call, x, h0, c0)
+
+
+def _run_on_graph(
+    network: Any,
+    call: _run.Call,
+    dropout: _run.Dropout,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+) -> tuple[Tensor, ...]:
+    # PyTorch's own works on dense time-major x and keeps that for the backward pass: a copy, where x is
+    # not, so that who writes into x afterwards changes nothing. So do we.
+    batch_first = call.layout == _run.BATCH_FIRST
+    time_major = x.transpose(0, 1) if batch_first else x
+    if time_major.is_contiguous():
+        found: tuple[Tensor, ...] = _autograd.Recurrent.apply(network, call, dropout, x, h0, c0, *weights)
+        return found
+    x = time_major.contiguous()
+    if batch_first:
+        call = call._replace(layout=_run.TIME_MAJOR)
+    y, *states = _autograd.Recurrent.apply(network, call, dropout, x, h0, c0, *weights)
+    return y.transpose(0, 1) if batch_first else y, *states
+
+
+def draw_dropout(module: Any, places: tuple[int, ...], dtype: torch.dtype) -> _run.Dropout:
+    """Draw what PyTorch would, for outputs of so many steps and rows, or rows of a packed sequence."""
+    if not module.training or module.dropout == 0 or module.num_layers == 1:
+        return _run.KEEP_ALL
+    features = (2 if module.bidirectional else 1) * (module.proj_size or module.hidden_size)
+    return _run.draw_dropout(module.dropout, module.num_layers - 1, (*places, features), dtype)
+
+
+def _finish(module: Any, prepared: Prepared, results: tuple[Tensor, ...]) -> Any:
+    y, *states = results
+    hidden = tuple(states) if prepared.call.spec.has_memory else states[0]
+    packing = prepared.packing
+    if packing is None:
+        return y, hidden
+    output = PackedSequence(y, packing.batch_sizes, packing.sorted_indices, packing.unsorted_indices)
+    return output, module.permute_hidden(hidden, packing.unsorted_indices)

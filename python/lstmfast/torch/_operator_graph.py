@@ -1,0 +1,125 @@
+"""The operators on PyTorch's graph: which is called, and who goes back how.
+
+`recurrent` is what those who trace call: it becomes `forward` where somebody will go back, and else `infer`,
+when it runs and not before: an exported program keeps a tape only for who trains with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import _higher, _operators, _run
+from ._operators import backward, forward, infer
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, h0, c0, weights, batch_sizes, masks, *ctx.rest = inputs
+    y, _, _, reserve = output
+    ctx.mark_non_differentiable(reserve)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, h0, c0, y, reserve, batch_sizes, masks, *weights)
+
+
+def _go_back(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    x, h0, c0, y, reserve, batch_sizes, masks, *weights = ctx.saved_tensors
+    x_wanted, h0_wanted, c0_wanted, weights_wanted, *_ = ctx.needs_input_grad
+    wanted = [x_wanted, h0_wanted, c0_wanted, *weights_wanted]
+    given = (x, h0, c0, y.detach(), reserve, weights, batch_sizes, masks)
+    dx, dh0, dc0, dweights = backward(*grads[:3], *given, *ctx.rest, wanted)
+    found = _where([dx, dh0, dc0, *dweights], wanted)
+    return (*found[:3], found[3:], *(None,) * 6)
+
+
+forward.register_autograd(_go_back, setup_context=_keep)
+
+
+def _where(tensors: list[Any], wanted: Sequence[bool]) -> list[Any]:
+    """Put None in place of what stands for nothing."""
+    return [tensor if is_wanted else None for tensor, is_wanted in zip(tensors, wanted, strict=True)]
+
+
+def _keep_for_second(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    *grads, x, h0, c0, _, _, weights, batch_sizes, masks, ctx.scale, cell, bias, bidirectional, ctx.wanted = (
+        inputs
+    )
+    ctx.config = (cell, bias, bidirectional)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(batch_sizes, masks, *grads, x, h0, c0, *weights)
+
+
+def _go_back_through(ctx: Any, *second: Any) -> tuple[Any, ...]:
+    batch_sizes, masks, *given = ctx.saved_tensors
+    grads, inputs = given[:3], given[3:]
+    x, weights = inputs[0], inputs[3:]
+    call = _run.call_of(_operators.spec_of(x, weights, *ctx.config), x, batch_sizes, 0)
+    *needed, _, _, weights_needed = ctx.needs_input_grad[:9]
+    back_of_weights = second[3] or [None] * len(weights)
+    found = _higher.go_back(
+        lambda *inputs: (*_higher.run(call, _run.Dropout(masks, ctx.scale), *inputs), None)[:3],
+        grads,
+        inputs,
+        ctx.wanted,
+        [*second[:3], *back_of_weights],
+        [*needed, *weights_needed],
+    )
+    return (*found[:6], None, None, found[6:], *(None,) * 7)
+
+
+backward.register_autograd(_go_back_through, setup_context=_keep_for_second)
+
+
+@backward.register_vmap  # type: ignore[untyped-decorator]
+def _(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, ...]:
+    """Go back once for each of many gradients at a time."""
+
+    def one(n: int, argument: Any, dim: Any) -> Any:
+        if isinstance(dim, (list, tuple)):
+            return [one(n, each, its) for each, its in zip(argument, dim, strict=True)]
+        return argument if dim is None else argument.select(dim, n)
+
+    found = [
+        backward(*(one(n, argument, dim) for argument, dim in zip(arguments, in_dims, strict=True)))
+        for n in range(info.batch_size)
+    ]
+    *states, dweights = zip(*found, strict=True)
+    stacked = [torch.stack(each) for each in zip(*dweights, strict=True)]
+    return (*map(torch.stack, states), stacked), (0, 0, 0, [0] * len(stacked))
+
+
+# What graphs call.
+
+torch.library.define(
+    "lstmfast::recurrent",
+    "(Tensor x, Tensor? h0, Tensor? c0, Tensor[] weights, Tensor? batch_sizes, Tensor? masks,"
+    " float mask_scale, str cell, bool bias, bool bidirectional) -> (Tensor, Tensor, Tensor)",
+)
+
+
+@torch.library.impl("lstmfast::recurrent", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
+def recurrent(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: list[Tensor],
+    batch_sizes: Tensor | None,
+    masks: Tensor | None,
+    mask_scale: float,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run forward: y, h_n, c_n, on the graph where it is recorded."""
+    on_graph = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *weights)
+    )
+    if not on_graph and masks is None:
+        found: tuple[Tensor, Tensor, Tensor] = infer(
+            x, h0, c0, weights, batch_sizes, cell, bias, bidirectional
+        )
+        return found
+    y, h_n, c_n, _ = forward(x, h0, c0, weights, batch_sizes, masks, mask_scale, cell, bias, bidirectional)
+    return y, h_n, c_n

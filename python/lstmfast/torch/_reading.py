@@ -1,0 +1,49 @@
+"""What a module is, read off its attributes as PyTorch's own forward reads them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+
+from ._weights import CELLS, Spec
+
+
+def spec_of(module: Any) -> Spec:
+    """Read what a module is, but for its weights, off its attributes."""
+    return Spec(
+        CELLS[module.mode],
+        module.input_size,
+        module.hidden_size,
+        module.num_layers,
+        module.bidirectional,
+        module.bias,
+        module.proj_size,
+    )
+
+
+def weights_of(module: Any) -> list[Any]:
+    """Return the weights that PyTorch's own forward would compute with now, in the order of their names.
+
+    That is its list `_flat_weights`, into which anybody may put other tensors; but if an attribute of a
+    weight's name is not what the list was made from, the list is made anew of all of them. Each attribute is
+    asked for once: it may be computed whenever it is (torch.nn.utils.parametrize).
+    """
+    attributes = module.__dict__
+    listed: list[Any] = attributes["_flat_weights"]
+    made_from = attributes["_flat_weight_refs"]
+    parameters = module._parameters
+    names = module._flat_weights_names
+    for name, weight, ref in zip(names, listed, made_from, strict=False):
+        if parameters.get(name) is not weight or ref is None or ref() is not weight:
+            break
+    else:
+        return listed
+    now = [parameters[name] if name in parameters else getattr(module, name, None) for name in names]
+    if all(w is None or ref is None or ref() is w for w, ref in zip(now, made_from, strict=True)):
+        return listed
+    if not torch.compiler.is_compiling():  # where nothing is to be changed
+        attributes["_flat_weights"] = now
+        attributes["_flat_weight_refs"] = [None if w is None else weakref.ref(w) for w in now]
+    return now
