@@ -107,6 +107,13 @@ def engines(session: nox.Session, extra: str) -> None:
     session.run("pytest", "tests/bench/test_engines.py", *session.posargs)
 
 
+@nox.session
+def torch_tools(session: nox.Session) -> None:
+    """See what exporters and tools make of accelerated models. Not in .ci/run: they are many."""
+    session.install(TORCH, ".[test]", "onnx", "onnxscript", "thop", "ptflops", "opacus")
+    session.run("pytest", "tests/torch/test_onnx_export.py", "tests/torch/test_tools.py", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """Run README.md's shell lines word for word, as a newcomer would: in a copy without anything built."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _autograd, _freezing, _paths, _run
+from . import _autocast, _autograd, _freezing, _paths, _run
 from ._own import own_of
 from ._reading import weights_of
 
@@ -25,12 +25,17 @@ class Prepared(NamedTuple):
     h0: Tensor | None
     c0: Tensor | None
     packing: PackedSequence | None
+    dtype: torch.dtype | None = None  # of the results, where it is not that of x
 
 
 def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
     """Return the call as the core takes it, or why PyTorch's own path has to."""
+    rounded = None
     if reason := _paths.refusal_of_mode():
-        return reason
+        rounded = _autocast.stands_in(module, input) if reason is _paths.AUTOCAST else None
+        if rounded is None:
+            return reason
+        input, hx = _autocast.widened(input, rounded), _autocast.widened(hx, rounded)
     own = own_of(module)
     weights = weights_of(module)
     if own.frozen is not None:
@@ -56,7 +61,7 @@ def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
         layout = _run.BATCH_FIRST
     call = _run.call_of(own.packed.spec, x, batch_sizes, torch.get_num_threads(), layout)
     if hx is None:
-        return Prepared(call, weights, x, None, None, packing)
+        return Prepared(call, weights, x, None, None, packing, rounded)
     if packing is not None:
         try:
             hx = module.permute_hidden(hx, packing.sorted_indices)
@@ -65,7 +70,7 @@ def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
     states = _states(hx, call, dtype)
     if isinstance(states, str):
         return states
-    return Prepared(call, weights, x, *states, packing)
+    return Prepared(call, weights, x, *states, packing, rounded)
 
 
 def _states(hx: Any, call: _run.Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None] | str:
@@ -85,11 +90,14 @@ def _states(hx: Any, call: _run.Call, dtype: torch.dtype) -> tuple[Tensor, Tenso
 
 def run(module: Any, prepared: Prepared) -> Any:
     """Run a prepared call: what the module gives."""
-    return _finish(module, prepared, _run_core(module, prepared))
+    results = _run_core(module, prepared)
+    if prepared.dtype is not None:
+        results = tuple([result.to(prepared.dtype) for result in results])
+    return _finish(module, prepared, results)
 
 
 def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
-    call, weights, x, h0, c0, _ = prepared
+    call, weights, x, h0, c0, *_ = prepared
     own = own_of(module)
     frozen = own.frozen
     network = own.packed.network(weights, call.threads) if frozen is None else frozen.network

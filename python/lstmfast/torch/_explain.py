@@ -69,6 +69,10 @@ def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
         if is_frozen(module)
         else "weights are compared with those packed (freeze() saves that)"
     )
-    return Explanation(
-        "lstmfast", f"{runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
-    )
+    how = f"{runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
+    if prepared.dtype is not None:
+        how += (
+            f"; autocast to {prepared.dtype}, in which PyTorch has no LSTM for this CPU: computed in"
+            " float32, and results rounded"
+        )
+    return Explanation("lstmfast", how)

@@ -63,6 +63,10 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
 
 def call_pytorch(module: Any, input: Any, hx: Any) -> Any:
     """Go PyTorch's own way."""
+    if torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling():
+        prepared = _calls.prepare(module, input, hx)
+        if not isinstance(prepared, str):  # where PyTorch's own could not
+            return _calls.run(module, prepared)
     cell: Any = torch.nn.LSTM if isinstance(module, torch.nn.LSTM) else torch.nn.RNN
     return cell.forward(module, input, hx)
 

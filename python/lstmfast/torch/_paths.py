@@ -29,16 +29,19 @@ except AttributeError as error:
     ) from None
 
 
+AUTOCAST = "autocast is on for the CPU: lower precision is PyTorch's own"
+
+
 def refusal_of_mode() -> str | None:
     """Say what PyTorch is doing just now that the core takes no part in, if anything."""
     if _tracing_state() is not None:
         return "torch.jit.trace is recording"
-    if _any_autocast() and torch.is_autocast_enabled("cpu"):
-        return "autocast is on for the CPU: lower precision is PyTorch's own"
     if transforms_active():
         return "a transform of torch.func (grad, vmap, jvp, ...) is at work"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is at work"
+    if _any_autocast() and torch.is_autocast_enabled("cpu"):  # the last: something may stand in for it
+        return AUTOCAST
     return None
 
 
