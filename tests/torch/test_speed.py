@@ -26,6 +26,8 @@ pytest.importorskip("torch")
 
 MOST_FOR_FROZEN = 15e-6  # seconds more than the plain call
 WANTED_TIMES_PACKED_SEQUENCE = 5.0
+MOST_TIMES_A_PENALTY = 1.1  # of nn.LSTM's or RNN's time
+WANTED_TIMES_PARAMETRIZED = 1.5
 
 COMMON = """
 import json, sys, time
@@ -104,6 +106,44 @@ for values in json.loads(sys.argv[1]):
     table.append(best(7, 0.0, lambda: train(ours), lambda: train(theirs)))
 """
 
+PENALTY = """
+for kind, T, B, I, H in json.loads(sys.argv[1]):
+    make = lambda library: getattr(library, kind)(I, H)
+    theirs, ours = make(torch.nn), make(lstmfast.torch)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(T, B, I)
+
+    def penalty(module):
+        given = x.clone().requires_grad_()
+        y = module(given)[0].square().sum()
+        gradient, = torch.autograd.grad(y, given, create_graph=True)
+        return torch.autograd.grad(y + gradient.square().sum(), list(module.parameters()))
+
+    for a, b in zip(penalty(ours), penalty(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3 * float(b.abs().max()))
+    table.append(best(9, 0.02, lambda: penalty(ours), lambda: penalty(theirs)))
+"""
+
+PARAMETRIZED = """
+from torch.nn.utils import parametrizations
+
+for name, T, B, I, H in json.loads(sys.argv[1]):
+    modules = [torch.nn.LSTM(I, H), torch.nn.LSTM(I, H)]
+    modules[1].load_state_dict(modules[0].state_dict())
+    for module in modules:
+        torch.manual_seed(0)
+        getattr(parametrizations, name)(module, "weight_hh_l0")
+    theirs, ours = modules[0], lstmfast.torch.accelerate(modules[1])
+    x = torch.randn(T, B, I)
+
+    def train(module):
+        return torch.autograd.grad(module(x)[0].square().sum(), list(module.parameters()))
+
+    for a, b in zip(train(ours), train(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3 * float(b.abs().max()))
+    table.append(best(9, 0.02, lambda: train(ours), lambda: train(theirs)))
+"""
+
 
 def measured(script: str, given: Any) -> Any:
     output = run_python(
@@ -144,3 +184,27 @@ def test_times_pytorchs_packed_sequences() -> None:
     )
     print(text)
     assert min(theirs / ours for ours, theirs in table) >= WANTED_TIMES_PACKED_SEQUENCE, text
+
+
+def ratios(script: str, given: list[Any]) -> tuple[list[float], str]:
+    """How many times ours PyTorch takes, of each row, and the table."""
+    table = measured(script, given)
+    text = "\n".join(
+        f"{row}: {1e3 * ours:8.3f} ms, PyTorch {1e3 * theirs:8.3f} ms, {theirs / ours:.2f} times"
+        for row, (ours, theirs) in zip(given, table, strict=True)
+    )
+    print(text)
+    return [theirs / ours for ours, theirs in table], text
+
+
+def test_penalties_cost_no_more_than_pytorchs() -> None:
+    sizes = [(20, 8, 16, 32), (50, 16, 64, 64), (50, 32, 128, 128)]
+    found, text = ratios(PENALTY, [(kind, *size) for kind in ("LSTM", "RNN") for size in sizes])
+    assert min(found) >= 1 / MOST_TIMES_A_PENALTY, text
+
+
+def test_times_pytorch_with_parametrized_weights() -> None:
+    sizes = [(50, 16, 64, 64), (100, 8, 128, 128)]
+    names = ("weight_norm", "orthogonal")
+    found, text = ratios(PARAMETRIZED, [(name, *size) for name in names for size in sizes])
+    assert min(found) >= WANTED_TIMES_PARAMETRIZED, text

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import _higher, _many, _run
+from . import _higher, _many, _run, _second
 from ._weights import Spec
 
 
@@ -100,14 +100,27 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         call: _run.Call = ctx.call
         outputs = 3 if call.spec.has_memory else 2
         back = iter(second)
-        found = _higher.go_back(
-            lambda *inputs: _higher.run(call, _run.Dropout(masks, ctx.scale), *inputs),
-            given[:outputs],
-            given[outputs:],
-            ctx.wanted,
-            [next(back) if is_wanted else None for is_wanted in ctx.wanted],
-            ctx.needs_input_grad[6:],
-        )
+        through = [next(back) if is_wanted else None for is_wanted in ctx.wanted]
+        dropout = _run.Dropout(masks, ctx.scale)
+        plain = not torch.is_grad_enabled() and not any(map(_many.is_many, second))
+        if plain and _second.can_take(call):
+            found = [
+                gradient if is_needed else None
+                for gradient, is_needed in zip(
+                    _second.go_back(call, dropout, given[:outputs], given[outputs:], through),
+                    ctx.needs_input_grad[6:],
+                    strict=True,
+                )
+            ]
+        else:
+            found = _higher.go_back(
+                lambda *inputs: _higher.run(call, dropout, *inputs),
+                given[:outputs],
+                given[outputs:],
+                ctx.wanted,
+                through,
+                ctx.needs_input_grad[6:],
+            )
         return (*(None,) * 6, *found)
 
 
