@@ -267,3 +267,5 @@ def test_the_example_with_two_processes_and_alone() -> None:
 def test_the_example_refuses_batches_that_it_cannot_divide() -> None:
     with pytest.raises(AssertionError, match="--batch 5: not a multiple of the 2 processes"):
         run([*TORCHRUN, str(EXAMPLE), "--batch", "5"])
+    with pytest.raises(AssertionError, match="--batch 0: not a multiple of the 1 processes"):
+        run([sys.executable, str(EXAMPLE), "--batch", "0"])
