@@ -150,7 +150,7 @@ def _reason_against_taking(module: Any) -> str | None:
         return "it has a forward of its own, in place of its class's"
     try:
         _classes.over(_classes.unparametrized(type(module)))
-    except TypeError as error:
+    except Exception as error:  # whatever making a class of it does
         return f"its class cannot have ours among its bases: {error}"
     return None
 

@@ -45,25 +45,29 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Go back, for what is wanted."""
-        y, reserve, masks, x, on_graph, h0, c0, *weights = ctx.saved_tensors
-        call: _run.Call = ctx.call
-        grads = tuple(map(_dense, grads))
-        needed = _run.reached(call, grads, ctx.needs_input_grad[3:])
-        dropout = _run.Dropout(masks, ctx.scale)
-        if torch.is_grad_enabled():  # create_graph=True
-            x = x if on_graph is None else on_graph
-            y = y.detach()
+        try:
+            for gradient in grads:
+                if gradient is not None:
+                    gradient.data_ptr()
+        except RuntimeError:  # it has no memory: it is sparse, or stands for many
+            dense = [g if g is None or g.layout is torch.strided else g.to_dense() for g in grads]
+            if any(map(_many.is_many, dense)):
+                return (None, None, None, *_many.each(lambda *one: _go_back(ctx, one), dense))
+            grads = tuple(dense)
+        return (None, None, None, *_go_back(ctx, grads))
 
-        def go_back(*grads: Tensor | None) -> tuple[Tensor | None, ...]:
-            if not torch.is_grad_enabled():
-                return _run.gradients(ctx.network, call, grads, x, y, reserve, needed, dropout)
-            given = (*grads, x, h0, c0, *weights)
-            results = iter(Gradient.apply(ctx.network, call, dropout, needed, y, reserve, *given))
-            return tuple([next(results) if is_needed else None for is_needed in needed])
 
-        if any(gradient is not None and _many.is_many(gradient) for gradient in grads):
-            return (None, None, None, *_many.each(go_back, grads))
-        return (None, None, None, *go_back(*grads))
+def _go_back(ctx: Any, grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+    """Find the gradients of x, h_0, c_0 and the weights, on the graph if one is recorded (create_graph)."""
+    y, reserve, masks, x, on_graph, h0, c0, *weights = ctx.saved_tensors
+    call: _run.Call = ctx.call
+    needed = _run.reached(call, grads, ctx.needs_input_grad[3:])
+    dropout = _run.Dropout(masks, ctx.scale) if masks is not None else _run.KEEP_ALL
+    if not torch.is_grad_enabled():
+        return _run.gradients(ctx.network, call, grads, x, y, reserve, needed, dropout)
+    given = (*grads, x if on_graph is None else on_graph, h0, c0, *weights)
+    results = iter(Gradient.apply(ctx.network, call, dropout, needed, y.detach(), reserve, *given))
+    return [next(results) if is_needed else None for is_needed in needed]
 
 
 class Gradient(torch.autograd.Function):  # type: ignore[misc]
@@ -122,11 +126,6 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
                 ctx.needs_input_grad[6:],
             )
         return (*(None,) * 6, *found)
-
-
-def _dense(gradient: Tensor | None) -> Tensor | None:
-    """Return a gradient as a tensor of memory; `gather(sparse_grad=True)` gives others."""
-    return gradient if gradient is None or gradient.layout is torch.strided else gradient.to_dense()
 
 
 def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:

@@ -122,18 +122,12 @@ def _run_on_graph(
     c0: Tensor | None,
     weights: list[Tensor],
 ) -> tuple[Tensor, ...]:
-    # PyTorch's own works on dense time-major x and keeps that for the backward pass: a copy, where x is
-    # not, so that who writes into x afterwards changes nothing. So do we.
-    batch_first = call.layout == _run.BATCH_FIRST
-    time_major = x.transpose(0, 1) if batch_first else x
-    if time_major.is_contiguous():
-        found: tuple[Tensor, ...] = _autograd.Recurrent.apply(network, call, dropout, x, h0, c0, *weights)
-        return found
-    x = time_major.contiguous()
-    if batch_first:
-        call = call._replace(layout=_run.TIME_MAJOR)
-    y, *states = _autograd.Recurrent.apply(network, call, dropout, x, h0, c0, *weights)
-    return y.transpose(0, 1) if batch_first else y, *states
+    # PyTorch's own works on dense time-major x and keeps that for the backward pass: a copy, where x is not,
+    # so that who writes into x afterwards changes nothing. Ours is one of x as it lies.
+    if not (x.transpose(0, 1) if call.layout == _run.BATCH_FIRST else x).is_contiguous():
+        x = x.clone()
+    found: tuple[Tensor, ...] = _autograd.Recurrent.apply(network, call, dropout, x, h0, c0, *weights)
+    return found
 
 
 def draw_dropout(module: Any, places: tuple[int, ...], dtype: torch.dtype) -> _run.Dropout:

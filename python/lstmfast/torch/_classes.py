@@ -85,13 +85,14 @@ def over(theirs: type) -> type:
     if theirs in _OURS:
         return _OURS[theirs]
     ours = next(ours for plain, ours in _OURS.items() if issubclass(theirs, plain))
-    body = {
+    body: dict[str, Any] = {
         "__module__": theirs.__module__,
         "__qualname__": theirs.__qualname__,
         "__doc__": theirs.__doc__,
-        "__reduce_ex__": _reduce,
         _THEIRS: theirs,
     }
+    if all(getattr(theirs, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__")):
+        body["__reduce_ex__"] = _reduce
     return type(theirs.__name__, (theirs, ours), body)
 
 
