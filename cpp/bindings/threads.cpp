@@ -17,6 +17,7 @@ void register_threads(pybind11::module_& m) {
         set_num_threads(threads);
       },
       pybind11::arg("n"), pybind11::pos_only());
+  m.def("ignore_crowding", &ignore_crowding, pybind11::arg("ignore"), pybind11::pos_only());
   m.def(
       "lend_threads",
       [](std::uintptr_t parallel, std::uintptr_t thread_number, std::uintptr_t team_size, std::uintptr_t in_parallel) {

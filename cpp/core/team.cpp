@@ -18,7 +18,9 @@
 #include <thread>
 
 #include "core/barrier.h"
+#include "core/crowding.h"
 #include "core/float_environment.h"
+#include "core/lost_time.h"
 #include "lstmfast/threads.h"
 
 namespace lstmfast {
@@ -113,6 +115,8 @@ class Worker {
 class Pool {
  public:
   Pool* before_fork = nullptr;  // in a child: another pool that it has abandoned, kept reachable
+  Crowding crowding;
+  LostTime lost_time;  // of the team that has the pool
 
   // False when another team has it.
   bool try_acquire() { return !taken_.exchange(true, std::memory_order_acquire); }
@@ -272,7 +276,7 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime and the callers, too
   const int others = callers.fetch_add(1, std::memory_order_relaxed);
   is_counted_ = true;
-  if (!pool || !pool->try_acquire()) return;
+  if (!pool || pool->crowding.crowded(wall_time) || !pool->try_acquire()) return;
   if (borrowed_limit > 0 && has_runtime.load(std::memory_order_acquire)) {
     on_runtime_ = true;
     holds_pool_ = !runtime.in_parallel() && (!brief || runtime_is_awake());
@@ -310,11 +314,15 @@ Team::~Team() {
 
 void Team::run_job(Job job, void* context) {
   if (size_ == 1) return job(context, 0);
-  if (on_runtime_ && run_on_runtime(job, context, size_)) return;
   Pool* const pool = current_pool.load();
-  // For a runtime the pool has no workers yet.
-  if (on_runtime_ && pool->ensure_workers(size_ - 1) < size_ - 1) throw std::bad_alloc();
-  pool->run(job, context, size_);
+  LostTime::Timed timed;
+  pool->lost_time.begin(timed, job, context, size_);
+  if (!on_runtime_ || !run_on_runtime(LostTime::Timed::run, &timed, size_)) {
+    // For a runtime the pool has no workers yet.
+    if (on_runtime_ && pool->ensure_workers(size_ - 1) < size_ - 1) throw std::bad_alloc();
+    pool->run(LostTime::Timed::run, &timed, size_);
+  }
+  pool->lost_time.end(timed, pool->crowding);
 }
 
 }  // namespace lstmfast

@@ -33,6 +33,9 @@ def get_num_threads() -> int: ...
 def set_num_threads(n: int, /) -> None:
     """n >= 1, else ValueError."""
 
+def ignore_crowding(ignore: bool, /) -> None:
+    """For tests that count threads: use as many where other processes want the same CPUs as elsewhere."""
+
 def peak_gflops(isa: str, dtype: str, seconds: float = 0.05) -> float:
     """Fused multiply-adds (two operations each) that one thread reaches with `isa`, in 1e9/s."""
 

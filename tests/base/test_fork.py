@@ -20,6 +20,7 @@ import lstmfast
 warnings.simplefilter("ignore")
 mode = sys.argv[1]
 lstmfast.set_num_threads(3)
+lstmfast._core.ignore_crowding(True)  # threads are counted
 rows = lstmfast.LSTM(16, 48, seed=0)
 panels = lstmfast.LSTM(70, 256, seed=0)
 generator = np.random.default_rng(0)

@@ -13,6 +13,7 @@
 #include "core/buffer.h"
 #include "core/split.h"
 #include "core/team.h"
+#include "lstmfast/threads.h"
 
 namespace {
 
@@ -180,6 +181,7 @@ void test_memory_that_cannot_be_had() {
 // --no-fork: for an emulator or sanitizer that does not follow a fork of a process with threads.
 int main(int argc, char** argv) {
   const bool fork_too = !test::asked_for("--no-fork", argc, argv);
+  ignore_crowding(true);  // there are more threads here than CPUs, and they are counted
   test_every_rank_runs_once();
   test_brief_work();
   test_barrier_orders_writes();

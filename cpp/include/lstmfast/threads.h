@@ -6,6 +6,10 @@ namespace lstmfast {
 void set_num_threads(int threads);  // >= 1
 int get_num_threads();
 
+// For tests that count threads: whether calls use as many where other processes want the same CPUs as elsewhere.
+// Otherwise they run on their caller's thread for a while when more have shown to be slower (core/crowding.h).
+void ignore_crowding(bool ignore);
+
 // The four functions of an OpenMP runtime that it takes to run something on its threads.
 struct OpenMpRuntime {
   void (*parallel)(void (*body)(void*), void* context, unsigned threads, unsigned flags);  // GOMP_parallel
