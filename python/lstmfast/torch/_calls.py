@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _autograd, _freezing, _paths, _run
+from . import _autograd, _cuts, _freezing, _paths, _run
 from ._own import own_of
 from ._reading import weights_of
 
@@ -27,8 +27,11 @@ class Prepared(NamedTuple):
     packing: PackedSequence | None
 
 
-def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
-    """Return the call as the core takes it, or why PyTorch's own path has to."""
+def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Prepared | str:
+    """Return the call as the core takes it, or why PyTorch's own path has to.
+
+    Raises as `LSTM.forward` says of `lengths` and `reset`.
+    """
     if reason := _paths.refusal_of_mode():
         return reason
     own = own_of(module)
@@ -55,6 +58,9 @@ def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
     elif module.batch_first:
         layout = _run.BATCH_FIRST
     call = _run.call_of(own.packed.spec, x, batch_sizes, torch.get_num_threads(), layout)
+    if lengths is not None or reset is not None:
+        _cuts.refuse_beside_packed(input, lengths, reset)
+        call = _cuts.cut(call, lengths, reset)
     if hx is None:
         return Prepared(call, weights, x, None, None, packing)
     if packing is not None:

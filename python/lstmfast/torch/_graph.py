@@ -17,7 +17,7 @@ from ._reading import weights_of
 from ._weights import CELLS, MEMORY
 
 
-def forward(module: Any, input: Any, hx: Any) -> Any:
+def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
     """Run all steps, as `Recurrent.forward` does."""
     if torch.onnx.is_in_onnx_export():  # ONNX has an operator for PyTorch's own, and none for ours
         return call_pytorch(module, input, hx)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from . import _calls, _freezing, _graph, _paths
+from . import _calls, _freezing, _graph, _paths, _pieces
 from ._own import forget, is_frozen, own_of
 
 # In __dict__ of our modules: what torch.fx asks for. A module of PyTorch's own is a leaf of its graphs.
@@ -24,13 +24,41 @@ class Recurrent:
             module.__dict__[LEAF] = PLAIN[cls].__module__
         return module
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Run all steps: arguments, results and errors are those of PyTorch's class."""
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Run all steps: arguments, results and errors are those of PyTorch's class, and two keywords more.
+
+        Results and gradients with either are those of the sequences alone, in all layers and directions: no
+        state and no gradient crosses a cut, or comes from past an end. They are as in `lstmfast.LSTM`, whose
+        words say more.
+
+        Parameters
+        ----------
+        input, hx
+            As in PyTorch. T steps and B rows in what follows.
+        lengths
+            Integers [B] from 0 to T in any order (one integer if the input is unbatched), a tensor, an array
+            or a list: row b has `lengths[b]` steps. What the input has after them, NaN too, is no matter.
+            There y is 0, and so is the input's gradient. h_n and c_n are the state after each row's own last step;
+            a row of length 0 keeps its initial state.
+        reset
+            Bools, or 0 and 1 of any dtype, in the input's first axes ([T, B], [B, T] with `batch_first`, [T]
+            unbatched), a tensor, an array or lists: where it is True the row begins anew from the zero state,
+            before that step. Marks past a row's length are ignored.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `lengths` or `reset` is not as above, or is given beside a PackedSequence, which says itself
+            where its rows end. The message names it, what was expected and what came.
+        """
         if torch.compiler.is_compiling() or _paths.dispatch_modes():
-            return _graph.forward(self, input, hx)
-        prepared = _calls.prepare(self, input, hx)
+            return _graph.forward(self, input, hx, lengths, reset)
+        prepared = _calls.prepare(self, input, hx, lengths, reset)
         if isinstance(prepared, str):
-            return super().forward(input, hx)  # type: ignore[misc]
+            run = super().forward  # type: ignore[misc]
+            if lengths is None and reset is None:
+                return run(input, hx)
+            return _pieces.forward(self, input, hx, lengths, reset, run)
         return _calls.run(self, prepared)
 
     # Freezing.

@@ -29,6 +29,11 @@ except AttributeError as error:
     ) from None
 
 
+def is_transformed() -> bool:
+    """Whether torch.func or forward-mode differentiation wants to see each operator."""
+    return bool(transforms_active() or forward_ad._current_level >= 0)
+
+
 def refusal_of_mode() -> str | None:
     """Say what PyTorch is doing just now that the core takes no part in, if anything."""
     if _tracing_state() is not None:
