@@ -41,6 +41,26 @@ def cut(call: _run.Call, lengths: Any, reset: Any) -> _run.Call:
     return call._replace(lengths=ends, reset=starts)
 
 
+def as_tensors(
+    x: Tensor, unbatched: bool, batch_first: bool, lengths: Any, reset: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return both for the operators, lengths [B] and reset [T, B], of an x that was not turned yet.
+
+    Nothing here looks at shapes or data: the operators check them when they run.
+    """
+    if lengths is not None:
+        lengths = torch.as_tensor(lengths, device=x.device).detach()
+        if unbatched:
+            lengths = lengths.unsqueeze(0)
+    if reset is not None:
+        reset = torch.as_tensor(reset, device=x.device).detach()
+        if unbatched:
+            reset = reset.unsqueeze(1)
+        elif batch_first and reset.dim() == 2:
+            reset = reset.transpose(0, 1)
+    return lengths, reset
+
+
 def refuse_beside_packed(input: Any, lengths: Any, reset: Any) -> None:
     """Raise a TypeError if one is given beside a PackedSequence, which says itself where its rows end."""
     if isinstance(input, PackedSequence):

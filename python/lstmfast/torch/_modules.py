@@ -38,8 +38,8 @@ class Recurrent:
         lengths
             Integers [B] from 0 to T in any order (one integer if the input is unbatched), a tensor, an array
             or a list: row b has `lengths[b]` steps. What the input has after them, NaN too, is no matter.
-            There y is 0, and so is the input's gradient. h_n and c_n are the state after each row's own last step;
-            a row of length 0 keeps its initial state.
+            There y is 0, and so is the input's gradient. h_n and c_n are the state after each row's own last
+            step; a row of length 0 keeps its initial state.
         reset
             Bools, or 0 and 1 of any dtype, in the input's first axes ([T, B], [B, T] with `batch_first`, [T]
             unbatched), a tensor, an array or lists: where it is True the row begins anew from the zero state,

@@ -29,6 +29,11 @@ except AttributeError as error:
     ) from None
 
 
+def is_recorded() -> bool:
+    """Whether torch.jit.trace or torch.onnx.export is at work, which keep what only data says as it is."""
+    return _tracing_state() is not None or torch.onnx.is_in_onnx_export()
+
+
 def is_transformed() -> bool:
     """Whether torch.func or forward-mode differentiation wants to see each operator."""
     return bool(transforms_active() or forward_ad._current_level >= 0)

@@ -86,7 +86,7 @@ class Pieces:
         return torch.stack(parts, 1).flatten(0, 1)
 
     def last(self, state: Tensor, initial: Tensor, directions: int) -> Tensor:
-        """Pieces' last state as that of the rows, [L*D, B, ...]; one without steps keeps its initial state."""
+        """Pieces' last state as that of the rows, [L*D, B, ...]; one without steps keeps its initial one."""
         parts = [state[d::directions].index_select(1, self._gives_last[d]) for d in range(directions)]
         return torch.where(self._has_steps, torch.stack(parts, 1).flatten(0, 1), initial)
 
@@ -98,6 +98,12 @@ def nothing_of(*tensors: Tensor) -> Tensor:
 
 def forward(module: Any, input: Any, hx: Any, lengths: Any, reset: Any, run: Callable[..., Any]) -> Any:
     """Run all steps of a module by `run`, PyTorch's forward for it. Raises as `LSTM.forward` says."""
+    if _paths.is_recorded():
+        name = "reset" if lengths is None else "lengths"
+        raise RuntimeError(
+            f"{name}: expected None while torch.onnx.export or torch.jit.trace is at work, for it would be"
+            " recorded as it is now, and hold for every later call; torch.export takes it"
+        )
     _cuts.refuse_beside_packed(input, lengths, reset)
     if not isinstance(input, Tensor) or input.dim() not in (2, 3):
         return run(input, hx)  # which says what is wrong

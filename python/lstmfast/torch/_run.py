@@ -145,12 +145,18 @@ def forward(
     h0: Tensor | None,
     c0: Tensor | None,
     dropout: Dropout = KEEP_ALL,
+    clear: bool = False,
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Run forward: the results as `infer` gives them, and what backward needs as one tensor."""
+    """Run forward: the results as `infer` gives them, and what backward needs as one tensor.
+
+    clear: whether that is zero past the ends of rows, and not whatever its memory held before.
+    """
     masks = dropout.array(call)
     places = x.shape[0] if call.packed else call.steps * call.rows
     size = network.tape_size(places, call.rows, call.recompute, masks is not None)
     kept = _kept_array(x.dtype, size)
+    if clear and call.is_cut:
+        kept[...] = 0
     *found, _ = network.forward(
         call.sequence(x),
         call.state(h0),

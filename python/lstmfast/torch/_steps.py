@@ -1,7 +1,7 @@
 """A packed sequence step by step, by PyTorch's simplest operators: all that is at work may look into these.
 
-For transforms of torch.func and forward-mode differentiation, which PyTorch's own operator of packed sequences
-does not know. Slow, for the loop is in Python.
+For transforms of torch.func and forward-mode differentiation, which PyTorch's own operator of packed
+sequences does not know. Slow, for the loop is in Python.
 """
 
 from __future__ import annotations
