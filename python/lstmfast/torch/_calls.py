@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _autograd, _cuts, _freezing, _paths, _run
-from ._own import own_of
+from ._own import own_of, recomputes
 from ._reading import weights_of
 
 
@@ -105,6 +105,8 @@ def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
     if any(tensor is not None and tensor.requires_grad for tensor in on_graph):
         if frozen is not None:  # on the graph they are constants
             weights = [weight.detach() for weight in weights]
+        if recomputes(module):
+            call = call._replace(recompute=True)
         return _run_on_graph(network, call, dropout, x, h0, c0, weights)
     if dropout.masks is not None:
         return _run.forward(network, call, x, h0, c0, dropout)[0]

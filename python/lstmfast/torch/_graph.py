@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _calls, _cuts, _freezing, _paths, _pieces
-from ._own import is_frozen, own_of
+from ._own import is_frozen, own_of, recomputes
 from ._reading import weights_of
 from ._weights import CELLS, MEMORY
 
@@ -156,5 +156,6 @@ def _run_operator(
         module.bidirectional,
         lengths,
         reset,
+        recomputes(module),
     )
     return found

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from .._base import checks
 from . import _calls, _freezing, _graph, _paths, _pieces
-from ._own import forget, is_frozen, own_of
+from ._own import forget, forget_all, is_frozen, own_of, recomputes, set_recompute
 
 # In __dict__ of our modules: what torch.fx asks for. A module of PyTorch's own is a leaf of its graphs.
 LEAF = "__module__"
@@ -23,6 +24,26 @@ class Recurrent:
         if cls in PLAIN:
             module.__dict__[LEAF] = PLAIN[cls].__module__
         return module
+
+    _lstmfast_recompute = False
+
+    def __init__(self, *args: Any, recompute: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recompute = recompute
+
+    @property
+    def recompute(self) -> bool:
+        """Whether the gates of every step are made anew by the backward pass, and not kept for it.
+
+        The same bits for less memory and more time: of an LSTM's 5 H numbers for each row and step, 1 H is
+        kept. An RNN keeps no gates in any case. May be set at any time, and holds for calls from then on;
+        copies and pickles have it, too, and `restore` forgets it.
+        """
+        return recomputes(self)
+
+    @recompute.setter
+    def recompute(self, value: bool) -> None:
+        set_recompute(self, checks.flag(value, "recompute"))
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
         """Run all steps: arguments, results and errors are those of PyTorch's class, and two keywords more.
@@ -116,7 +137,7 @@ class Recurrent:
         plain = base.__new__(base)
         plain.__dict__.update(self.__dict__)
         plain.__dict__.pop(LEAF, None)
-        forget(plain.__dict__)
+        forget_all(plain.__dict__)
         return plain
 
 
@@ -127,6 +148,8 @@ class LSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
     dropout under a seed, gradients and errors are those of `torch.nn.LSTM`. What the core does not do (other
     devices and dtypes, autocast, torch.func, TorchScript) goes along PyTorch's own path;
     `lstmfast.torch.explain(module, x)` says which way a call goes, and why.
+
+    Its constructor takes one keyword more, `recompute` (False): see the property.
 
     Notes
     -----
