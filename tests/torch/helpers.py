@@ -102,12 +102,12 @@ def no_word_of_projections() -> Any:
         yield
 
 
-def call(module: Any, x: Any, hx: Any = None) -> Any:
-    """`module(x, hx)`; one of ours must not leave it to PyTorch."""
+def call(module: Any, x: Any, hx: Any = None, **cuts: Any) -> Any:
+    """`module(x, hx)`; one of ours must not leave it to PyTorch, and takes `lengths` and `reset`."""
     if is_ours(module):
-        way = lstmfast.torch.explain(module, x, hx)
+        way = lstmfast.torch.explain(module, x, hx, **cuts)
         assert way.path == "lstmfast", str(way)
-        return module(x, hx)
+        return module(x, hx, **cuts)
     with no_word_of_projections():
         return module(x, hx)
 
@@ -117,7 +117,7 @@ def upstream(outputs: list[torch.Tensor]) -> list[torch.Tensor]:
     return [randn(output.shape, output, 100 + n) for n, output in enumerate(outputs)]
 
 
-def results(module: Any, x: Any, hx: Any = None, seed: int | None = None) -> dict[str, Array]:
+def results(module: Any, x: Any, hx: Any = None, seed: int | None = None, **cuts: Any) -> dict[str, Array]:
     """Outputs, states and all gradients of a call, by the names that `assert_close` knows.
 
     seed: of PyTorch's generator, before the call.
@@ -126,7 +126,7 @@ def results(module: Any, x: Any, hx: Any = None, seed: int | None = None) -> dic
     module.zero_grad()
     if seed is not None:
         torch.manual_seed(seed)
-    y, end = call(module, x, hx)
+    y, end = call(module, x, hx, **cuts)
     outputs = [data_of(y), *tensors(end)]
     with no_word_of_projections():
         torch.autograd.backward(outputs, upstream(outputs))

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 
 import lstmfast._core as core  # noqa: E402
-from lstmfast.torch import _operators, _weights  # noqa: E402
+from lstmfast.torch import _operator_fakes, _operators, _weights  # noqa: E402
 
 # PyTorch says this of TorchScript, which parts of its own use while it compiles.
 pytestmark = [
@@ -99,9 +99,10 @@ def test_the_reserve_has_the_size_that_the_core_says(spec: Any, dtype_: Any) -> 
     weights = [torch.zeros(shape, dtype=dtype_) for _, shape, _ in spec.layout.shapes()]
     network = _weights.Packed(spec).network(weights, 1)
     assert isinstance(network, core.Network32 if dtype_ is torch.float32 else core.Network64)
-    for places, rows, dropout in itertools.product((1, 7, 16, 100), (1, 3, 16), (False, True)):
-        found = _operators.reserve_size(spec, places, rows, dtype_.itemsize, dropout)
-        assert found == network.tape_size(places, rows, False, dropout)
+    flags = (False, True)
+    for places, rows, dropout, recompute in itertools.product((1, 7, 16, 100), (1, 3, 16), flags, flags):
+        found = _operator_fakes.reserve_size(spec, places, rows, dtype_.itemsize, dropout, recompute)
+        assert found == network.tape_size(places, rows, recompute, dropout)
 
 
 def test_operators_refuse_what_does_not_fit() -> None:

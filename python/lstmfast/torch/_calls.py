@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _autocast, _autograd, _freezing, _paths, _run
-from ._own import own_of
+from . import _autocast, _autograd, _cuts, _freezing, _paths, _run
+from ._own import own_of, recomputes
 from ._reading import weights_of
 
 
@@ -28,8 +28,11 @@ class Prepared(NamedTuple):
     dtype: torch.dtype | None = None  # of the results, where it is not that of x
 
 
-def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
-    """Return the call as the core takes it, or why PyTorch's own path has to."""
+def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Prepared | str:
+    """Return the call as the core takes it, or why PyTorch's own path has to.
+
+    Raises as `LSTM.forward` says of `lengths` and `reset`.
+    """
     rounded = None
     if reason := _paths.refusal_of_mode():
         rounded = _autocast.stands_in(module, input) if reason is _paths.AUTOCAST else None
@@ -60,6 +63,9 @@ def prepare(module: Any, input: Any, hx: Any) -> Prepared | str:
     elif module.batch_first:
         layout = _run.BATCH_FIRST
     call = _run.call_of(own.packed.spec, x, batch_sizes, torch.get_num_threads(), layout)
+    if lengths is not None or reset is not None:
+        _cuts.refuse_beside_packed(input, lengths, reset)
+        call = _cuts.cut(call, lengths, reset)
     if hx is None:
         return Prepared(call, weights, x, None, None, packing, rounded)
     if packing is not None:
@@ -107,6 +113,8 @@ def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
     if any(tensor is not None and tensor.requires_grad for tensor in on_graph):
         if frozen is not None:  # on the graph they are constants
             weights = [weight.detach() for weight in weights]
+        if recomputes(module):
+            call = call._replace(recompute=True)
         return _run_on_graph(network, call, dropout, x, h0, c0, weights)
     if dropout.masks is not None:
         return _run.forward(network, call, x, h0, c0, dropout)[0]

@@ -12,7 +12,7 @@ from typing import Any
 from torch.nn.utils import parametrize
 
 from ._modules import LEAF, PLAIN, Recurrent
-from ._own import forget
+from ._own import forget_all
 
 _OURS: dict[type, type] = {theirs: ours for ours, theirs in PLAIN.items()}
 
@@ -45,7 +45,7 @@ def give_back(module: Any) -> None:
     """Undo `take`."""
     del module.__dict__[_MARK]
     module.__dict__.pop(LEAF, None)
-    forget(module.__dict__)
+    forget_all(module.__dict__)
     _set_class(module, _swapped(type(module), under))
 
 

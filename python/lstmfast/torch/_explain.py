@@ -34,7 +34,9 @@ class Explanation:
         return f"{self.path}: {self.reason}"
 
 
-def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
+def explain(
+    module: torch.nn.Module, x: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None
+) -> Explanation:
     """Say which way `module(x, hx)` would go now, to lstmfast's core or along PyTorch's own path, and why.
 
     The call is not made. Modes count: ask where you would call, under the same `autocast` or `torch.func`.
@@ -43,13 +45,15 @@ def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
     ----------
     module
         A recurrent module, ours or PyTorch's.
-    x, hx
+    x, hx, lengths, reset
         The arguments of the call.
 
     Raises
     ------
     TypeError
         If module is no recurrent module.
+    TypeError, ValueError
+        If `lengths` or `reset` is what a call refuses.
     RuntimeError
         If it is frozen and its weights have changed since, as a call would.
     """
@@ -60,7 +64,7 @@ def explain(module: torch.nn.Module, x: Any, hx: Any = None) -> Explanation:
         return Explanation("torch", reason)
     if own := _classes.own_forward(module):
         return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")
-    prepared = _calls.prepare(module, x, hx)
+    prepared = _calls.prepare(module, x, hx, lengths, reset)
     if isinstance(prepared, str):
         return Explanation("torch", prepared)
     threads = min(torch.get_num_threads(), runtime.get_num_threads())

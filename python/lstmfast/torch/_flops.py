@@ -1,4 +1,7 @@
-"""How many operations ours are, for torch.utils.flop_counter: those of matrix products, as PyTorch's."""
+"""How many operations ours are, for torch.utils.flop_counter: those of matrix products, as PyTorch's.
+
+Shapes say it, so that rows with `lengths` count as if they had all steps.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,17 @@ def _backward(
     y: _Shape,
     reserve: Any,
     weights: list[_Shape],
-    *rest: Any,
-    **_: Any,
+    batch_sizes: Any,
+    masks: Any,
+    mask_scale: float,
+    cell: str,
+    bias: bool,
+    bidirectional: bool,
+    wanted: list[bool],
+    *cuts: Any,
+    **options: Any,
 ) -> int:
     """Count what is wanted: of each product the weight's gradient, and that of its other factor."""
-    cell, bias, bidirectional, wanted = rest[-4:]
     x_wanted, h0_wanted, _, *weights_wanted = wanted
     is_projected = weights[1][1] * BY_CELL[cell].gates != weights[1][0]
     of_direction = (4 if bias else 2) + (1 if is_projected else 0)  # W_ih, W_hh, biases, W_hr

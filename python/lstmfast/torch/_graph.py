@@ -5,22 +5,24 @@ All that is done here is PyTorch's operators and those of `_operator_graph`, and
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _calls, _freezing, _paths
-from ._own import is_frozen, own_of
+from . import _calls, _cuts, _freezing, _paths, _pieces
+from ._own import is_frozen, own_of, recomputes
 from ._reading import weights_of
 from ._weights import CELLS, MEMORY
 
 
-def forward(module: Any, input: Any, hx: Any) -> Any:
+def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
     """Run all steps, as `Recurrent.forward` does."""
+    cuts = (lengths, reset)
     if torch.onnx.is_in_onnx_export():  # ONNX has an operator for PyTorch's own, and none for ours
-        return call_pytorch(module, input, hx)
+        return call_pytorch(module, input, hx, *cuts)
     packed = isinstance(input, PackedSequence)
     x = input.data if packed else input
     weights = weights_of(module)
@@ -30,10 +32,13 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
         weights = [weight.detach() for weight in weights]
     batch_sizes = input.batch_sizes if packed else None
     if batch_sizes is not None and (batch_sizes.dtype != torch.int64 or batch_sizes.dim() != 1):
-        return pytorch_forward(module, input, hx)
+        return pytorch_forward(module, input, hx, *cuts)
     if not _is_for_core(module, x, weights, packed) or not _is_state(module, hx):
-        return pytorch_forward(module, input, hx)
+        return pytorch_forward(module, input, hx, *cuts)
     unbatched = not packed and x.dim() == 2
+    if lengths is not None or reset is not None:
+        _cuts.refuse_beside_packed(input, lengths, reset)
+        lengths, reset = _cuts.as_tensors(x, unbatched, module.batch_first, lengths, reset)
     if packed:
         hx = _sorted_state(module, input, hx)
     h0, c0 = (hx, None) if not MEMORY[module.mode] else hx if hx is not None else (None, None)
@@ -45,9 +50,9 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         x = x.contiguous()  # as in `_calls`: who writes into x afterwards changes nothing
     if not _states_fit(module, x, h0, c0, packed):
-        return pytorch_forward(module, input, hx)
+        return pytorch_forward(module, input, hx, *cuts)
 
-    y, *states = _run_operator(module, x, h0, c0, weights, batch_sizes)
+    y, *states = _run_operator(module, x, h0, c0, weights, batch_sizes, lengths, reset)
     if not MEMORY[module.mode]:
         states = states[:1]
     if unbatched:
@@ -61,23 +66,25 @@ def forward(module: Any, input: Any, hx: Any) -> Any:
     return output, module.permute_hidden(hidden, input.unsorted_indices)
 
 
-def call_pytorch(module: Any, input: Any, hx: Any) -> Any:
+def call_pytorch(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
     """Go PyTorch's own way."""
     if torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling():
         prepared = _calls.prepare(module, input, hx)
         if not isinstance(prepared, str):  # where PyTorch's own could not
             return _calls.run(module, prepared)
     cell: Any = torch.nn.LSTM if isinstance(module, torch.nn.LSTM) else torch.nn.RNN
-    return cell.forward(module, input, hx)
+    if lengths is None and reset is None:
+        return cell.forward(module, input, hx)
+    return _pieces.forward(module, input, hx, lengths, reset, functools.partial(cell.forward, module))
 
 
 # call_pytorch for compiled graphs, which break there as they do at torch.nn.LSTM; `_dynamo` makes it.
 break_at: Any = None
 
 
-def pytorch_forward(module: Any, input: Any, hx: Any) -> Any:
+def pytorch_forward(module: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:
     """Go PyTorch's own way, out of a compiled graph if need be."""
-    return (break_at or call_pytorch)(module, input, hx)
+    return (break_at or call_pytorch)(module, input, hx, lengths, reset)
 
 
 def _is_state(module: Any, hx: Any) -> bool:
@@ -135,6 +142,8 @@ def _run_operator(
     c0: Tensor | None,
     weights: list[Tensor],
     batch_sizes: Tensor | None,
+    lengths: Tensor | None,
+    reset: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """y, h_n and c_n of time-major or packed x."""
     dropout = _calls.draw_dropout(module, x.shape[:-1], x.dtype)
@@ -149,5 +158,8 @@ def _run_operator(
         CELLS[module.mode],
         module.bias,
         module.bidirectional,
+        lengths,
+        reset,
+        recomputes(module),
     )
     return found

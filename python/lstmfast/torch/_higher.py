@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from . import _run
+from . import _pieces, _run
 from ._weights import Spec
 
 _Maybe: TypeAlias = Tensor | None
@@ -30,18 +30,46 @@ def run(
     shape = x.shape[:-1]
     if call.layout == _run.BATCH_FIRST:
         x = x.transpose(0, 1)
-    elif call.lengths is None:
+    elif not call.packed:
         x = x.reshape(call.steps, call.rows, -1)
     if h0 is None:
         h0 = x.new_zeros((spec.depth, call.rows, spec.state_size))
         c0 = x.new_zeros((spec.depth, call.rows, spec.hidden_size)) if spec.has_memory else None
     elif call.layout == _run.UNBATCHED:
         h0, c0 = h0.unsqueeze(1), None if c0 is None else c0.unsqueeze(1)
-    y, *states = _run_layers(spec, call.batch_sizes(), dropout, x, h0, c0, weights)
+    if call.is_cut:
+        y, *states = _run_pieces(call, dropout, x, h0, c0, weights)
+    else:
+        y, *states = _run_layers(spec, call.batch_sizes(), dropout, x, h0, c0, weights)
     if call.layout == _run.UNBATCHED:
         states = [state.squeeze(1) for state in states]
     y = y.transpose(0, 1) if call.layout == _run.BATCH_FIRST else y.reshape(*shape, -1)
     return y, *states
+
+
+def _run_pieces(
+    call: _run.Call,
+    dropout: _run.Dropout,
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor | None,
+    weights: Sequence[Tensor],
+) -> list[Tensor]:
+    """Run forward from x, [T, B, I], whose rows `lengths` and `reset` cut."""
+    spec, pieces = call.spec, _pieces.Pieces(call.steps, call.rows, call.lengths, call.reset, x.device)
+    directions = spec.depth // spec.num_layers
+    states = [h0] if c0 is None else [h0, c0]
+    if pieces.count == 0:
+        y = x.new_zeros((call.steps, call.rows, spec.features))
+        return [part + _pieces.nothing_of(x, *weights) for part in (y, *states)]
+    if dropout.masks is not None:
+        masks = dropout.masks.reshape(-1, call.steps, call.rows, spec.features)
+        dropout = _run.Dropout(torch.stack([pieces.pack(mask) for mask in masks]), dropout.scale)
+    begin = [pieces.initial(state, directions) for state in states]
+    begin_c = None if c0 is None else begin[1]
+    y, *ends = _run_layers(spec, pieces.batch_sizes, dropout, pieces.pack(x), begin[0], begin_c, weights)
+    last = [pieces.last(end, state, directions) for end, state in zip(ends, states, strict=True)]
+    return [pieces.unpack(y), *last]
 
 
 def _run_layers(

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from . import _calls, _freezing, _graph, _paths
-from ._own import forget, is_frozen, own_of
+from .._base import checks
+from . import _calls, _freezing, _graph, _paths, _pieces
+from ._own import forget, forget_all, is_frozen, own_of, recomputes, set_recompute
 
 # In __dict__ of our modules: what torch.fx asks for. A module of PyTorch's own is a leaf of its graphs.
 LEAF = "__module__"
@@ -24,13 +25,61 @@ class Recurrent:
             module.__dict__[LEAF] = PLAIN[cls].__module__
         return module
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Run all steps: arguments, results and errors are those of PyTorch's class."""
+    _lstmfast_recompute = False
+
+    def __init__(self, *args: Any, recompute: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recompute = recompute
+
+    @property
+    def recompute(self) -> bool:
+        """Whether the gates of every step are made anew by the backward pass, and not kept for it.
+
+        The same bits for less memory and more time: of an LSTM's 5 H numbers for each row and step, 1 H is
+        kept. An RNN keeps no gates in any case. May be set at any time, and holds for calls from then on;
+        copies and pickles have it, too, and `restore` forgets it.
+        """
+        return recomputes(self)
+
+    @recompute.setter
+    def recompute(self, value: bool) -> None:
+        set_recompute(self, checks.flag(value, "recompute"))
+
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
+        """Run all steps: arguments, results and errors are those of PyTorch's class, and two keywords more.
+
+        Results and gradients with either are those of the sequences alone, in all layers and directions: no
+        state and no gradient crosses a cut, or comes from past an end. They are as in `lstmfast.LSTM`, whose
+        words say more.
+
+        Parameters
+        ----------
+        input, hx
+            As in PyTorch. T steps and B rows in what follows.
+        lengths
+            Integers [B] from 0 to T in any order (one integer if the input is unbatched), a tensor, an array
+            or a list: row b has `lengths[b]` steps. What the input has after them, NaN too, is no matter.
+            There y is 0, and so is the input's gradient. h_n and c_n are the state after each row's own last
+            step; a row of length 0 keeps its initial state.
+        reset
+            Bools, or 0 and 1 of any dtype, in the input's first axes ([T, B], [B, T] with `batch_first`, [T]
+            unbatched), a tensor, an array or lists: where it is True the row begins anew from the zero state,
+            before that step. Marks past a row's length are ignored.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `lengths` or `reset` is not as above, or is given beside a PackedSequence, which says itself
+            where its rows end. The message names it, what was expected and what came.
+        """
         if torch.compiler.is_compiling() or _paths.dispatch_modes():
-            return _graph.forward(self, input, hx)
-        prepared = _calls.prepare(self, input, hx)
+            return _graph.forward(self, input, hx, lengths, reset)
+        prepared = _calls.prepare(self, input, hx, lengths, reset)
         if isinstance(prepared, str):
-            return super().forward(input, hx)  # type: ignore[misc]
+            run = super().forward  # type: ignore[misc]
+            if lengths is None and reset is None:
+                return run(input, hx)
+            return _pieces.forward(self, input, hx, lengths, reset, run)
         return _calls.run(self, prepared)
 
     # Freezing.
@@ -88,7 +137,7 @@ class Recurrent:
         plain = base.__new__(base)
         plain.__dict__.update(self.__dict__)
         plain.__dict__.pop(LEAF, None)
-        forget(plain.__dict__)
+        forget_all(plain.__dict__)
         return plain
 
 
@@ -99,6 +148,8 @@ class LSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
     dropout under a seed, gradients and errors are those of `torch.nn.LSTM`. What the core does not do (other
     devices and dtypes, autocast, torch.func, TorchScript) goes along PyTorch's own path;
     `lstmfast.torch.explain(module, x)` says which way a call goes, and why.
+
+    Its constructor takes one keyword more, `recompute` (False): see the property.
 
     Notes
     -----

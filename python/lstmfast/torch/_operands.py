@@ -14,6 +14,7 @@ from torch import Tensor
 from ._run import Call
 
 _FLOATS = (torch.float32, torch.float64)
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _AXES = {"h0": 3, "c0": 3, "dh_n": 3, "dc_n": 3, "reserve": 1}  # y and its gradient have those of x
 
 
@@ -40,6 +41,20 @@ def check(
         _require(masks, "masks", torch.bool, axes + 1)
     if batch_sizes is not None:
         _require(batch_sizes, "batch_sizes", torch.int64, 1)
+
+
+def check_cuts(batch_sizes: Tensor | None, lengths: Tensor | None, reset: Tensor | None) -> None:
+    """Check dtypes and axes of what cuts rows, for tensors without data, too; the rest is for `_cuts`."""
+    for name, tensor, axes in (("lengths", lengths, 1), ("reset", reset, 2)):
+        if tensor is None:
+            continue
+        if batch_sizes is not None:
+            raise ValueError(f"lstmfast: {name}: expected None beside batch_sizes")
+        if tensor.is_complex() or (name == "lengths" and tensor.dtype not in _INTEGERS):
+            expected = "integers" if name == "lengths" else "bools, or 0 and 1"
+            raise TypeError(f"lstmfast: {name}: expected {expected}, got {tensor.dtype}")
+        if tensor.dim() != axes:
+            raise ValueError(f"lstmfast: {name}: expected {axes} axes, got shape {list(tensor.shape)}")
 
 
 def check_devices(x: Tensor, weights: Sequence[Tensor], *others: Tensor | None) -> None:

@@ -12,26 +12,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import _higher, _operators, _run
+from . import _higher, _operator_fakes, _operators, _run  # noqa: F401, the fakes register
 from ._operators import backward, forward, infer
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, h0, c0, weights, batch_sizes, masks, *ctx.rest = inputs
+    x, h0, c0, weights, batch_sizes, masks, *ctx.rest, lengths, reset, ctx.recompute = inputs
     y, _, _, reserve = output
     ctx.mark_non_differentiable(reserve)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, h0, c0, y, reserve, batch_sizes, masks, *weights)
+    ctx.save_for_backward(x, h0, c0, y, reserve, batch_sizes, masks, lengths, reset, *weights)
 
 
 def _go_back(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    x, h0, c0, y, reserve, batch_sizes, masks, *weights = ctx.saved_tensors
+    x, h0, c0, y, reserve, batch_sizes, masks, lengths, reset, *weights = ctx.saved_tensors
     x_wanted, h0_wanted, c0_wanted, weights_wanted, *_ = ctx.needs_input_grad
     wanted = [x_wanted, h0_wanted, c0_wanted, *weights_wanted]
     given = (x, h0, c0, y.detach(), reserve, weights, batch_sizes, masks)
-    dx, dh0, dc0, dweights = backward(*grads[:3], *given, *ctx.rest, wanted)
+    cuts = (lengths, reset, ctx.recompute)
+    dx, dh0, dc0, dweights = backward(*grads[:3], *given, *ctx.rest, wanted, *cuts)
     found = _where([dx, dh0, dc0, *dweights], wanted)
-    return (*found[:3], found[3:], *(None,) * 6)
+    return _as_many((*found[:3], found[3:], *(None,) * 9), ctx)
 
 
 forward.register_autograd(_go_back, setup_context=_keep)
@@ -42,20 +43,24 @@ def _where(tensors: list[Any], wanted: Sequence[bool]) -> list[Any]:
     return [tensor if is_wanted else None for tensor, is_wanted in zip(tensors, wanted, strict=True)]
 
 
+def _as_many(gradients: tuple[Any, ...], ctx: Any) -> tuple[Any, ...]:
+    """Leave out those of last arguments that PyTorch has not passed, because they are their defaults."""
+    return gradients[: len(ctx.needs_input_grad)]
+
+
 def _keep_for_second(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    *grads, x, h0, c0, _, _, weights, batch_sizes, masks, ctx.scale, cell, bias, bidirectional, ctx.wanted = (
-        inputs
-    )
-    ctx.config = (cell, bias, bidirectional)
+    *grads, x, h0, c0, _, _, weights, batch_sizes, masks, ctx.scale = inputs[:12]
+    *ctx.config, ctx.wanted, lengths, reset, _ = inputs[12:]
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(batch_sizes, masks, *grads, x, h0, c0, *weights)
+    ctx.save_for_backward(batch_sizes, masks, lengths, reset, *grads, x, h0, c0, *weights)
 
 
 def _go_back_through(ctx: Any, *second: Any) -> tuple[Any, ...]:
-    batch_sizes, masks, *given = ctx.saved_tensors
+    batch_sizes, masks, lengths, reset, *given = ctx.saved_tensors
     grads, inputs = given[:3], given[3:]
     x, weights = inputs[0], inputs[3:]
-    call = _run.call_of(_operators.spec_of(x, weights, *ctx.config), x, batch_sizes, 0)
+    spec = _operators.spec_of(x, weights, *ctx.config)
+    call = _operators.call_of(spec, x, batch_sizes, 0, lengths, reset)
     *needed, _, _, weights_needed = ctx.needs_input_grad[:9]
     back_of_weights = second[3] or [None] * len(weights)
     found = _higher.go_back(
@@ -66,7 +71,7 @@ def _go_back_through(ctx: Any, *second: Any) -> tuple[Any, ...]:
         [*second[:3], *back_of_weights],
         [*needed, *weights_needed],
     )
-    return (*found[:6], None, None, found[6:], *(None,) * 7)
+    return _as_many((*found[:6], None, None, found[6:], *(None,) * 10), ctx)
 
 
 backward.register_autograd(_go_back_through, setup_context=_keep_for_second)
@@ -95,7 +100,8 @@ def _(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, ...]:
 torch.library.define(
     "lstmfast::recurrent",
     "(Tensor x, Tensor? h0, Tensor? c0, Tensor[] weights, Tensor? batch_sizes, Tensor? masks,"
-    " float mask_scale, str cell, bool bias, bool bidirectional) -> (Tensor, Tensor, Tensor)",
+    " float mask_scale, str cell, bool bias, bool bidirectional, Tensor? lengths=None, Tensor? reset=None,"
+    " bool recompute=False) -> (Tensor, Tensor, Tensor)",
 )
 
 
@@ -111,15 +117,17 @@ def recurrent(
     cell: str,
     bias: bool,
     bidirectional: bool,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    recompute: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run forward: y, h_n, c_n, on the graph where it is recorded."""
     on_graph = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *weights)
     )
+    given, config = (x, h0, c0, weights, batch_sizes), (cell, bias, bidirectional, lengths, reset)
     if not on_graph and masks is None:
-        found: tuple[Tensor, Tensor, Tensor] = infer(
-            x, h0, c0, weights, batch_sizes, cell, bias, bidirectional
-        )
+        found: tuple[Tensor, Tensor, Tensor] = infer(*given, *config)
         return found
-    y, h_n, c_n, _ = forward(x, h0, c0, weights, batch_sizes, masks, mask_scale, cell, bias, bidirectional)
+    y, h_n, c_n, _ = forward(*given, masks, mask_scale, *config, recompute)
     return y, h_n, c_n

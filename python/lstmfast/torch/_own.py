@@ -11,6 +11,8 @@ from ._weights import Packed
 
 # Where a module keeps it: in its __dict__, neither copied nor pickled.
 _KEY = "_lstmfast"
+# Likewise, copied and pickled, and there only where it is on: the class has it, False.
+_RECOMPUTE = "_lstmfast_recompute"
 
 
 class Frozen(NamedTuple):
@@ -47,6 +49,25 @@ def is_frozen(module: Any) -> bool:
     return own is not None and own.frozen is not None
 
 
+def recomputes(module: Any) -> bool:
+    """Whether a module's backward pass makes the gates anew."""
+    return bool(module._lstmfast_recompute)
+
+
+def set_recompute(module: Any, value: bool) -> None:
+    """Have the backward pass make the gates anew, or not."""
+    if value:
+        module.__dict__[_RECOMPUTE] = True
+    else:
+        module.__dict__.pop(_RECOMPUTE, None)
+
+
 def forget(attributes: dict[str, Any]) -> None:
-    """Drop what is kept from a module's attributes, or a copy of them."""
+    """Drop what copies do not have from a module's attributes, or a copy of them."""
     attributes.pop(_KEY, None)
+
+
+def forget_all(attributes: dict[str, Any]) -> None:
+    """Drop all that a module of PyTorch's has not."""
+    forget(attributes)
+    attributes.pop(_RECOMPUTE, None)

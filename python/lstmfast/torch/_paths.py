@@ -32,6 +32,16 @@ except AttributeError as error:
 AUTOCAST = "autocast is on for the CPU: lower precision is PyTorch's own"
 
 
+def is_recorded() -> bool:
+    """Whether torch.jit.trace or torch.onnx.export is at work, which keep what only data says as it is."""
+    return _tracing_state() is not None or torch.onnx.is_in_onnx_export()
+
+
+def is_transformed() -> bool:
+    """Whether torch.func or forward-mode differentiation wants to see each operator."""
+    return bool(transforms_active() or forward_ad._current_level >= 0)
+
+
 def refusal_of_mode() -> str | None:
     """Say what PyTorch is doing just now that the core takes no part in, if anything."""
     if _tracing_state() is not None:

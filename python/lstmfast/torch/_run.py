@@ -29,15 +29,18 @@ class Call(NamedTuple):
     layout: str  # TIME_MAJOR, BATCH_FIRST or UNBATCHED; packed sequences are TIME_MAJOR
     steps: int  # T
     rows: int  # B
-    lengths: NDArray[np.int64] | None = None  # [B], the longest first, of a packed sequence
+    lengths: NDArray[np.int64] | None = None  # [B]; of a packed sequence, the longest first
     threads: int = 0
+    packed: bool = False  # whether x is [N, I]; not so where all rows have one length, which is [T, B, I]
+    reset: NDArray[np.bool_] | None = None  # [T, B] whatever the layout, C order
+    recompute: bool = False  # whether the tape has no gates
 
     def sequence(self, tensor: Tensor) -> AnyArray:
         """See a tensor laid out as x as the core wants it: [T, B, ...], or [N, ...] of a packed sequence."""
         array = array_of(tensor)
         if array.strides[-1] != array.itemsize or not array.flags.aligned:
             array = dense(array)
-        if self.lengths is not None:
+        if self.packed:
             return dense(array)
         if self.layout == UNBATCHED:
             return array[:, np.newaxis]
@@ -54,10 +57,15 @@ class Call(NamedTuple):
 
     def batch_sizes(self) -> Tensor | None:
         """Say how many rows take part in each step, [T], of a packed sequence whose rows differ in length."""
-        if self.lengths is None:
+        if not self.packed or self.lengths is None:
             return None
         taken = self.lengths > np.arange(self.steps)[:, np.newaxis]
         return torch.from_numpy(taken.sum(axis=1))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether rows end or begin anew where only this call says."""
+        return self.reset is not None or (self.lengths is not None and not self.packed)
 
     def results(self, x: Tensor, y: AnyArray, h_n: AnyArray, c_n: AnyArray | None) -> tuple[Tensor, ...]:
         """Lay what the core gave out as PyTorch does: y, h_n and, of an LSTM, c_n.
@@ -93,7 +101,7 @@ def infer(network: Any, call: Call, x: Tensor, h0: Tensor | None, c0: Tensor | N
         None,
         None,
         call.lengths,
-        None,
+        call.reset,
         call.threads,
     )
     return call.results(x, *found)
@@ -111,7 +119,7 @@ class Dropout:
         if self.masks is None:
             return None
         array = dense(array_of(self.masks))
-        if call.lengths is not None:
+        if call.packed:
             return array
         return array.reshape(len(array), call.steps, call.rows, -1)
 
@@ -137,18 +145,26 @@ def forward(
     h0: Tensor | None,
     c0: Tensor | None,
     dropout: Dropout = KEEP_ALL,
+    clear: bool = False,
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Run forward: the results as `infer` gives them, and what backward needs as one tensor."""
+    """Run forward: the results as `infer` gives them, and what backward needs as one tensor.
+
+    clear: whether that is zero past the ends of rows, and not whatever its memory held before.
+    """
     masks = dropout.array(call)
-    places = call.steps * call.rows if call.lengths is None else x.shape[0]
-    size = network.tape_size(places, call.rows, False, masks is not None)
+    places = x.shape[0] if call.packed else call.steps * call.rows
+    size = network.tape_size(places, call.rows, call.recompute, masks is not None)
     kept = _kept_array(x.dtype, size)
+    if clear and call.is_cut:
+        kept[...] = 0
     *found, _ = network.forward(
         call.sequence(x),
         call.state(h0),
         call.state(c0),
         False,
         lengths=call.lengths,
+        reset=call.reset,
+        recompute=call.recompute,
         masks=masks,
         mask_scale=dropout.scale,
         memory=kept,
@@ -176,6 +192,8 @@ def gradients(
         _aligned(reserve),
         False,
         lengths=call.lengths,
+        reset=call.reset,
+        recompute=call.recompute,
         masks=dropout.array(call),
         mask_scale=dropout.scale,
     )
@@ -238,7 +256,7 @@ def call_of(
     steps, rows = len(sizes), int(sizes[0])
     # Rows that all have all steps need no lengths: [N, I] is [T, B, I].
     lengths = None if sizes[-1] == rows else lengths_of(sizes)
-    return Call(spec, layout, steps, rows, lengths, threads)
+    return Call(spec, layout, steps, rows, lengths, threads, lengths is not None)
 
 
 def lengths_of(batch_sizes: NDArray[np.int64]) -> NDArray[np.int64]:

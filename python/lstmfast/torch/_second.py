@@ -22,7 +22,7 @@ _Maybe: TypeAlias = Tensor | None
 
 def can_take(call: _run.Call) -> bool:
     """Whether a call is one whose formulas are here."""
-    return call.lengths is None and not call.spec.proj_size
+    return call.lengths is None and not call.is_cut and not call.spec.proj_size
 
 
 _CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "rnn_tanh": RNN, "rnn_relu": ReluRNN}
