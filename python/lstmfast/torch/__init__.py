@@ -19,6 +19,7 @@ from . import _dynamo, _flops, _graph, _operator_graph, _threads  # noqa: F401, 
 from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
 from ._explain import Explanation, explain
 from ._modules import LSTM, RNN
+from ._quantize import quantize
 
 _dynamo.install((LSTM, RNN), _graph)
 _threads.borrow()
@@ -31,6 +32,7 @@ __all__ = [
     "accelerate",
     "explain",
     "freeze",
+    "quantize",
     "report",
     "restore",
     "unfreeze",

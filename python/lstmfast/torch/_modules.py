@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from .._base import checks
-from . import _calls, _freezing, _graph, _paths, _pieces
-from ._own import forget, forget_all, is_frozen, own_of, recomputes, set_recompute
+from . import _calls, _freezing, _graph, _paths, _pieces, _quantized
+from ._own import forget, forget_all, is_frozen, is_quantized, own_of, recomputes, set_recompute, unfreeze
 
 # In __dict__ of our modules: what torch.fx asks for. A module of PyTorch's own is a leaf of its graphs.
 LEAF = "__module__"
@@ -26,6 +26,7 @@ class Recurrent:
         return module
 
     _lstmfast_recompute = False
+    _lstmfast_quantized: Any = None
 
     def __init__(self, *args: Any, recompute: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,6 +77,7 @@ class Recurrent:
             return _graph.forward(self, input, hx, lengths, reset)
         prepared = _calls.prepare(self, input, hx, lengths, reset)
         if isinstance(prepared, str):
+            _quantized.refuse(own_of(self), prepared)
             run = super().forward  # type: ignore[misc]
             if lengths is None and reset is None:
                 return run(input, hx)
@@ -119,7 +121,7 @@ class Recurrent:
         LSTM or RNN
             The module itself.
         """
-        own_of(self).frozen = None
+        unfreeze(self)
         return self
 
     # Copies, pickles and TorchScript.
@@ -131,6 +133,8 @@ class Recurrent:
 
     def __prepare_scriptable__(self) -> Any:
         """Give torch.jit.script a module of PyTorch's own with the same parameters."""
+        if is_quantized(self):
+            raise RuntimeError("this module is quantized, which TorchScript cannot run: restore() it first")
         base = PLAIN.get(type(self)) or getattr(self, "_lstmfast_theirs", None)
         if base is None:
             return self
