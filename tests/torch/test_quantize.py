@@ -322,6 +322,6 @@ def test_compiled_with_a_break_and_not_exported() -> None:
         lstmfast.torch.quantize(model, "int8")
         assert torch.equal(compiled(x)[0], model.first(x)[0])
         assert not torch.equal(compiled(x)[0], plain)
-        for way in (lambda: torch.export.export(model.first, (x,)), lambda: traced(x)):  # type: ignore[no-untyped-call]
+        for way in (lambda: torch.export.export(model.first, (x,)), lambda: traced(x)):
             with pytest.raises(Exception, match="quantized"):
-                way()
+                way()  # type: ignore[no-untyped-call]
