@@ -66,7 +66,16 @@ class Mixed(Mixin, torch.nn.RNN):  # type: ignore[misc, name-defined]
 class Clashing(torch.nn.LSTM):  # type: ignore[misc, name-defined]
     """Attributes with names that lstmfast could have used."""
 
-    _weights = _states = _spec = _own = _prepare = frozen = call = run = 1
+    _weights = _states = _spec = _own = _prepare = unfreeze = call = run = 1
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.frozen, self.recompute = "mine", 0.5
+
+    def forward(self, *args: Any) -> Any:
+        self.frozen = "mine"  # and set when we are there
+        assert (self.frozen, self.recompute, self._weights) == ("mine", 0.5, 1)
+        return super().forward(*args)
 
 
 CLASSES = [Orthogonal, WithLengths, Grandchild, Mixed, Clashing]
@@ -120,7 +129,7 @@ def test_subclasses(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = lstmfast.torch.report(ours)
     assert entry.accelerated
     way = lstmfast.torch.explain(ours, x)
-    own = cls in (WithLengths, Grandchild, Mixed)
+    own = cls in (WithLengths, Grandchild, Mixed, Clashing)
     assert way.path == ("its own" if own else "lstmfast")
     assert ("has a forward of its own" in entry.reason) is own
     assert lstmfast.torch.freeze(ours) is ours

@@ -28,6 +28,7 @@ MOST_FOR_FROZEN = 15e-6  # seconds more than the plain call
 WANTED_TIMES_PACKED_SEQUENCE = 5.0
 MOST_TIMES_A_PENALTY = 1.1  # of nn.LSTM's or RNN's time
 WANTED_TIMES_PARAMETRIZED = 1.5
+WANTED_TIMES_STEP_BY_STEP = 5.0
 
 COMMON = """
 import json, sys, time
@@ -145,6 +146,32 @@ for name, T, B, I, H in json.loads(sys.argv[1]):
 """
 
 
+EPISODES = """
+for T, B, H in json.loads(sys.argv[1]):
+    theirs, ours = torch.nn.LSTM(H, H), lstmfast.torch.LSTM(H, H)
+    ours.load_state_dict(theirs.state_dict())
+    x, dy, starts = torch.randn(T, B, H), torch.randn(T, B, H), torch.rand(T, B) < 0.02
+    state = (torch.randn(1, B, H), torch.randn(1, B, H))
+
+    def step_by_step():
+        (h, c), outputs = state, []
+        for t in range(T):
+            kept = (~starts[t]).to(x.dtype)[None, :, None]
+            y, (h, c) = theirs(x[t : t + 1], (h * kept, c * kept))
+            outputs.append(y)
+        y = torch.cat(outputs)
+        return y.detach(), *torch.autograd.grad(y, list(theirs.parameters()), dy)
+
+    def at_once():
+        y, _ = ours(x, state, reset=starts)
+        return y.detach(), *torch.autograd.grad(y, list(ours.parameters()), dy)
+
+    for a, b in zip(at_once(), step_by_step(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+    table.append(best(7, 0.0, at_once, step_by_step))
+"""
+
+
 def measured(script: str, given: Any) -> Any:
     output = run_python(
         f"{COMMON}{script}\nprint(json.dumps(table))", json.dumps(given), timeout=600, OMP_NUM_THREADS="1"
@@ -208,3 +235,10 @@ def test_times_pytorch_with_parametrized_weights() -> None:
     names = ("weight_norm", "orthogonal")
     found, text = ratios(PARAMETRIZED, [(name, *size) for name in names for size in sizes])
     assert min(found) >= WANTED_TIMES_PARAMETRIZED, text
+
+
+def test_times_pytorchs_steps_of_episodes() -> None:
+    """A rollout of reinforcement learning, forward and backward."""
+    shapes = [(128, 8, 256), (128, 16, 128)]
+    found, text = ratios(EPISODES, shapes)
+    assert min(found) >= WANTED_TIMES_STEP_BY_STEP, text

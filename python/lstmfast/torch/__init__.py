@@ -18,9 +18,10 @@ except ImportError as error:
 from . import _dynamo, _flops, _graph, _operator_graph, _threads  # noqa: F401, two of them register
 from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
 from ._explain import Explanation, explain
-from ._modules import LSTM, RNN
+from ._modules import LSTM, RNN, Recurrent
+from ._quantize import quantize
 
-_dynamo.install((LSTM, RNN), _graph)
+_dynamo.install((Recurrent,), _graph)
 _threads.borrow()
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "accelerate",
     "explain",
     "freeze",
+    "quantize",
     "report",
     "restore",
     "unfreeze",

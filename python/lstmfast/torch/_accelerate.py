@@ -10,7 +10,9 @@ import torch
 
 from . import _classes, _freezing
 from ._modules import Recurrent
-from ._own import is_frozen, own_of
+from ._own import is_frozen, is_quantized, set_quantized
+from ._own import unfreeze as end_promise
+from ._quantized import kind_of
 
 M = TypeVar("M", bound=torch.nn.Module)
 
@@ -62,7 +64,7 @@ def accelerate(model: M) -> M:
     TypeError
         If it is no `torch.nn.Module`.
     """
-    _check(model, "accelerate")
+    check_module(model, "accelerate")
     for module in model.modules():
         if _classes.can_take(module) and _reason_against_taking(module) is None:
             _classes.take(module)
@@ -70,14 +72,17 @@ def accelerate(model: M) -> M:
 
 
 def restore(model: M) -> M:
-    """Undo `accelerate`: modules that it changed are PyTorch's own again. Others stay as they are.
+    """Undo `accelerate` and `quantize`: modules that they changed are again what they were before.
 
     Parameters, returns and raises as `accelerate`. Frozen modules are unfrozen first.
     """
-    _check(model, "restore")
+    check_module(model, "restore")
     for module in model.modules():
-        if isinstance(module, Recurrent) and _classes.is_taken(module):
-            _classes.give_back(module)
+        if isinstance(module, Recurrent):
+            if is_quantized(module):
+                set_quantized(module, None)
+            if _classes.is_taken(module):
+                _classes.give_back(module)
     return model
 
 
@@ -91,7 +96,7 @@ def freeze(model: M) -> M:
     RuntimeError
         If the core cannot run the weights of one: the message says which and why.
     """
-    _check(model, "freeze")
+    check_module(model, "freeze")
     done: list[Any] = []
     for name, module in model.named_modules():
         if isinstance(module, Recurrent) and not is_frozen(module):
@@ -99,7 +104,7 @@ def freeze(model: M) -> M:
                 _freezing.freeze(module)
             except RuntimeError as error:
                 for before in done:
-                    own_of(before).frozen = None
+                    end_promise(before)
                 raise RuntimeError(f"{name or 'the model itself'}: {error}") from None
             done.append(module)
     return model
@@ -107,10 +112,10 @@ def freeze(model: M) -> M:
 
 def unfreeze(model: M) -> M:
     """Call `unfreeze()` of each of our modules in a model. Raises TypeError if it is no `torch.nn.Module`."""
-    _check(model, "unfreeze")
+    check_module(model, "unfreeze")
     for module in model.modules():
         if isinstance(module, Recurrent):
-            own_of(module).frozen = None
+            end_promise(module)
     return model
 
 
@@ -119,7 +124,7 @@ def report(model: torch.nn.Module) -> list[Entry]:
 
     Each name under which a module is found has an entry. Raises TypeError if it is no `torch.nn.Module`.
     """
-    _check(model, "report")
+    check_module(model, "report")
     entries = []
     for name, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, Recurrent):
@@ -128,6 +133,8 @@ def report(model: torch.nn.Module) -> list[Entry]:
                 if _classes.is_taken(module)
                 else f"made as lstmfast.torch.{type(module).__name__}"
             )
+            if is_quantized(module):
+                how += f", quantized to {kind_of(module)}"
             own = _classes.own_forward(module)
             if own is None:
                 entries.append(Entry(name, module, True, how))
@@ -190,6 +197,7 @@ def reason_against(module: torch.nn.Module) -> str | None:
     return next((reason for applies, reason in _REASONS if applies(module)), None)
 
 
-def _check(model: object, function: str) -> None:
+def check_module(model: object, function: str) -> None:
+    """Raise a TypeError that names the function if a model is no module."""
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: {function} expected a torch.nn.Module, got {type(model).__name__}")

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from . import _autocast, _autograd, _cuts, _freezing, _paths, _run
 from ._own import own_of, recomputes
+from ._quantized import Quantized
 from ._reading import weights_of
 
 
@@ -106,6 +107,8 @@ def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
     call, weights, x, h0, c0, *_ = prepared
     own = own_of(module)
     frozen = own.frozen
+    if frozen is not None and isinstance(frozen, Quantized):
+        return frozen.run(module, call, x, h0, c0)
     network = own.packed.network(weights, call.threads) if frozen is None else frozen.network
     places = (x.shape[0],) if x.dim() == 2 else (call.steps, call.rows)
     dropout = draw_dropout(module, places, x.dtype)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import torch
 from torch.nn.utils import parametrize
 
-from ._modules import LEAF, PLAIN, Recurrent
+from ._modules import LEAF, PLAIN, Recurrent, RecurrentLSTM, RecurrentRNN
 from ._own import forget_all
 
 _OURS: dict[type, type] = {theirs: ours for ours, theirs in PLAIN.items()}
@@ -84,7 +85,7 @@ def over(theirs: type) -> type:
     """
     if theirs in _OURS:
         return _OURS[theirs]
-    ours = next(ours for plain, ours in _OURS.items() if issubclass(theirs, plain))
+    ours = RecurrentLSTM if issubclass(theirs, torch.nn.LSTM) else RecurrentRNN
     body: dict[str, Any] = {
         "__module__": theirs.__module__,
         "__qualname__": theirs.__qualname__,

@@ -73,7 +73,8 @@ def _adapt(builder_module: ModuleType, ours: tuple[type, ...], graph: Any) -> No
             return wrap_module(self, value)
         if graph.break_at is None:  # not before: Dynamo is only half imported while it is adapted
             graph.break_at = torch.compiler.disable(
-                graph.call_pytorch, reason="lstmfast.torch: this call is PyTorch's own, which is not traced"
+                graph.call_pytorch,
+                reason="lstmfast.torch: this call is PyTorch's own, or of a quantized module: not traced",
             )
         with config.patch(allow_rnn=True):  # type: ignore[union-attr]
             return wrap_module(self, value)

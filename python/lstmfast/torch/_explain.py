@@ -11,7 +11,8 @@ from .._base import runtime
 from . import _calls, _classes
 from ._accelerate import reason_against
 from ._modules import Recurrent
-from ._own import is_frozen
+from ._own import is_frozen, is_quantized, own_of
+from ._quantized import kind_of, refuse
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def explain(
     TypeError, ValueError
         If `lengths` or `reset` is what a call refuses.
     RuntimeError
-        If it is frozen and its weights have changed since, as a call would.
+        If it is frozen or quantized and its weights have changed since, or it is quantized and the call is
+        none for the core, as a call would.
     """
     if not isinstance(module, Recurrent):
         reason = reason_against(module) if isinstance(module, torch.nn.Module) else None
@@ -66,13 +68,15 @@ def explain(
         return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")
     prepared = _calls.prepare(module, x, hx, lengths, reset)
     if isinstance(prepared, str):
+        refuse(own_of(module), prepared)
         return Explanation("torch", prepared)
     threads = min(torch.get_num_threads(), runtime.get_num_threads())
-    weights = (
-        "frozen: weights are taken to be as they were"
-        if is_frozen(module)
-        else "weights are compared with those packed (freeze() saves that)"
-    )
+    if is_quantized(module):
+        weights = f"quantized to {kind_of(module)}: smaller weights, for inference"
+    elif is_frozen(module):
+        weights = "frozen: weights are taken to be as they were"
+    else:
+        weights = "weights are compared with those packed (freeze() saves that)"
     how = f"{runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
     if prepared.dtype is not None:
         how += (

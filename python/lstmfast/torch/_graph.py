@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _calls, _cuts, _freezing, _paths, _pieces
-from ._own import is_frozen, own_of, recomputes
+from . import _calls, _cuts, _freezing, _paths, _pieces, _quantized
+from ._own import is_frozen, is_quantized, own_of, recomputes
 from ._reading import weights_of
 from ._weights import CELLS, MEMORY
 
@@ -21,6 +21,8 @@ from ._weights import CELLS, MEMORY
 def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
     """Run all steps, as `Recurrent.forward` does."""
     cuts = (lengths, reset)
+    if is_quantized(module):
+        return pytorch_forward(module, input, hx, *cuts)
     if torch.onnx.is_in_onnx_export():  # ONNX has an operator for PyTorch's own, and none for ours
         return call_pytorch(module, input, hx, *cuts)
     packed = isinstance(input, PackedSequence)
@@ -67,15 +69,29 @@ def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
 
 
 def call_pytorch(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
-    """Go PyTorch's own way."""
+    """Go PyTorch's own way; with smaller weights, ours."""
+    if is_quantized(module):
+        return _run_quantized(module, input, hx, lengths, reset)
     if torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling():
-        prepared = _calls.prepare(module, input, hx)
+        prepared = _calls.prepare(module, input, hx, lengths, reset)
         if not isinstance(prepared, str):  # where PyTorch's own could not
             return _calls.run(module, prepared)
     cell: Any = torch.nn.LSTM if isinstance(module, torch.nn.LSTM) else torch.nn.RNN
     if lengths is None and reset is None:
         return cell.forward(module, input, hx)
     return _pieces.forward(module, input, hx, lengths, reset, functools.partial(cell.forward, module))
+
+
+def _run_quantized(module: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:
+    """Run smaller weights as in eager mode, or raise."""
+    keys = torch._C._TorchDispatchModeKey
+    if any(torch._C._get_dispatch_mode(key) for key in (keys.PROXY, keys.FAKE, keys.FUNCTIONAL)):
+        prepared: Any = "it is traced (by make_fx or torch.export), or has no data"
+    else:
+        prepared = _calls.prepare(module, input, hx, lengths, reset)
+    if isinstance(prepared, str):
+        _quantized.refuse(own_of(module), prepared)
+    return _calls.run(module, prepared)
 
 
 # call_pytorch for compiled graphs, which break there as they do at torch.nn.LSTM; `_dynamo` makes it.

@@ -8,42 +8,18 @@ from typing import Any
 import torch
 
 from .._base import checks
-from . import _calls, _freezing, _graph, _paths, _pieces
-from ._own import forget, forget_all, is_frozen, own_of, recomputes, set_recompute
+from . import _calls, _freezing, _graph, _paths, _pieces, _quantized
+from ._own import forget, forget_all, is_frozen, is_quantized, own_of, recomputes, set_recompute, unfreeze
 
 # In __dict__ of our modules: what torch.fx asks for. A module of PyTorch's own is a leaf of its graphs.
 LEAF = "__module__"
 
 
 class Recurrent:
-    """What our LSTM and RNN have in common. In their bases it stands before PyTorch's class."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # Self, which a mixin cannot say
-        """Make a module that torch.fx takes for PyTorch's, if it is no subclass that may do more."""
-        module = super().__new__(cls)
-        if cls in PLAIN:
-            module.__dict__[LEAF] = PLAIN[cls].__module__
-        return module
+    """What every module has whose work is lstmfast's. In its bases this stands before PyTorch's class."""
 
     _lstmfast_recompute = False
-
-    def __init__(self, *args: Any, recompute: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.recompute = recompute
-
-    @property
-    def recompute(self) -> bool:
-        """Whether the gates of every step are made anew by the backward pass, and not kept for it.
-
-        The same bits for less memory and more time: of an LSTM's 5 H numbers for each row and step, 1 H is
-        kept. An RNN keeps no gates in any case. May be set at any time, and holds for calls from then on;
-        copies and pickles have it, too, and `restore` forgets it.
-        """
-        return recomputes(self)
-
-    @recompute.setter
-    def recompute(self, value: bool) -> None:
-        set_recompute(self, checks.flag(value, "recompute"))
+    _lstmfast_quantized: Any = None
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
         """Run all steps: arguments, results and errors are those of PyTorch's class, and two keywords more.
@@ -76,13 +52,69 @@ class Recurrent:
             return _graph.forward(self, input, hx, lengths, reset)
         prepared = _calls.prepare(self, input, hx, lengths, reset)
         if isinstance(prepared, str):
+            _quantized.refuse(own_of(self), prepared)
             run = super().forward  # type: ignore[misc]
             if lengths is None and reset is None:
                 return run(input, hx)
             return _pieces.forward(self, input, hx, lengths, reset, run)
         return _calls.run(self, prepared)
 
-    # Freezing.
+    # Copies, pickles and TorchScript.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        forget(state)
+        return state
+
+    def __prepare_scriptable__(self) -> Any:
+        """Give torch.jit.script a module of PyTorch's own with the same parameters."""
+        if is_quantized(self):
+            raise RuntimeError("this module is quantized, which TorchScript cannot run: restore() it first")
+        base = PLAIN.get(type(self)) or getattr(self, "_lstmfast_theirs", None)
+        if base is None:
+            return self
+        plain = base.__new__(base)
+        plain.__dict__.update(self.__dict__)
+        plain.__dict__.pop(LEAF, None)
+        forget_all(plain.__dict__)
+        return plain
+
+
+class RecurrentLSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
+    """Ours below a class of somebody else's over torch.nn.LSTM: no more names than PyTorch's, but ours."""
+
+
+class RecurrentRNN(Recurrent, torch.nn.RNN):  # type: ignore[misc]
+    """The same for torch.nn.RNN."""
+
+
+class Offers:
+    """What our own classes offer beside PyTorch's."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # Self, which a mixin cannot say
+        """Make a module that torch.fx takes for PyTorch's, if it is no subclass that may do more."""
+        module = super().__new__(cls)
+        if cls in PLAIN:
+            module.__dict__[LEAF] = PLAIN[cls].__module__
+        return module
+
+    def __init__(self, *args: Any, recompute: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recompute = recompute
+
+    @property
+    def recompute(self) -> bool:
+        """Whether the gates of every step are made anew by the backward pass, and not kept for it.
+
+        The same bits for less memory and more time: of an LSTM's 5 H numbers for each row and step, 1 H is
+        kept. An RNN keeps no gates in any case. May be set at any time, and holds for calls from then on;
+        copies and pickles have it, too, and `restore` forgets it.
+        """
+        return recomputes(self)
+
+    @recompute.setter
+    def recompute(self, value: bool) -> None:
+        set_recompute(self, checks.flag(value, "recompute"))
 
     @property
     def frozen(self) -> bool:
@@ -119,29 +151,11 @@ class Recurrent:
         LSTM or RNN
             The module itself.
         """
-        own_of(self).frozen = None
+        unfreeze(self)
         return self
 
-    # Copies, pickles and TorchScript.
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        forget(state)
-        return state
-
-    def __prepare_scriptable__(self) -> Any:
-        """Give torch.jit.script a module of PyTorch's own with the same parameters."""
-        base = PLAIN.get(type(self)) or getattr(self, "_lstmfast_theirs", None)
-        if base is None:
-            return self
-        plain = base.__new__(base)
-        plain.__dict__.update(self.__dict__)
-        plain.__dict__.pop(LEAF, None)
-        forget_all(plain.__dict__)
-        return plain
-
-
-class LSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
+class LSTM(Offers, RecurrentLSTM):
     """`torch.nn.LSTM` whose work on the CPU, in float32 and float64, is done by lstmfast.
 
     Constructor, parameters, `state_dict`, initial values under a seed, arguments and results of calls,
@@ -161,7 +175,7 @@ class LSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
     """
 
 
-class RNN(Recurrent, torch.nn.RNN):  # type: ignore[misc]
+class RNN(Offers, RecurrentRNN):
     """`torch.nn.RNN` whose work on the CPU, in float32 and float64, is done by lstmfast.
 
     See `LSTM`: all that is said there holds for `torch.nn.RNN` and both of its nonlinearities.

@@ -77,6 +77,22 @@ class Spec:
         return self.layout.features
 
 
+def fingerprint_of(weights: Sequence[Tensor], threads: int) -> bytes:
+    """Read CPU tensors once, of one dtype, and return what changes when their numbers do."""
+    dense = [weight.detach().contiguous() for weight in weights]
+    return _fingerprint(dense, [weight.numel() for weight in dense], threads)
+
+
+def _fingerprint(dense: Sequence[Tensor], sizes: Sequence[int], threads: int) -> bytes:
+    itemsize = dense[0].dtype.itemsize
+    return _core.fingerprint(
+        runtime.isa(),
+        [weight.data_ptr() for weight in dense],
+        [size * itemsize for size in sizes],
+        threads,
+    )
+
+
 class Packed:
     """The network of some weights, packed anew when they have changed. Any threads may ask at once."""
 
@@ -98,12 +114,7 @@ class Packed:
         dtype = weights[0].dtype
         dense = [weight if weight.is_contiguous() else weight.detach().contiguous() for weight in weights]
         # Before they are packed: if another thread writes meanwhile, the next call sees that and packs again.
-        mark = _core.fingerprint(
-            runtime.isa(),
-            [weight.data_ptr() for weight in dense],
-            [size * dtype.itemsize for size in self._sizes],
-            threads,
-        )
+        mark = _fingerprint(dense, self._sizes, threads)
         state = self._state
         if state is not None and state[0] == mark and state[1] is dtype:
             return state[2]
