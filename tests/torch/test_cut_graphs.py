@@ -237,6 +237,11 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "two axes": ({"lengths": torch.ones(1, ROWS, dtype=torch.int64)}, ValueError, "lengths: expected 1 axes"),
     "one axis": ({"reset": torch.ones(6)}, ValueError, "reset: expected 2 axes"),
+    "packed": (
+        {"batch_sizes": torch.full((6,), ROWS), "lengths": torch.ones(ROWS, dtype=torch.int64)},
+        ValueError,
+        "lengths: expected None beside batch_sizes",
+    ),
     "complex": ({"reset": marks() * 1j}, TypeError, "reset: expected bools"),
     "too few": ({"lengths": torch.ones(2, dtype=torch.int64)}, ValueError, "lengths: expected shape"),
 }
@@ -245,5 +250,8 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_operators_refuse(name: str) -> None:
     cuts, error, match = REFUSED[name]
+    given = operands(SPECS[1], cuts, torch.float32)
+    if name == "packed":
+        given["x"] = given["x"].flatten(0, 1)
     with torch.no_grad(), pytest.raises(error, match=match):
-        _operators.forward(**operands(SPECS[1], cuts, torch.float32))
+        _operators.forward(**given)

@@ -136,8 +136,11 @@ def test_calibrated_as_the_plain_layers_are() -> None:
         plain_of(model.second).quantize("int8", torch.cat(between).numpy()),
     ]
     model.train()
+    seen: list[bool] = []
+    model.head.register_forward_hook(lambda head, *_: seen.append(head.training))
     calls = iter([inputs[0], (inputs[1], scale), {"x": inputs[2]}])
     lstmfast.torch.quantize(model, "int8", calls)
+    assert seen == [False] * 3  # run in eval mode, which is put back
     assert all(module.training for module in model.modules())
     assert_same_bits(
         as_arrays(model.first(inputs[0])),
