@@ -14,9 +14,10 @@ constexpr double kGain = 0.8;
 // Linux), for anything may want a CPU once.
 constexpr Nanoseconds kPatience = 5 * kMillisecond;
 // How long calls are alone, at first; twice as long each time that a new attempt fails, up to the most.
-constexpr Nanoseconds kFirstPause = 50 * kMillisecond, kMostPause = 1000 * kMillisecond;
-// And no shorter than this many times what the attempt cost, where single calls take long.
-constexpr Nanoseconds kCostlyAttempt = 20;
+constexpr Nanoseconds kFirstPause = 100 * kMillisecond, kMostPause = 1600 * kMillisecond;
+// And no shorter than this many times what the attempt cost, where single calls take long; but a process that was
+// stopped, or its machine, was not in a crowd, and tries again before long.
+constexpr Nanoseconds kCostlyAttempt = 40, kLongestPause = 6 * kMostPause;
 
 std::atomic<bool> ignored{false};
 
@@ -33,7 +34,8 @@ void Crowding::note(int size, Nanoseconds busy, Nanoseconds lost, Nanoseconds no
   const Nanoseconds resumed = alone_until_.load(std::memory_order_relaxed);
   const bool again = pause_ != 0 && now - resumed < std::max(pause_, busy + kFirstPause);
   pause_ = again ? std::min(2 * pause_, kMostPause) : kFirstPause;
-  alone_until_.store(now + std::max(pause_, kCostlyAttempt * behind_), std::memory_order_relaxed);
+  alone_until_.store(now + std::max(pause_, std::min(kCostlyAttempt * behind_, kLongestPause)),
+                     std::memory_order_relaxed);
   behind_ = 0;
 }
 
