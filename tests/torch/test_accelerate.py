@@ -136,6 +136,13 @@ def test_report_of_what_others_have_made_of_modules() -> None:
         assert reason in entry.reason
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("make", [torch.nn.LSTMCell, torch.nn.GRUCell, torch.nn.RNNCell, torch.nn.GRU])
+def test_report_of_what_torchscript_has_compiled(make: Any) -> None:
+    (entry,) = lstmfast.torch.report(torch.nn.Sequential(torch.jit.script(make(3, 4))))
+    assert (entry.accelerated, "TorchScript" in entry.reason) == (False, True)
+
+
 @pytest.mark.parametrize("function", ["accelerate", "restore", "report"])
 @pytest.mark.parametrize("wrong", [None, [torch.nn.LSTM(3, 4)], torch.nn.LSTM, "model"])
 def test_what_is_no_model(function: str, wrong: Any) -> None:

@@ -363,3 +363,38 @@ def test_upstream_gradients_that_are_negated_views(config: str, dtype: str, outp
     (minus,) = torch.autograd.grad(y, x, torch._neg_view(torch.ones_like(y)), retain_graph=True)
     (plus,) = torch.autograd.grad(y, x, torch.ones_like(y))
     assert torch.equal(minus, -plus)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("output", [0, 1, 2])
+def test_weights_that_an_output_does_not_meet_have_no_gradient(
+    num_layers: int, bidirectional: bool, bias: bool, output: int
+) -> None:
+    """After one step, c_n does not depend on the last layer's projection: None, as in PyTorch."""
+    given: list[list[str]] = []
+    options = {"num_layers": num_layers, "bidirectional": bidirectional, "bias": bias}
+    for module in pair("lstm", proj_size=P, **options):
+        y, end = call(module, input_of(module, steps=1))
+        [y, *tensors(end)][output].sum().backward()
+        given.append([name for name, weight in module.named_parameters() if weight.grad is not None])
+    assert given[1] == given[0]
+    assert (len(given[0]) < len(list(module.parameters()))) is (output == 2)
+
+
+@CONFIG
+@pytest.mark.parametrize("output", [0, 1])
+def test_sparse_upstream_gradients(config: str, output: int) -> None:
+    """As `gather(sparse_grad=True)` gives them: what they are when dense."""
+    _, ours = configured(config)
+    found = []
+    for sparse in (False, True):
+        x = leaf(input_of(ours))
+        torch.manual_seed(1)
+        y, end = call(ours, x)
+        chosen = [y, *tensors(end)][output]
+        first = torch.zeros_like(chosen[..., :1], dtype=torch.int64)
+        picked = torch.gather(chosen, 2, first, sparse_grad=sparse)
+        found.append(torch.autograd.grad(picked.sum(), [x, *ours.parameters()]))
+    assert_same_bits([each.numpy() for each in found[1]], [each.numpy() for each in found[0]])

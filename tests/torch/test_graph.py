@@ -238,6 +238,29 @@ def test_exported_saved_and_loaded(name: str, strict: bool) -> None:
             assert torch.equal(loaded(tokens), model(tokens))
 
 
+def test_exported_programs_keep_a_tape_only_for_who_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exported with gradients on, as they are by default."""
+    from lstmfast.torch import _run
+
+    model = torch.export.export(MODELS["lstm"](), (TOKENS,)).module()
+    tapes: list[int] = []
+    forward = _run.forward
+
+    def counted(*args: Any) -> Any:
+        tapes.append(1)
+        return forward(*args)
+
+    monkeypatch.setattr(_run, "forward", counted)
+    with torch.no_grad():
+        expected = model(TOKENS)
+    assert tapes == []
+    found = model(TOKENS)
+    assert torch.equal(found, expected)
+    found.sum().backward()
+    assert tapes == [1]
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_traced_by_make_fx_and_run_without_data() -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
