@@ -47,7 +47,7 @@ ISA_TESTS = [
 SECOND_ISA_TESTS = [f"tests/torch/test_{name}.py::test_every_result" for name in ("modules", "packed")]
 
 # What `readme`, without PyTorch, had to skip.
-TORCH_TESTS = ["tests", "-m", "beside_torch and not speed"]
+TORCH_TESTS = ["tests", "-m", "beside_torch and not speed and not tools"]
 
 # What the sanitizers look at: what goes into the bindings and comes out of them, in every form, with
 # mistakes, threads and forks. .ci/check_bindings_ran.py sees that no function of theirs is left out. The core
@@ -109,9 +109,9 @@ def engines(session: nox.Session, extra: str) -> None:
 
 @nox.session
 def torch_tools(session: nox.Session) -> None:
-    """See what exporters and tools make of accelerated models. Not in .ci/run: they are many."""
+    """Run the tests marked `tools`: what exporters and others make of accelerated models. Not in .ci/run."""
     session.install(TORCH, ".[test]", "onnx", "onnxscript", "thop", "ptflops", "opacus")
-    session.run("pytest", "tests/torch/test_onnx_export.py", "tests/torch/test_tools.py", *session.posargs)
+    session.run("pytest", "-m", "tools", "tests/torch", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
 
 import lstmfast.torch  # noqa: E402
 
 from .helpers import is_ours  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of exporters, of many kinds
+pytestmark = [pytest.mark.tools, pytest.mark.filterwarnings("ignore")]  # exporters warn of much
 
 
 class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -31,6 +29,8 @@ class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
 
 
 def exported(model: Any, path: Path, dynamo: bool, dynamic: bool) -> Any:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
     how: dict[str, Any] = {}
     if dynamic and dynamo:
         how["dynamic_shapes"] = ({0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO},)

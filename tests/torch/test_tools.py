@@ -51,7 +51,13 @@ def by_quantize_dynamic(model: Any) -> Any:
     return type(quantized.lstm).__module__.startswith("torch.ao.nn.quantized")
 
 
-@pytest.mark.parametrize("tool", [by_thop, by_ptflops, by_opacus, by_quantize_dynamic])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *(pytest.param(tool, marks=pytest.mark.tools) for tool in (by_thop, by_ptflops, by_opacus)),
+        by_quantize_dynamic,
+    ],
+)
 def test_tools_that_go_by_type(tool: Any) -> None:
     """They pass over ours: `restore` first, as the documentation says."""
     with contextlib.redirect_stdout(io.StringIO()):
