@@ -374,7 +374,7 @@ def test_weights_that_an_output_does_not_meet_have_no_gradient(
 ) -> None:
     """After one step, c_n does not depend on the last layer's projection: None, as in PyTorch."""
     given: list[list[str]] = []
-    options = {"num_layers": num_layers, "bidirectional": bidirectional, "bias": bias}
+    options: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional, "bias": bias}
     for module in pair("lstm", proj_size=P, **options):
         y, end = call(module, input_of(module, steps=1))
         [y, *tensors(end)][output].sum().backward()
