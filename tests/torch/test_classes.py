@@ -97,9 +97,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def counting(function: Any, calls: list[int]) -> Any:
-    def count(*args: Any) -> Any:
+    def count(*args: Any, **options: Any) -> Any:
         calls.append(1)
-        return function(*args)
+        return function(*args, **options)
 
     return count
 

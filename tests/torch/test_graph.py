@@ -246,9 +246,9 @@ def test_exported_programs_keep_a_tape_only_for_who_trains(monkeypatch: pytest.M
     tapes: list[int] = []
     forward = _run.forward
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         tapes.append(1)
-        return forward(*args)
+        return forward(*args, **options)
 
     monkeypatch.setattr(_run, "forward", counted)
     with torch.no_grad():
