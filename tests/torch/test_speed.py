@@ -231,7 +231,7 @@ def test_penalties_cost_no_more_than_pytorchs() -> None:
 
 
 def test_times_pytorch_with_parametrized_weights() -> None:
-    """Of one row; with more, or with parametrizations that take longer than the LSTM, see docs/performance.md."""
+    """Of one row. With more, or where the parametrization takes longer than the LSTM: docs/performance.md."""
     sizes = [(20, 1, 16, 32), (100, 1, 64, 64), (100, 1, 128, 128)]
     found, text = ratios(PARAMETRIZED, [("weight_norm", *size) for size in sizes])
     assert min(found) >= WANTED_TIMES_PARAMETRIZED, text
