@@ -21,7 +21,6 @@ from .helpers import (  # noqa: E402
     data_of,
     input_of,
     leaf,
-    no_word_of_projections,
     outcome,
     pair,
     randn,
@@ -52,11 +51,6 @@ TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-4}, "float64": {"rtol": 1e-9, 
 def configured(config: str, dtype: str = "float64") -> tuple[Any, Any]:
     kind, options = CONFIGS[config]
     return pair(kind, dtype, input_size=3, hidden_size=4, **options)
-
-
-def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    with no_word_of_projections():
-        return function(*args, **options)
 
 
 def assert_agree(found: Any, expected: Any, dtype: str) -> None:
@@ -96,10 +90,10 @@ def test_penalties(config: str, form: str, wanted: str, dtype: str) -> None:
         grads = [leaf(each) for each in upstream(outputs)]
         weights = list(module.parameters())
         of = {"x": [data_of(x)], "weights": weights, "all": [data_of(x), *tensors(hx), *weights]}[wanted]
-        first = quietly(torch.autograd.grad, outputs, of, grads, create_graph=True)
+        first = torch.autograd.grad(outputs, of, grads, create_graph=True)
         penalty = sum((gradient**2).sum() for gradient in first) + sum(o.square().sum() for o in outputs)
         everything = [data_of(x), *tensors(hx), *weights, *grads]
-        second = quietly(torch.autograd.grad, penalty, everything)
+        second = torch.autograd.grad(penalty, everything)
         found.append([*first, *second])
     assert_agree(found[1], found[0], dtype)
 
@@ -132,10 +126,10 @@ def test_inputs_that_depend_on_one_another(config: str) -> None:
         weights = {name: scale * weight for name, weight in module.named_parameters()}
         x = scale * input_of(module)
         x = x + weights["weight_ih_l0"].sum()
-        y, _ = quietly(torch.func.functional_call, module, weights, (x,))
-        (first,) = quietly(torch.autograd.grad, y.square().sum(), scale, create_graph=True)
-        (second,) = quietly(torch.autograd.grad, first, scale, create_graph=True)
-        (third,) = quietly(torch.autograd.grad, second, scale)
+        y, _ = torch.func.functional_call(module, weights, (x,))
+        (first,) = torch.autograd.grad(y.square().sum(), scale, create_graph=True)
+        (second,) = torch.autograd.grad(first, scale, create_graph=True)
+        (third,) = torch.autograd.grad(second, scale)
         found.append([first.detach(), second.detach(), third])
     torch.testing.assert_close(found[1], found[0], rtol=1e-8, atol=1e-9)
 
@@ -275,9 +269,9 @@ def test_maml_of_second_order(config: str) -> None:
         module.eval()
         weights = dict(module.named_parameters())
         x = input_of(module)
-        y, _ = quietly(torch.func.functional_call, module, weights, (x,))
-        grads = quietly(torch.autograd.grad, y.square().sum(), list(weights.values()), create_graph=True)
+        y, _ = torch.func.functional_call(module, weights, (x,))
+        grads = torch.autograd.grad(y.square().sum(), list(weights.values()), create_graph=True)
         moved = {name: w - 0.1 * g for (name, w), g in zip(weights.items(), grads, strict=True)}
-        y, _ = quietly(torch.func.functional_call, module, moved, (x,))
-        found.append(quietly(torch.autograd.grad, y.square().sum(), list(weights.values())))
+        y, _ = torch.func.functional_call(module, moved, (x,))
+        found.append(torch.autograd.grad(y.square().sum(), list(weights.values())))
     assert_agree(found[1], found[0], "float64")

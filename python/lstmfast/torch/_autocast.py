@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from ._reading import weights_of
+
 
 def stands_in(module: Any, input: Any) -> torch.dtype | None:
     """Return the dtype that results should have, where autocast is on and PyTorch's own cannot."""
@@ -19,11 +21,11 @@ def stands_in(module: Any, input: Any) -> torch.dtype | None:
     # All others do without oneDNN's LSTM, whatever the CPU.
     if module.mode != "LSTM" or module.proj_size or isinstance(input, PackedSequence):
         return None
-    weight = module.weight_ih_l0
-    if not isinstance(weight, Tensor) or weight.dtype is not torch.float32 or not weight.is_cpu:
+    weights = weights_of(module)
+    if not isinstance(weights[0], Tensor) or weights[0].dtype is not torch.float32 or not weights[0].is_cpu:
         return None
     on_graph = torch.is_grad_enabled() and any(
-        getattr(tensor, "requires_grad", False) for tensor in (input, *module.parameters())
+        getattr(tensor, "requires_grad", False) for tensor in (input, *weights)
     )
     return None if works(dtype, on_graph) else dtype
 

@@ -15,14 +15,22 @@ def freeze(module: Any) -> None:
     """Keep the network of a module's weights as they are now. Raises as `LSTM.freeze` says."""
     if is_quantized(module):  # whose weights must stay as they are anyway
         return
-    own, weights = own_of(module), weights_of(module)
-    if reason := _paths.refusal_of_weights(weights, own.packed.shapes):
-        raise RuntimeError(f"freeze: the core cannot run this module: {reason}")
-    computed = [name for name in module._flat_weights_names if name not in module._parameters]
-    if computed:
-        raise RuntimeError(f"freeze: expected weights that stay, got {computed[0]}, computed at each call")
+    own, weights = own_of(module), lasting_weights_of(module, "freeze")
     network = own.packed.network(weights, torch.get_num_threads())
     own.frozen = Frozen(network, marks_of(weights), [weight.detach() for weight in weights])
+
+
+def lasting_weights_of(module: Any, function: str) -> list[Any]:
+    """Return a module's weights, if the core runs them and they may stay: else RuntimeError."""
+    weights = weights_of(module)
+    if reason := _paths.refusal_of_weights(weights, own_of(module).packed.shapes):
+        raise RuntimeError(f"{function}: the core cannot run this module: {reason}")
+    computed = [name for name in module._flat_weights_names if name not in module._parameters]
+    if computed:
+        raise RuntimeError(
+            f"{function}: expected weights that stay, got {computed[0]}, computed at each call"
+        )
+    return weights
 
 
 def check(own: Own, weights: list[Any]) -> None:

@@ -90,7 +90,7 @@ def _run_layers(
     y, ends = x, []
     for layer in range(0, spec.num_layers, at_once):
         if layer and dropout.masks is not None:
-            y = y * (dropout.masks[layer - 1].reshape(y.shape).to(y.dtype) * dropout.scale)
+            y = y * dropout.factors(layer - 1, y)
         part = slice(layer * directions, (layer + at_once) * directions)
         states = h0[part] if c0 is None else (h0[part], c0[part])
         own = list(weights[layer * of_layer : (layer + at_once) * of_layer])

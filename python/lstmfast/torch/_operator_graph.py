@@ -97,15 +97,7 @@ def _(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, ...]:
 
 # What graphs call.
 
-torch.library.define(
-    "lstmfast::recurrent",
-    "(Tensor x, Tensor? h0, Tensor? c0, Tensor[] weights, Tensor? batch_sizes, Tensor? masks,"
-    " float mask_scale, str cell, bool bias, bool bidirectional, Tensor? lengths=None, Tensor? reset=None,"
-    " bool recompute=False) -> (Tensor, Tensor, Tensor)",
-)
 
-
-@torch.library.impl("lstmfast::recurrent", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
 def recurrent(
     x: Tensor,
     h0: Tensor | None,
@@ -131,3 +123,7 @@ def recurrent(
         return found
     y, h_n, c_n, _ = forward(*given, masks, mask_scale, *config, recompute)
     return y, h_n, c_n
+
+
+torch.library.define("lstmfast::recurrent", torch.library.infer_schema(recurrent, mutates_args=()))
+torch.library.impl("lstmfast::recurrent", "CompositeImplicitAutograd")(recurrent)

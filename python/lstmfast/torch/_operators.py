@@ -151,7 +151,7 @@ def backward(
     network, call = _prepared(x, weights, batch_sizes, cell, bias, bidirectional, masks, cuts, **given)
     call = call._replace(recompute=recompute)
     _operands.check_states(call, h0, of_memory(c0, cell))
-    grads = _grads_of(cell, dy, dh_n, dc_n)
+    grads = (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)
     dropout = _run.Dropout(masks, mask_scale)
     dx, dh0, dc0, *dweights = _run.gradients(network, call, grads, x, y, reserve, wanted, dropout)
     return (
@@ -160,8 +160,3 @@ def backward(
         _empty_if_none(dc0, x),
         [_empty_if_none(dw, x) for dw in dweights],
     )
-
-
-def _grads_of(cell: str, dy: Any, dh_n: Any, dc_n: Any) -> tuple[Any, ...]:
-    """Take the gradients that a cell has."""
-    return (dy, dh_n, dc_n) if BY_CELL[cell].has_memory else (dy, dh_n)

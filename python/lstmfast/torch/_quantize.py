@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 
 from .._base.kinds import BY_CELL, class_named
-from . import _accelerate, _calibration, _classes, _paths
+from . import _accelerate, _calibration, _classes, _freezing
 from ._modules import Recurrent
 from ._own import own_of, set_quantized
 from ._quantized import Quantized
@@ -77,14 +77,10 @@ _ORDER = ("float16", "bfloat16", "int8")  # as messages list them
 
 
 def _check_weights(name: str, module: Any) -> None:
-    called = name or "the model itself"
-    if reason := _paths.refusal_of_weights(weights_of(module), own_of(module).packed.shapes):
-        raise RuntimeError(f"{called}: quantize: the core cannot run this module: {reason}")
-    computed = [each for each in module._flat_weights_names if each not in module._parameters]
-    if computed:
-        raise RuntimeError(
-            f"{called}: quantize: expected weights that stay, got {computed[0]}, computed at each call"
-        )
+    try:
+        _freezing.lasting_weights_of(module, "quantize")
+    except RuntimeError as error:
+        raise RuntimeError(f"{name or 'the model itself'}: {error}") from None
 
 
 def _made(name: str, module: Any, kind: str, largest: Any) -> Quantized:

@@ -114,6 +114,11 @@ class Dropout:
     masks: Tensor | None = None
     scale: float = 0.0
 
+    def factors(self, gap: int, y: Tensor) -> Tensor:
+        """Return what outputs y before a layer, in time-major layout, are multiplied with. Needs masks."""
+        masks: Tensor = self.masks
+        return masks[gap].reshape(y.shape).to(y.dtype) * self.scale
+
     def array(self, call: Call) -> AnyArray | None:
         """See the masks as the core wants them: [L-1, T, B, D*S], or [L-1, N, D*S] of a packed sequence."""
         if self.masks is None:

@@ -22,7 +22,7 @@ _Maybe: TypeAlias = Tensor | None
 
 def can_take(call: _run.Call) -> bool:
     """Whether a call is one whose formulas are here."""
-    return call.lengths is None and not call.is_cut and not call.spec.proj_size
+    return call.lengths is None and call.reset is None and not call.spec.proj_size
 
 
 _CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "rnn_tanh": RNN, "rnn_relu": ReluRNN}
@@ -74,7 +74,7 @@ def go_back(
     y, y_change = time_major(x), None if second[0] is None else time_major(second[0])
     for layer in range(spec.num_layers):
         if layer and dropout.masks is not None:
-            kept = dropout.masks[layer - 1].reshape(y.shape).to(y.dtype) * dropout.scale
+            kept = dropout.factors(layer - 1, y)
             y, y_change = y * kept, y_change * kept
         parts = []
         for direction in range(directions):
@@ -105,7 +105,7 @@ def go_back(
             for each in zip(*below, strict=True)
         )
         if layer and dropout.masks is not None:
-            kept = dropout.masks[layer - 1].reshape(u.shape).to(u.dtype) * dropout.scale
+            kept = dropout.factors(layer - 1, u)
             u, r = u * kept, r * kept
 
     ends = [torch.stack([cell.end_change[k] for cell in cells]) for k in range(len(starts))]
