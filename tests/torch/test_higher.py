@@ -258,6 +258,27 @@ def test_batched_gradients(config: str, form: str, create_graph: bool, dtype: st
         assert_agree(list(second), sums, dtype)
 
 
+@CONFIG
+@pytest.mark.parametrize("form", ["plain", "packed", "unbatched"])
+def test_vmap_over_a_gradient(config: str, form: str) -> None:
+    """torch.func's kind of many, over a call that was made before; each axis, and some for all alike."""
+    _, ours = configured(config)
+    x, hx = arguments(ours, form)
+    y, end = call(ours, x, hx)
+    outputs = [data_of(y), *tensors(end)]
+    wanted = [data_of(x), *tensors(hx), *ours.parameters()]
+    grads = [torch.stack([randn(o.shape, o, 50 + n) for n in range(3)], dim=1) for o in outputs]
+    alike = upstream(outputs)[-1]
+
+    def back(*each: Any) -> Any:
+        return torch.autograd.grad(outputs, wanted, [*each, alike], retain_graph=True)
+
+    found = torch.vmap(back, in_dims=1)(*grads[:-1])
+    for n in range(3):
+        one = back(*(each[:, n] for each in grads[:-1]))
+        assert_same_bits([each[n].numpy() for each in found], [each.numpy() for each in one])
+
+
 # Learning to learn.
 
 
