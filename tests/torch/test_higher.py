@@ -99,6 +99,23 @@ def test_penalties(config: str, form: str, wanted: str, dtype: str) -> None:
 
 
 @CONFIG
+@pytest.mark.parametrize("form", ["plain", "packed"])
+def test_third_derivatives(config: str, form: str) -> None:
+    """Second ones have formulas; whoever goes on goes through PyTorch's own operators."""
+    found = []
+    for module in configured(config):
+        x, hx = arguments(module, form)
+        torch.manual_seed(3)
+        y, _ = call(module, x, hx)
+        of = data_of(y).square().sum()
+        for _ in range(2):
+            (gradient,) = torch.autograd.grad(of, data_of(x), create_graph=True)
+            of = gradient.square().sum()
+        found.append(torch.autograd.grad(of, [data_of(x), *tensors(hx), *module.parameters()]))
+    assert_agree(found[1], found[0], "float64")
+
+
+@CONFIG
 def test_graphs_of_gradients_change_no_bit(config: str, dtype: str) -> None:
     """create_graph=True costs and changes nothing, until somebody goes through the graph."""
     _, ours = configured(config, dtype)

@@ -108,15 +108,23 @@ for values in json.loads(sys.argv[1]):
 """
 
 PENALTY = """
-for kind, T, B, I, H in json.loads(sys.argv[1]):
-    make = lambda library: getattr(library, kind)(I, H)
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
+
+for kind, form, T, B, I, H in json.loads(sys.argv[1]):
+    options = {"proj_size": 3 * H // 4} if form == "projected" else {}
+    make = lambda library: getattr(library, kind)(I, H, **options)
     theirs, ours = make(torch.nn), make(lstmfast.torch)
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(T, B, I)
+    if form == "packed":
+        x, batch_sizes, *_ = pack_sequence([x[: T * (n + B) // (2 * B), n - 1] for n in range(B, 0, -1)])
 
     def penalty(module):
         given = x.clone().requires_grad_()
-        y = module(given)[0].square().sum()
+        if form == "packed":
+            y = module(PackedSequence(given, batch_sizes))[0].data.square().sum()
+        else:
+            y = module(given)[0].square().sum()
         gradient, = torch.autograd.grad(y, given, create_graph=True)
         return torch.autograd.grad(y + gradient.square().sum(), list(module.parameters()))
 
@@ -226,7 +234,14 @@ def ratios(script: str, given: list[Any]) -> tuple[list[float], str]:
 
 def test_penalties_cost_no_more_than_pytorchs() -> None:
     sizes = [(20, 8, 16, 32), (50, 16, 64, 64), (50, 32, 128, 128)]
-    found, text = ratios(PENALTY, [(kind, *size) for kind in ("LSTM", "RNN") for size in sizes])
+    kinds = [
+        ("LSTM", "padded"),
+        ("RNN", "padded"),
+        ("LSTM", "packed"),
+        ("RNN", "packed"),
+        ("LSTM", "projected"),
+    ]
+    found, text = ratios(PENALTY, [(*kind, *size) for kind in kinds for size in sizes])
     assert min(found) >= 1 / MOST_TIMES_A_PENALTY, text
 
 

@@ -1,9 +1,9 @@
-"""Second derivatives of padded sequences, by their formulas: what PyTorch finds by going through a gradient.
+"""Second derivatives by their formulas: what PyTorch finds by going through a gradient.
 
 A gradient g of inputs z is that of <u, y>, for outputs y and their gradients u. Who goes back through g with
 v asks for the derivatives of <v, g> = <u, y.>, y. being how y changes when z changes by v. So inputs and
 changes go forward together, and back; only recurrences go step by step, all else is for all steps at once.
-(Third derivatives, packed sequences and projections: `_higher`, which takes up to three times as long.)
+(Third derivatives, and rows cut by `lengths` and `reset`: `_higher`, which takes up to three times as long.)
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from torch import Tensor
 
 from . import _run
 from ._second_cells import LSTM, RNN, Cell, ReluRNN, Weights
+from ._second_steps import Steps
 
 _Maybe: TypeAlias = Tensor | None
 
 
 def can_take(call: _run.Call) -> bool:
     """Whether a call is one whose formulas are here."""
-    return call.lengths is None and call.reset is None and not call.spec.proj_size
+    return not call.is_cut
 
 
 _CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "rnn_tanh": RNN, "rnn_relu": ReluRNN}
@@ -43,63 +44,68 @@ def go_back(
     spec = call.spec
     directions = spec.depth // spec.num_layers
     x, h0, c0, *weights = inputs
-    lead = (spec.depth, call.rows)
+    sizes = call.batch_sizes()
+    in_time = [call.rows] * call.steps if sizes is None else sizes.tolist()
+    steps = [Steps(in_time, reverse=direction == 1) for direction in range(directions)]
+    widths = [spec.state_size, spec.hidden_size] if spec.has_memory else [spec.state_size]
 
-    def time_major(tensor: Tensor) -> Tensor:
+    def flat(tensor: Tensor) -> Tensor:
+        """Lay x, y or a gradient of theirs out as [N, ...], in the order of time."""
         if call.layout == _run.BATCH_FIRST:
-            return tensor.transpose(0, 1)
-        return tensor.reshape(call.steps, call.rows, -1)
+            tensor = tensor.transpose(0, 1)
+        return tensor.reshape(-1, tensor.shape[-1])
 
-    def state(tensor: _Maybe) -> Tensor:
-        if tensor is None:
-            return x.new_zeros((*lead, spec.hidden_size))
-        return tensor.reshape(*lead, spec.hidden_size)
-
-    def states(h: _Maybe, c: _Maybe) -> list[Tensor]:
-        return [state(h), state(c)] if spec.has_memory else [state(h)]
+    def states(*given: _Maybe) -> list[Tensor]:
+        shapes = [(spec.depth, call.rows, width) for width in widths]
+        return [
+            x.new_zeros(shape) if state is None else state.reshape(shape)
+            for state, shape in zip(given, shapes, strict=False)  # an RNN has no c
+        ]
 
     starts, start_changes = states(h0, c0), states(second[1], second[2])
-    of_direction = 4 if spec.bias else 2
+    of_direction = (4 if spec.bias else 2) + (1 if spec.proj_size else 0)
 
     def weights_of(tensors: Sequence[Any], n: int) -> Weights:
-        ih, hh, *biases = tensors[n * of_direction : (n + 1) * of_direction]
-        biases = [bias for bias in biases if bias is not None]
-        return Weights(ih, hh, torch.stack(biases).sum(0) if biases else None)
+        ih, hh, *others = tensors[n * of_direction : (n + 1) * of_direction]
+        hr = others.pop() if spec.proj_size else None
+        biases = [bias for bias in others if bias is not None]
+        return Weights(ih, hh, torch.stack(biases).sum(0) if biases else None, hr)
 
     def plain_weights_of(n: int) -> Weights:
         found = weights_of(weights, n)
         return found if spec.bias else found._replace(bias=0.0)
 
     cells: list[Cell] = []
-    y, y_change = time_major(x), None if second[0] is None else time_major(second[0])
+    y, y_change = flat(x), None if second[0] is None else flat(second[0])
     for layer in range(spec.num_layers):
         if layer and dropout.masks is not None:
             kept = dropout.factors(layer - 1, y)
             y, y_change = y * kept, y_change * kept
         parts = []
         for direction in range(directions):
-            n = layer * directions + direction
-            cell = _CELLS[spec.cell](plain_weights_of(n), _turned(y, direction), [s[n] for s in starts])
-            x_change = None if y_change is None else _turned(y_change, direction)
-            cell.change(weights_of(second[3:], n), x_change, [s[n] for s in start_changes])
+            n, turned = layer * directions + direction, steps[direction].turned
+            begin, begin_change = ([state[n] for state in of] for of in (starts, start_changes))
+            cell = _CELLS[spec.cell](plain_weights_of(n), steps[direction], turned(y), begin)
+            x_change = None if y_change is None else turned(y_change)
+            cell.change(weights_of(second[3:], n), x_change, begin_change)
             cells.append(cell)
-            parts.append((_turned(cell.h, direction), _turned(cell.h_change, direction)))
-        y, y_change = (torch.cat(each, 2) if directions > 1 else each[0] for each in zip(*parts, strict=True))
+            parts.append([steps[direction].turned_back(of_h) for of_h in (cell.h, cell.h_change)])
+        y, y_change = (torch.cat(each, 1) if directions > 1 else each[0] for each in zip(*parts, strict=True))
 
-    dy, dh_n, *dc_n = grads
-    u: Any = torch.zeros_like(y) if dy is None else time_major(dy)
-    u_ends = states(dh_n, dc_n[0] if dc_n else None)
+    dy, *of_ends = grads
+    u: Any = torch.zeros_like(y) if dy is None else flat(dy)
+    u_ends = states(*of_ends)
     r = torch.zeros_like(y)
     of_states: list[Any] = [None] * len(cells)
     of_weights: list[Any] = [None] * len(cells)
     for layer in range(spec.num_layers - 1, -1, -1):
         below = []
-        for direction in range(directions):
+        for direction, of in enumerate(steps):
             n = layer * directions + direction
-            part = slice(direction * spec.hidden_size, (direction + 1) * spec.hidden_size)
-            mine = _turned(u[..., part], direction), [s[n] for s in u_ends], _turned(r[..., part], direction)
+            part = slice(direction * spec.state_size, (direction + 1) * spec.state_size)
+            mine = of.turned(u[:, part]), [s[n] for s in u_ends], of.turned(r[:, part])
             u_x, r_x, of_states[n], of_weights[n] = cells[n].go_back(*mine, is_first=layer == 0)
-            below.append((None if u_x is None else _turned(u_x, direction), _turned(r_x, direction)))
+            below.append((None if u_x is None else of.turned_back(u_x), of.turned_back(r_x)))
         u, r = (
             each[0] if len(each) == 1 or each[0] is None else each[0] + each[1]
             for each in zip(*below, strict=True)
@@ -112,16 +118,12 @@ def go_back(
     back = [torch.stack([of[k] for of in of_states]) for k in range(len(starts))]
     found = [y_change, *ends, r, *back, *[back[0]] * (2 - len(back))]  # an RNN has no c: nobody asks for it
     for gradients in of_weights:
-        found += [gradients.ih, gradients.hh, *[gradients.bias] * (of_direction - 2)]
-    for n in (0, len(grads)):  # of y, and of x
-        if call.layout == _run.BATCH_FIRST:
-            found[n] = found[n].transpose(0, 1)
+        biases = [gradients.bias] * (2 if spec.bias else 0)
+        found += [gradients.ih, gradients.hh, *biases, *([gradients.hr] if spec.proj_size else [])]
+    if call.layout == _run.BATCH_FIRST:
+        for n in (0, len(grads)):  # of y, and of x
+            found[n] = found[n].view(call.steps, call.rows, -1).transpose(0, 1)
     return [
         tensor if like is None else tensor.reshape(like.shape)
         for tensor, like in zip(found, (*grads, *inputs), strict=True)
     ]
-
-
-def _turned(sequence: Tensor, direction: int) -> Tensor:
-    """Turn a sequence round for the reverse direction, and back."""
-    return sequence.flip(0) if direction else sequence

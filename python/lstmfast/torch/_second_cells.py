@@ -1,8 +1,8 @@
 """How a layer in one direction changes with what it was given, and back: the cells of `_second`.
 
-For an LSTM, with a dot for changes, and a for the gates before their curves:
+For an LSTM, with a dot for changes, a for the gates before their curves, and m for what a projection R takes:
     a. = W x. + W. x + U h_prev. + U. h_prev + b.
-    c. = f. c_prev + f c_prev. + i. g + i g.,  h. = o. tanh(c) + o (1 - tanh(c)^2) c.
+    c. = f. c_prev + f c_prev. + i. g + i g.,  m. = o. tanh(c) + o (1 - tanh(c)^2) c.,  h. = R m. + R. m
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from ._second_steps import Carried, Steps
+
 _Maybe: TypeAlias = Tensor | None
 
 
@@ -20,24 +22,26 @@ class Weights(NamedTuple):
     """Of a layer in a direction, or how they change (None: not at all), or their gradients."""
 
     ih: Any  # [G*H, I]
-    hh: Any  # [G*H, H]
+    hh: Any  # [G*H, S], S being H, or P with a projection
     bias: Any  # [G*H], the sum of both
+    hr: Any = None  # [P, H] of a projection
 
 
 class Cell:
     """A layer in one direction: what it was given, what it computed, and how that changes."""
 
-    # [T, B, H] each; `before` is what stood before each step. The ends are of h and, of an LSTM, c, [B, H].
+    # [N, S] each, in the order of the steps; `before` is what stood before each step. The ends, of h, [B, S],
+    # and, of an LSTM, of c, [B, H].
     h: Tensor
     h_before: Tensor
     h_change: Tensor
     h_change_before: Tensor
     end_change: tuple[Tensor, ...]
 
-    def __init__(self, weights: Weights, x: Tensor, states: Sequence[Tensor]) -> None:
-        """Run forward. x: [T, B, I], in the order of the steps; states: h_0 and, of an LSTM, c_0, [B, H]."""
-        self.weights, self.x, self.states = weights, x, states
-        self.run((torch.matmul(x, weights.ih.T) + weights.bias).unbind())
+    def __init__(self, weights: Weights, steps: Steps, x: Tensor, states: Sequence[Tensor]) -> None:
+        """Run forward. x: [N, I], in the order of the steps; states: h_0 and, of an LSTM, c_0, [B, ...]."""
+        self.weights, self.steps, self.x, self.states = weights, steps, x, states
+        self.run(steps.parts(torch.matmul(x, weights.ih.T) + weights.bias))
 
     def run(self, ahead: Sequence[Tensor]) -> None:
         """Run all steps from what of a is known ahead."""
@@ -46,13 +50,13 @@ class Cell:
     def change(self, weights: Weights, x: _Maybe, states: Sequence[Tensor]) -> None:
         """Find how all of it changes when weights, x (None: it does not) and states do."""
         self.weights_change, self.x_change, self.states_change = weights, x, states
-        ahead = self.x.new_zeros((*self.x.shape[:2], len(self.weights.ih)))
+        ahead = self.x.new_zeros((len(self.x), len(self.weights.ih)))
         for changing, weight in ((x, self.weights.ih), (self.x, weights.ih), (self.h_before, weights.hh)):
             if changing is not None and weight is not None:
-                ahead += torch.matmul(changing, weight.T)
+                ahead.addmm_(changing, weight.T)
         if weights.bias is not None:
             ahead += weights.bias
-        self.run_changes(ahead.unbind())
+        self.run_changes(self.steps.parts(ahead))
 
     def run_changes(self, ahead: Sequence[Tensor]) -> None:
         """Run all steps of the changes from what of a's is known ahead."""
@@ -66,150 +70,178 @@ class Cell:
         Returns the same two of x (the first one None for the first layer, where nobody asks), then what
         <u, h.> has for gradients: by the states, and by the weights.
         """
-        one, two, states = self.back(u, u_end, r)
+        one, two, states, of_hr = self.back(u, u_end, r)
         change = self.weights_change
-        x_u = None if is_first else torch.matmul(one, self.weights.ih)
-        x_r = torch.matmul(two, self.weights.ih)
+        x_u = None if is_first else one @ self.weights.ih
+        x_r = two @ self.weights.ih
         if change.ih is not None:
-            x_r += torch.matmul(one, change.ih)
-        first, flat = one.flatten(0, 1).T, two.flatten(0, 1).T
-        of_ih = flat @ self.x.flatten(0, 1)
+            x_r.addmm_(one, change.ih)
+        of_ih = two.T @ self.x
         if self.x_change is not None:
-            of_ih += first @ self.x_change.flatten(0, 1)
-        of_hh = flat @ self.h_before.flatten(0, 1) + first @ self.h_change_before.flatten(0, 1)
-        return x_u, x_r, states, Weights(of_ih, of_hh, two.sum((0, 1)))
+            of_ih.addmm_(one.T, self.x_change)
+        of_hh = (two.T @ self.h_before).addmm_(one.T, self.h_change_before)
+        return x_u, x_r, states, Weights(of_ih, of_hh, two.sum(0), of_hr)
 
-    def back(self, u: Tensor, u_end: Sequence[Tensor], r: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return gradients of a, [T, B, G*H]: of <u, h>, and of <u, h.>; and the latter's of the states."""
+    def back(
+        self, u: Tensor, u_end: Sequence[Tensor], r: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor], _Maybe]:
+        """Return gradients of a, [N, G*H]: of <u, h>, and of <u, h.>; and the latter's of states and W_hr."""
         raise NotImplementedError
 
-    def to_state(self, one: Tensor) -> Sequence[Tensor]:
-        """Of each step, what U. h_prev in its a. has for h_prev."""
-        if self.weights_change.hh is None:
-            return [one.new_zeros(self.states[0].shape)] * len(one)
-        return list(torch.matmul(one, self.weights_change.hh).unbind())
+
+def _parts_of_product(steps: Steps, left: Tensor, right: _Maybe, width: int) -> Sequence[Tensor]:
+    """Of each step, the product of what a change of weights meets; zeros [rows, width] where it is none."""
+    if right is None:
+        zeros = left.new_zeros((max(steps.sizes), width))
+        return [zeros[:rows] for rows in steps.sizes]
+    return steps.parts(left @ right)
 
 
 class LSTM(Cell):
-    """Gates are [T, B, 4, H] where they stand together: i, f, g, o."""
+    """Gates are [N, 4, H] where they stand together: i, f, g, o."""
 
     def run(self, ahead: Sequence[Tensor]) -> None:
-        h, c = self.states
-        T, (B, H) = len(ahead), h.shape
-        hh = self.weights.hh.T
-        gates = h.new_empty((T, B, 4, H))
-        cs, hs = h.new_empty((T + 1, B, H)), h.new_empty((T + 1, B, H))
-        tanh_cs = h.new_empty((T, B, H))
-        cs[0], hs[0] = c, h
-        for k, (part, gate, tanh_c) in enumerate(zip(ahead, gates.unbind(), tanh_cs.unbind(), strict=True)):
-            a = torch.addmm(part, hs[k], hh).view(B, 4, H)
+        h, c = map(Carried, self.states)
+        N, H = len(self.x), self.states[1].shape[1]
+        hh, hr = self.weights.hh.T, self.weights.hr
+        gates = self.x.new_empty((N, 4, H))
+        cs, ms, tanh_cs = self.x.new_empty((3, N, H))
+        hs = ms if hr is None else self.x.new_empty((N, len(hr)))
+        h_before, c_before = [], []
+        for part, gate, c_here, tanh_c, m, h_here in zip(
+            ahead, *map(self.steps.parts, (gates, cs, tanh_cs, ms, hs)), strict=True
+        ):
+            rows = len(part)
+            h_before.append(h.of_rows(rows))
+            c_before.append(c.of_rows(rows))
+            a = torch.addmm(part, h_before[-1], hh).view(rows, 4, H)
             torch.sigmoid(a, out=gate)
             i, f, g, o = gate.unbind(1)
             torch.tanh(a[:, 2], out=g)
-            torch.addcmul(f * cs[k], i, g, out=cs[k + 1])
-            torch.tanh(cs[k + 1], out=tanh_c)
-            torch.mul(o, tanh_c, out=hs[k + 1])
-        self.h_before, self.h, self.c_before, self.gates, self.tanh_c = (
-            hs[:-1],
-            hs[1:],
-            cs[:-1],
-            gates,
-            tanh_cs,
-        )
+            torch.addcmul(f * c_before[-1], i, g, out=c_here)
+            torch.tanh(c_here, out=tanh_c)
+            torch.mul(o, tanh_c, out=m)
+            if hr is not None:
+                torch.mm(m, hr.T, out=h_here)
+            h.now, c.now = h_here, c_here
+        self.h, self.m, self.gates, self.tanh_c = hs, ms, gates, tanh_cs
+        self.h_before, self.c_before = torch.cat(h_before), torch.cat(c_before)
         self.slopes = gates * (1 - gates)
-        self.slopes[:, :, 2] = 1 - gates[:, :, 2].square()
-        i, f, g, o = gates.unbind(2)
-        self.c_slope = o * (1 - tanh_cs.square())  # of h by c
-        # What each gate is multiplied with: of c, and the last one of h.
-        self.factors = torch.stack([g, self.c_before, i, tanh_cs], 2)
-        self.by_a = self.factors * self.slopes
+        self.slopes[:, 2] = 1 - gates[:, 2].square()
+        i, f, g, o = gates.unbind(1)
+        self.c_slope = o * (1 - tanh_cs.square())  # of m by c
+        # What each gate is multiplied with: of c, and the last one of m.
+        self.by_a = torch.stack([g, self.c_before, i, tanh_cs], 1) * self.slopes
 
     def run_changes(self, ahead: Sequence[Tensor]) -> None:
-        h, c = self.states_change
-        T, (B, H) = len(ahead), h.shape
-        hh = self.weights.hh.T
-        changes = h.new_empty((T, B, 4 * H))
-        cs, hs = h.new_empty((T + 1, B, H)), h.new_empty((T + 1, B, H))
-        cs[0], hs[0] = c, h
-        each = zip(
+        h, c = map(Carried, self.states_change)
+        N, H = self.c_before.shape
+        hh, hr, steps = self.weights.hh.T, self.weights.hr, self.steps
+        changes = h.now.new_empty((N, 4 * H))
+        cs, ms = h.now.new_empty((2, N, H))
+        hs, from_hr = ms, ahead
+        if hr is not None:
+            hs = h.now.new_empty((N, len(hr)))
+            change = self.weights_change.hr
+            from_hr = _parts_of_product(steps, self.m, None if change is None else change.T, len(hr))
+        h_before, c_before = [], []
+        for part, product, a, by_a, f, slope, c_here, m, h_here in zip(
             ahead,
-            changes.unbind(),
-            self.by_a.unbind(),
-            self.gates[:, :, 1].unbind(),
-            self.c_slope.unbind(),
+            from_hr,
+            *map(steps.parts, (changes, self.by_a, self.gates[:, 1], self.c_slope, cs, ms, hs)),
             strict=True,
-        )
-        for k, (part, a, by_a, f, slope) in enumerate(each):
-            torch.addmm(part, hs[k], hh, out=a)
-            parts = a.view(B, 4, H) * by_a
-            torch.addcmul(parts[:, :3].sum(1), f, cs[k], out=cs[k + 1])
-            torch.addcmul(parts[:, 3], slope, cs[k + 1], out=hs[k + 1])
-        self.a_change = changes.view(T, B, 4, H)
-        self.h_change_before, self.h_change, self.c_change_before, self.c_change = (
-            hs[:-1],
-            hs[1:],
-            cs[:-1],
-            cs[1:],
-        )
-        self.end_change = hs[-1], cs[-1]
+        ):
+            rows = len(part)
+            h_before.append(h.of_rows(rows))
+            c_before.append(c.of_rows(rows))
+            torch.addmm(part, h_before[-1], hh, out=a)
+            parts = a.view(rows, 4, H) * by_a
+            torch.addcmul(parts[:, :3].sum(1), f, c_before[-1], out=c_here)
+            torch.addcmul(parts[:, 3], slope, c_here, out=m)
+            if hr is not None:
+                torch.addmm(product, m, hr.T, out=h_here)
+            h.now, c.now = h_here, c_here
+        self.a_change = changes.view(N, 4, H)
+        self.h_change, self.m_change, self.c_change = hs, ms, cs
+        self.h_change_before, self.c_change_before = torch.cat(h_before), torch.cat(c_before)
+        self.end_change = h.left(), c.left()
 
-    def back(self, u: Tensor, u_end: Sequence[Tensor], r: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        T, B, H = u.shape
-        hh = self.weights.hh
-        i, f, g, o = self.gates.unbind(2)
-        # <u, h>: lam is the gradient of h, mu of c, one of a.
-        lam, mu, one = torch.empty_like(u), torch.empty_like(u), u.new_empty((T, B, 4, H))
-        from_h, from_c = u_end
-        for k in range(T - 1, -1, -1):
-            torch.add(u[k], from_h, out=lam[k])
-            torch.addcmul(from_c, lam[k], self.c_slope[k], out=mu[k])
-            self.of_a(mu[k], lam[k], self.by_a[k], one[k])
-            from_h, from_c = one[k].view(B, -1) @ hh, mu[k] * f[k]
+    def back(
+        self, u: Tensor, u_end: Sequence[Tensor], r: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor], _Maybe]:
+        N, H = self.c_before.shape
+        hh, hr, steps, change = self.weights.hh, self.weights.hr, self.steps, self.weights_change
+        f, slopes, by_a = map(steps.parts, (self.gates[:, 1], self.c_slope, self.by_a))
+        # <u, h>: lam is the gradient of h, nu of m, mu of c, one of a.
+        lam, one = torch.empty_like(u), u.new_empty((N, 4, H))
+        mu, nu = u.new_empty((2, N, H)) if hr is not None else (torch.empty_like(u), lam)
+        from_h, from_c = map(Carried, u_end)
+        each = list(zip(*map(steps.parts, (u, lam, nu, mu, one)), by_a, slopes, f, strict=True))
+        for u_here, of_h, of_m, of_c, of_a, by, slope, f_here in reversed(each):
+            rows = len(u_here)
+            torch.add(u_here, from_h.of_rows(rows), out=of_h)
+            if hr is not None:
+                torch.mm(of_h, hr, out=of_m)
+            torch.addcmul(from_c.of_rows(rows), of_m, slope, out=of_c)
+            _to_a(of_c, of_m, by, of_a)
+            from_h.now, from_c.now = of_a.view(rows, -1) @ hh, of_c * f_here
         # <u, h.> by what is in it: all steps at once, then the recurrence.
-        a_i, a_f, a_g, a_o = self.a_change.unbind(2)
-        s_i, s_f, s_g, s_o = self.slopes.unbind(2)
-        c_by_h = 1 - self.tanh_c.square()
+        extra, of_c_extra, to_c = self.beside_the_recurrence(mu, nu)
+        # What the next step has of the state before it: U. h_prev in a., f. c_prev in c..
+        one = one.view(N, -1)
+        to_h = _parts_of_product(steps, one, change.hh, hh.shape[1])
+        two, of_hs = torch.empty_like(extra), torch.empty_like(u)
+        from_hr = to_h if hr is None else _parts_of_product(steps, lam, change.hr, H)
+        from_h, from_c = (Carried(torch.zeros_like(end)) for end in u_end)
+        flat = map(steps.parts, (r, of_hs, two, extra, of_c_extra, to_c))
+        each = list(zip(*flat, to_h, from_hr, by_a, slopes, f, strict=True))
+        for r_here, of_h, of_a, more, more_c, later_c, later_h, product, by, slope, f_here in reversed(each):
+            rows = len(r_here)
+            torch.add(r_here, from_h.of_rows(rows), out=of_h)
+            of_m = of_h if hr is None else torch.addmm(product, of_h, hr)
+            of_c = torch.addcmul(more_c + from_c.of_rows(rows), of_m, slope)
+            _to_a(of_c, of_m, by, of_a)
+            of_a += more
+            from_h.now = torch.addmm(later_h, of_a.view(rows, -1), hh)
+            from_c.now = torch.addcmul(later_c, of_c, f_here)
+        of_hr = None if hr is None else (of_hs.T @ self.m).addmm_(lam.T, self.m_change)
+        return one, two.view(N, -1), [from_h.left(), from_c.left()], of_hr
+
+    def beside_the_recurrence(self, mu: Tensor, nu: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Find what <u, h.> has for a, [N, 4, H], c and the c before, but for what comes from later steps."""
+        i, f, g, o = self.gates.unbind(1)
+        a_i, a_f, a_g, a_o = self.a_change.unbind(1)
+        s_i, s_f, s_g, s_o = self.slopes.unbind(1)
+        m_by_tanh = 1 - self.tanh_c.square()
         extra = torch.stack(
             [
                 mu * (s_g * a_g + g * (1 - 2 * i) * a_i),
                 mu * (self.c_change_before + self.c_before * (1 - 2 * f) * a_f),
                 mu * (s_i * a_i - 2 * i * g * a_g),
-                lam * (c_by_h * self.c_change + self.tanh_c * (1 - 2 * o) * a_o),
+                nu * (m_by_tanh * self.c_change + self.tanh_c * (1 - 2 * o) * a_o),
             ],
-            2,
+            1,
         )
         extra *= self.slopes
-        of_c_extra = lam * c_by_h * (s_o * a_o - 2 * o * self.tanh_c * self.c_change)
-        # What the next step has of the state before it: U. h_prev in a., f. c_prev in c..
-        one = one.view(T, B, -1)
-        to_h, to_c = self.to_state(one), mu * s_f * a_f
-        two = torch.empty_like(extra)
-        from_h, from_c = torch.zeros_like(u[0]), torch.zeros_like(u[0])
-        for k in range(T - 1, -1, -1):
-            of_h = r[k] + from_h
-            of_c = torch.addcmul(of_c_extra[k] + from_c, of_h, self.c_slope[k])
-            self.of_a(of_c, of_h, self.by_a[k], two[k])
-            two[k] += extra[k]
-            from_h = torch.addmm(to_h[k], two[k].view(B, -1), hh)
-            from_c = torch.addcmul(to_c[k], of_c, f[k])
-        return one, two.view(T, B, -1), [from_h, from_c]
+        of_c = nu * m_by_tanh * (s_o * a_o - 2 * o * self.tanh_c * self.c_change)
+        return extra, of_c, mu * s_f * a_f
 
-    @staticmethod
-    def of_a(of_c: Tensor, of_h: Tensor, by_a: Tensor, out: Tensor) -> None:
-        """Gradients of a, [B, 4, H], from those of c and h, and of these by a."""
-        torch.mul(by_a[:, :3], of_c.unsqueeze(1), out=out[:, :3])
-        torch.mul(by_a[:, 3], of_h, out=out[:, 3])
+
+def _to_a(of_c: Tensor, of_m: Tensor, by_a: Tensor, out: Tensor) -> None:
+    """Gradients of a, [rows, 4, H], from those of c and m, and of these by a."""
+    torch.mul(by_a[:, :3], of_c.unsqueeze(1), out=out[:, :3])
+    torch.mul(by_a[:, 3], of_m, out=out[:, 3])
 
 
 class RNN(Cell):
     """With tanh."""
 
     def curve(self, a: Tensor, out: Tensor) -> None:
-        """Compute h, [B, H], from a."""
+        """Compute h, [rows, H], from a."""
         torch.tanh(a, out=out)
 
     def slope(self) -> Tensor:
-        """Of h by a, [T, B, H]."""
+        """Of h by a, [N, H]."""
         return 1 - self.h.square()
 
     def bend(self) -> Tensor:
@@ -217,39 +249,49 @@ class RNN(Cell):
         return -2 * self.h * self.slopes
 
     def run(self, ahead: Sequence[Tensor]) -> None:
-        hs = self.states[0].new_empty((len(ahead) + 1, *self.states[0].shape))
-        hs[0] = self.states[0]
-        for k, part in enumerate(ahead):
-            self.curve(torch.addmm(part, hs[k], self.weights.hh.T), hs[k + 1])
-        self.h_before, self.h = hs[:-1], hs[1:]
+        h, hh = Carried(self.states[0]), self.weights.hh.T
+        self.h = self.x.new_empty((len(self.x), len(self.weights.hh)))
+        before = []
+        for part, h_here in zip(ahead, self.steps.parts(self.h), strict=True):
+            before.append(h.of_rows(len(part)))
+            self.curve(torch.addmm(part, before[-1], hh), h_here)
+            h.now = h_here
+        self.h_before = torch.cat(before)
         self.slopes = self.slope()
 
     def run_changes(self, ahead: Sequence[Tensor]) -> None:
-        (h,) = self.states_change
-        self.a_change = torch.empty_like(self.h)
-        hs = h.new_empty((len(ahead) + 1, *h.shape))
-        hs[0] = h
-        for k, (part, a) in enumerate(zip(ahead, self.a_change.unbind(), strict=True)):
-            torch.addmm(part, hs[k], self.weights.hh.T, out=a)
-            torch.mul(a, self.slopes[k], out=hs[k + 1])
-        self.h_change_before, self.h_change = hs[:-1], hs[1:]
-        self.end_change = (hs[-1],)
+        h, hh = Carried(self.states_change[0]), self.weights.hh.T
+        self.a_change, self.h_change = torch.empty_like(self.h), torch.empty_like(self.h)
+        before = []
+        flat = map(self.steps.parts, (self.a_change, self.slopes, self.h_change))
+        for part, a, slope, h_here in zip(ahead, *flat, strict=True):
+            before.append(h.of_rows(len(part)))
+            torch.addmm(part, before[-1], hh, out=a)
+            torch.mul(a, slope, out=h_here)
+            h.now = h_here
+        self.h_change_before = torch.cat(before)
+        self.end_change = (h.left(),)
 
-    def back(self, u: Tensor, u_end: Sequence[Tensor], r: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        (from_h,) = u_end
+    def back(
+        self, u: Tensor, u_end: Sequence[Tensor], r: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor], _Maybe]:
+        hh, steps = self.weights.hh, self.steps
+        from_h = Carried(u_end[0])
         lam, one = torch.empty_like(u), torch.empty_like(u)
-        for k in range(len(u) - 1, -1, -1):
-            torch.add(u[k], from_h, out=lam[k])
-            torch.mul(lam[k], self.slopes[k], out=one[k])
-            from_h = one[k] @ self.weights.hh
+        each = list(zip(*map(steps.parts, (u, lam, self.slopes, one)), strict=True))
+        for u_here, of_h, slope, of_a in reversed(each):
+            torch.add(u_here, from_h.of_rows(len(u_here)), out=of_h)
+            torch.mul(of_h, slope, out=of_a)
+            from_h.now = of_a @ hh
         extra = lam * self.bend() * self.a_change
-        to_h = self.to_state(one)
+        to_h = _parts_of_product(steps, one, self.weights_change.hh, hh.shape[1])
+        from_h = Carried(torch.zeros_like(u_end[0]))
         two = torch.empty_like(u)
-        from_h = torch.zeros_like(u[0])
-        for k in range(len(u) - 1, -1, -1):
-            torch.addcmul(extra[k], r[k] + from_h, self.slopes[k], out=two[k])
-            from_h = torch.addmm(to_h[k], two[k], self.weights.hh)
-        return one, two, [from_h]
+        each = list(zip(*map(steps.parts, (r, extra, self.slopes, two)), to_h, strict=True))
+        for r_here, more, slope, of_a, later in reversed(each):
+            torch.addcmul(more, r_here + from_h.of_rows(len(r_here)), slope, out=of_a)
+            from_h.now = torch.addmm(later, of_a, hh)
+        return one, two, [from_h.left()], None
 
 
 class ReluRNN(RNN):
