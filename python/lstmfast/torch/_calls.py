@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _autocast, _autograd, _cuts, _freezing, _paths, _run
-from ._own import own_of, recomputes
+from ._own import Own, own_of, recomputes
 from ._quantized import Quantized
 from ._reading import weights_of
 
@@ -20,6 +20,7 @@ from ._reading import weights_of
 class Prepared(NamedTuple):
     """A call that the core takes: all of it that is a tensor, and how to run it."""
 
+    own: Own
     call: _run.Call
     weights: list[Tensor]
     x: Tensor
@@ -68,7 +69,7 @@ def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
         _cuts.refuse_beside_packed(input, lengths, reset)
         call = _cuts.cut(call, lengths, reset)
     if hx is None:
-        return Prepared(call, weights, x, None, None, packing, rounded)
+        return Prepared(own, call, weights, x, None, None, packing, rounded)
     if packing is not None:
         try:
             hx = module.permute_hidden(hx, packing.sorted_indices)
@@ -77,7 +78,7 @@ def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
     states = _states(hx, call, dtype)
     if isinstance(states, str):
         return states
-    return Prepared(call, weights, x, *states, packing, rounded)
+    return Prepared(own, call, weights, x, *states, packing, rounded)
 
 
 def _states(hx: Any, call: _run.Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None] | str:
@@ -104,21 +105,21 @@ def run(module: Any, prepared: Prepared) -> Any:
 
 
 def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
-    call, weights, x, h0, c0, *_ = prepared
-    own = own_of(module)
+    own, call, weights, x, h0, c0, _, _ = prepared
     frozen = own.frozen
     if frozen is not None and isinstance(frozen, Quantized):
         return frozen.run(module, call, x, h0, c0)
     network = own.packed.network(weights, call.threads) if frozen is None else frozen.network
     places = (x.shape[0],) if x.dim() == 2 else (call.steps, call.rows)
     dropout = draw_dropout(module, places, x.dtype)
-    on_graph = () if not torch.is_grad_enabled() else (x, h0, c0) if frozen else (x, h0, c0, *weights)
-    if any(tensor is not None and tensor.requires_grad for tensor in on_graph):
-        if frozen is not None:  # on the graph they are constants
-            weights = [weight.detach() for weight in weights]
-        if recomputes(module):
-            call = call._replace(recompute=True)
-        return _run_on_graph(network, call, dropout, x, h0, c0, weights)
+    if torch.is_grad_enabled():
+        given = (x, h0, c0) if frozen else (x, h0, c0, *weights)
+        if any(tensor is not None and tensor.requires_grad for tensor in given):
+            if frozen is not None:  # on the graph they are constants
+                weights = [weight.detach() for weight in weights]
+            if recomputes(module):
+                call = call._replace(recompute=True)
+            return _run_on_graph(network, call, dropout, x, h0, c0, weights)
     if dropout.masks is not None:
         return _run.forward(network, call, x, h0, c0, dropout)[0]
     return _run.infer(network, call, x, h0, c0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
 from typing import Any
 
@@ -32,14 +33,12 @@ def weights_of(module: Any) -> list[Any]:
     """
     attributes = module.__dict__
     listed: list[Any] = attributes["_flat_weights"]
-    made_from = attributes["_flat_weight_refs"]
     parameters = module._parameters
     names = module._flat_weights_names
-    for name, weight, ref in zip(names, listed, made_from, strict=False):
-        if parameters.get(name) is not weight or ref is None or ref() is not weight:
-            break
-    else:
+    # The same either way. In C, since the smallest calls would notice a loop.
+    if all(map(operator.is_, map(parameters.get, names), listed)):
         return listed
+    made_from = attributes["_flat_weight_refs"]
     now = [parameters[name] if name in parameters else getattr(module, name, None) for name in names]
     if all(w is None or ref is None or ref() is w for w, ref in zip(now, made_from, strict=True)):
         return listed
