@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 
 import lstmfast._core as core  # noqa: E402
-from lstmfast.torch import _operator_fakes, _operators, _weights  # noqa: E402
+from lstmfast.torch import _operators, _reserve, _weights  # noqa: E402
 
 # PyTorch says this of TorchScript, which parts of its own use while it compiles.
 pytestmark = [
@@ -101,7 +101,7 @@ def test_the_reserve_has_the_size_that_the_core_says(spec: Any, dtype_: Any) -> 
     assert isinstance(network, core.Network32 if dtype_ is torch.float32 else core.Network64)
     flags = (False, True)
     for places, rows, dropout, recompute in itertools.product((1, 7, 16, 100), (1, 3, 16), flags, flags):
-        found = _operator_fakes.reserve_size(spec, places, rows, dtype_.itemsize, dropout, recompute)
+        found = _reserve.size(spec, places, rows, dtype_.itemsize, dropout, recompute)
         assert found == network.tape_size(places, rows, recompute, dropout)
 
 

@@ -73,8 +73,8 @@ def _go_back(ctx: Any, grads: Sequence[Tensor | None]) -> Sequence[Tensor | None
 class Gradient(torch.autograd.Function):  # type: ignore[misc]
     """The gradients of x, h_0, c_0 and the weights, as far as needed, on the graph of all they depend on.
 
-    That is the outputs' gradients just as much as the inputs. First derivatives are the core's; whoever goes
-    back through them has the call made again by PyTorch's operators.
+    That is the outputs' gradients just as much as the inputs. First derivatives are the core's; what whoever
+    goes back through them needs is in `_second` and `_higher`.
     """
 
     @staticmethod
@@ -93,14 +93,14 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         grads, inputs = given[:outputs], given[outputs:]
         found = _run.gradients(network, call, grads, inputs[0], y, reserve, wanted, dropout)
         ctx.set_materialize_grads(False)
-        ctx.call, ctx.scale, ctx.wanted = call, dropout.scale, wanted
-        ctx.save_for_backward(dropout.masks, *given)
+        ctx.network, ctx.call, ctx.scale, ctx.wanted = network, call, dropout.scale, wanted
+        ctx.save_for_backward(dropout.masks, y, reserve, *given)
         return tuple([gradient for gradient in found if gradient is not None])
 
     @staticmethod
     def backward(ctx: Any, *second: Tensor | None) -> tuple[Any, ...]:
         """Go back through the gradient."""
-        masks, *given = ctx.saved_tensors
+        masks, y, reserve, *given = ctx.saved_tensors
         call: _run.Call = ctx.call
         outputs = 3 if call.spec.has_memory else 2
         back = iter(second)
@@ -108,10 +108,14 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         dropout = _run.Dropout(masks, ctx.scale)
         plain = not torch.is_grad_enabled() and not any(map(_many.is_many, second))
         if plain and _second.can_take(call):
+            if call.recompute:
+                call = call._replace(recompute=False)
+                x, h0, c0 = given[outputs : outputs + 3]
+                _, reserve = _run.forward(ctx.network, call, x, h0, c0, dropout)
             found = [
                 gradient if is_needed else None
                 for gradient, is_needed in zip(
-                    _second.go_back(call, dropout, given[:outputs], given[outputs:], through),
+                    _second.go_back(call, dropout, given[:outputs], given[outputs:], through, y, reserve),
                     ctx.needs_input_grad[6:],
                     strict=True,
                 )

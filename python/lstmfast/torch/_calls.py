@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from . import _autocast, _autograd, _cuts, _freezing, _paths, _run
 from ._own import Own, own_of, recomputes
 from ._quantized import Quantized
-from ._reading import weights_of
+from ._reading import weights_of_call
 
 
 class Prepared(NamedTuple):
@@ -42,7 +42,7 @@ def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
             return reason
         input, hx = _autocast.widened(input, rounded), _autocast.widened(hx, rounded)
     own = own_of(module)
-    weights = weights_of(module)
+    weights = weights_of_call(module)
     if own.frozen is not None:
         _freezing.check(own, weights)
     elif reason := _paths.refusal_of_weights(weights, own.packed.shapes):

@@ -7,13 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._base.kinds import BY_CELL
-from . import _operands
+from . import _operands, _reserve
 from ._operators import backward, forward, infer, of_memory, spec_of
-from ._weights import Spec
-
-# Sizes of parts of a tape are rounded up to cache lines.
-_LINE_BYTES = 64
 
 
 def _fake_results(
@@ -68,7 +63,7 @@ def _(
     _operands.check_devices(x, (), masks)
     places = x.shape[0] if batch_sizes is not None else x.shape[0] * x.shape[1]
     spec = spec_of(x, weights, *config)
-    size = reserve_size(spec, places, h_n.shape[1], x.dtype.itemsize, masks is not None, recompute)
+    size = _reserve.size(spec, places, h_n.shape[1], x.dtype.itemsize, masks is not None, recompute)
     return y, h_n, c_n, x.new_empty(size)
 
 
@@ -123,22 +118,3 @@ def _(
             for w, is_wanted in zip(weights, weights_wanted, strict=True)
         ],
     )
-
-
-def reserve_size(
-    spec: Spec, places: int, rows: int, itemsize: int, dropout: bool, recompute: bool = False
-) -> int:
-    """Count the numbers of what forward keeps: `tape_size` of the core, for sizes that may be symbols.
-
-    Compiled graphs that Inductor has cached on disk hold this size, and do not ask again: another layout of
-    the tape needs another name of the operators.
-    """
-    parts = [places * spec.features] * ((spec.num_layers - 1) * (2 if dropout else 1))
-    if spec.has_memory:  # gates, c and c_0; an RNN's gate is h
-        if not recompute:
-            parts += [places * BY_CELL[spec.cell].gates * spec.hidden_size] * spec.depth
-        parts += [places * spec.hidden_size] * spec.depth
-        parts.append(spec.depth * rows * spec.hidden_size)
-    parts.append(spec.depth * rows * spec.state_size)  # h_0
-    line = _LINE_BYTES // itemsize
-    return sum((part + line - 1) // line * line for part in parts)

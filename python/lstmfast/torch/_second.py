@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from . import _run
+from . import _reserve, _run
 from ._second_cells import LSTM, RNN, Cell, ReluRNN, Weights
 from ._second_steps import Steps
 
@@ -35,11 +35,13 @@ def go_back(
     grads: Sequence[_Maybe],
     inputs: Sequence[Any],
     second: Sequence[_Maybe],
+    y: Tensor,
+    reserve: Tensor,
 ) -> list[Tensor]:
     """Do what `_higher.go_back` does, once: return a tensor for each of (*grads, *inputs), needed or not.
 
-    second: of each input, what comes back to its gradient; None is zero. For an h_0 or c_0 that is None the
-    result is that at zero.
+    second: of each input, what comes back to its gradient; None is zero. y and reserve: what the core's
+    forward pass gave and kept, gates too. For an h_0 or c_0 that is None the result is that at zero.
     """
     spec = call.spec
     directions = spec.depth // spec.num_layers
@@ -62,6 +64,10 @@ def go_back(
             for state, shape in zip(given, shapes, strict=False)  # an RNN has no c
         ]
 
+    def part_of(direction: int) -> slice:
+        """Say where a direction's part of y is."""
+        return slice(direction * spec.state_size, (direction + 1) * spec.state_size)
+
     starts, start_changes = states(h0, c0), states(second[1], second[2])
     of_direction = (4 if spec.bias else 2) + (1 if spec.proj_size else 0)
 
@@ -71,38 +77,41 @@ def go_back(
         biases = [bias for bias in others if bias is not None]
         return Weights(ih, hh, torch.stack(biases).sum(0) if biases else None, hr)
 
-    def plain_weights_of(n: int) -> Weights:
-        found = weights_of(weights, n)
-        return found if spec.bias else found._replace(bias=0.0)
-
+    kept = _reserve.parts_of(reserve, spec, sum(in_time), call.rows, dropout.masks is not None, False)
+    outputs = [*kept.hidden, flat(y)]
     cells: list[Cell] = []
-    y, y_change = flat(x), None if second[0] is None else flat(second[0])
+    x_flat, change = flat(x), None if second[0] is None else flat(second[0])
     for layer in range(spec.num_layers):
-        if layer and dropout.masks is not None:
-            kept = dropout.factors(layer - 1, y)
-            y, y_change = y * kept, y_change * kept
-        parts = []
-        for direction in range(directions):
-            n, turned = layer * directions + direction, steps[direction].turned
-            begin, begin_change = ([state[n] for state in of] for of in (starts, start_changes))
-            cell = _CELLS[spec.cell](plain_weights_of(n), steps[direction], turned(y), begin)
-            x_change = None if y_change is None else turned(y_change)
-            cell.change(weights_of(second[3:], n), x_change, begin_change)
+        if layer:
+            x_flat = outputs[layer - 1]
+            if dropout.masks is not None:
+                factors = dropout.factors(layer - 1, x_flat)
+                x_flat, change = x_flat * factors, change * factors
+        changes = []
+        for direction, of in enumerate(steps):
+            n = layer * directions + direction
+            begin, begin_change = ([state[n] for state in each] for each in (starts, start_changes))
+            gates_and_c = [of.turned(each[n]) for each in (kept.gates, kept.c) if each]
+            h = of.turned(outputs[layer][:, part_of(direction)])
+            cell = _CELLS[spec.cell](weights_of(weights, n), of, of.turned(x_flat), begin, h, *gates_and_c)
+            cell.change(
+                weights_of(second[3:], n), None if change is None else of.turned(change), begin_change
+            )
             cells.append(cell)
-            parts.append([steps[direction].turned_back(of_h) for of_h in (cell.h, cell.h_change)])
-        y, y_change = (torch.cat(each, 1) if directions > 1 else each[0] for each in zip(*parts, strict=True))
+            changes.append(of.turned_back(cell.h_change))
+        change = torch.cat(changes, 1) if directions > 1 else changes[0]
 
     dy, *of_ends = grads
-    u: Any = torch.zeros_like(y) if dy is None else flat(dy)
+    u: Any = torch.zeros_like(change) if dy is None else flat(dy)
     u_ends = states(*of_ends)
-    r = torch.zeros_like(y)
+    r = torch.zeros_like(change)
     of_states: list[Any] = [None] * len(cells)
     of_weights: list[Any] = [None] * len(cells)
     for layer in range(spec.num_layers - 1, -1, -1):
         below = []
         for direction, of in enumerate(steps):
             n = layer * directions + direction
-            part = slice(direction * spec.state_size, (direction + 1) * spec.state_size)
+            part = part_of(direction)
             mine = of.turned(u[:, part]), [s[n] for s in u_ends], of.turned(r[:, part])
             u_x, r_x, of_states[n], of_weights[n] = cells[n].go_back(*mine, is_first=layer == 0)
             below.append((None if u_x is None else of.turned_back(u_x), of.turned_back(r_x)))
@@ -111,12 +120,12 @@ def go_back(
             for each in zip(*below, strict=True)
         )
         if layer and dropout.masks is not None:
-            kept = dropout.factors(layer - 1, u)
-            u, r = u * kept, r * kept
+            factors = dropout.factors(layer - 1, u)
+            u, r = u * factors, r * factors
 
     ends = [torch.stack([cell.end_change[k] for cell in cells]) for k in range(len(starts))]
     back = [torch.stack([of[k] for of in of_states]) for k in range(len(starts))]
-    found = [y_change, *ends, r, *back, *[back[0]] * (2 - len(back))]  # an RNN has no c: nobody asks for it
+    found = [change, *ends, r, *back, *[back[0]] * (2 - len(back))]  # an RNN has no c: nobody asks for it
     for gradients in of_weights:
         biases = [gradients.bias] * (2 if spec.bias else 0)
         found += [gradients.ih, gradients.hh, *biases, *([gradients.hr] if spec.proj_size else [])]

@@ -30,33 +30,34 @@ class Weights(NamedTuple):
 class Cell:
     """A layer in one direction: what it was given, what it computed, and how that changes."""
 
-    # [N, S] each, in the order of the steps; `before` is what stood before each step. The ends, of h, [B, S],
-    # and, of an LSTM, of c, [B, H].
-    h: Tensor
-    h_before: Tensor
-    h_change: Tensor
-    h_change_before: Tensor
-    end_change: tuple[Tensor, ...]
+    h_change: Tensor  # [N, S], in the order of the steps, as all sequences are
+    end_change: tuple[Tensor, ...]  # of h, [B, S], and, of an LSTM, of c, [B, H]
 
-    def __init__(self, weights: Weights, steps: Steps, x: Tensor, states: Sequence[Tensor]) -> None:
-        """Run forward. x: [N, I], in the order of the steps; states: h_0 and, of an LSTM, c_0, [B, ...]."""
-        self.weights, self.steps, self.x, self.states = weights, steps, x, states
-        self.run(steps.parts(torch.matmul(x, weights.ih.T) + weights.bias))
+    def __init__(
+        self, weights: Weights, steps: Steps, x: Tensor, states: Sequence[Tensor], h: Tensor, *kept: Tensor
+    ) -> None:
+        """Take what a forward pass had and gave.
 
-    def run(self, ahead: Sequence[Tensor]) -> None:
-        """Run all steps from what of a is known ahead."""
+        x: [N, I]; states: h_0 and, of an LSTM, c_0, [B, ...]; h: [N, S]; kept: what else `take` wants.
+        """
+        self.weights, self.steps, self.x, self.states, self.h = weights, steps, x, states, h
+        self.h_before = steps.before(h, states[0])
+        self.take(*kept)
+
+    def take(self, *kept: Tensor) -> None:
+        """Find what changes and gradients are made of."""
         raise NotImplementedError
 
     def change(self, weights: Weights, x: _Maybe, states: Sequence[Tensor]) -> None:
         """Find how all of it changes when weights, x (None: it does not) and states do."""
         self.weights_change, self.x_change, self.states_change = weights, x, states
-        ahead = self.x.new_zeros((len(self.x), len(self.weights.ih)))
+        none = self.x.new_zeros(1) if weights.bias is None else weights.bias
+        ahead = none.expand(len(self.x), len(self.weights.ih))
         for changing, weight in ((x, self.weights.ih), (self.x, weights.ih), (self.h_before, weights.hh)):
             if changing is not None and weight is not None:
-                ahead.addmm_(changing, weight.T)
-        if weights.bias is not None:
-            ahead += weights.bias
+                ahead = torch.addmm(ahead, changing, weight.T)
         self.run_changes(self.steps.parts(ahead))
+        self.h_change_before = self.steps.before(self.h_change, states[0])
 
     def run_changes(self, ahead: Sequence[Tensor]) -> None:
         """Run all steps of the changes from what of a's is known ahead."""
@@ -100,38 +101,21 @@ def _parts_of_product(steps: Steps, left: Tensor, right: _Maybe, width: int) -> 
 class LSTM(Cell):
     """Gates are [N, 4, H] where they stand together: i, f, g, o."""
 
-    def run(self, ahead: Sequence[Tensor]) -> None:
-        h, c = map(Carried, self.states)
-        N, H = len(self.x), self.states[1].shape[1]
-        hh, hr = self.weights.hh.T, self.weights.hr
-        gates = self.x.new_empty((N, 4, H))
-        cs, ms, tanh_cs = self.x.new_empty((3, N, H))
-        hs = ms if hr is None else self.x.new_empty((N, len(hr)))
-        h_before, c_before = [], []
-        for part, gate, c_here, tanh_c, m, h_here in zip(
-            ahead, *map(self.steps.parts, (gates, cs, tanh_cs, ms, hs)), strict=True
-        ):
-            rows = len(part)
-            h_before.append(h.of_rows(rows))
-            c_before.append(c.of_rows(rows))
-            a = torch.addmm(part, h_before[-1], hh).view(rows, 4, H)
-            torch.sigmoid(a, out=gate)
-            i, f, g, o = gate.unbind(1)
-            torch.tanh(a[:, 2], out=g)
-            torch.addcmul(f * c_before[-1], i, g, out=c_here)
-            torch.tanh(c_here, out=tanh_c)
-            torch.mul(o, tanh_c, out=m)
-            if hr is not None:
-                torch.mm(m, hr.T, out=h_here)
-            h.now, c.now = h_here, c_here
-        self.h, self.m, self.gates, self.tanh_c = hs, ms, gates, tanh_cs
-        self.h_before, self.c_before = torch.cat(h_before), torch.cat(c_before)
-        self.slopes = gates * (1 - gates)
-        self.slopes[:, 2] = 1 - gates[:, 2].square()
-        i, f, g, o = gates.unbind(1)
-        self.c_slope = o * (1 - tanh_cs.square())  # of m by c
+    def take(self, *kept: Tensor) -> None:
+        """Take the activated gates, [N, 4, H], and c, [N, H]."""
+        gates, c = kept
+        i, _, g, o = gates.unbind(1)
+        self.gates = gates
+        self.c_before = self.steps.before(c, self.states[1])
+        # In place where it can be: fresh memory takes longer than the arithmetic.
+        self.slopes = (1 - gates).mul_(gates)
+        torch.sub(1, g.square(), out=self.slopes[:, 2])
+        self.tanh_c = torch.tanh(c)
+        self.m_by_tanh = self.tanh_c.square().neg_().add_(1)
+        self.m_by_c = o * self.m_by_tanh
         # What each gate is multiplied with: of c, and the last one of m.
-        self.by_a = torch.stack([g, self.c_before, i, tanh_cs], 1) * self.slopes
+        self.by_a = torch.stack([g, self.c_before, i, self.tanh_c], 1).mul_(self.slopes)
+        self.m = self.h if self.weights.hr is None else o * self.tanh_c
 
     def run_changes(self, ahead: Sequence[Tensor]) -> None:
         h, c = map(Carried, self.states_change)
@@ -144,26 +128,23 @@ class LSTM(Cell):
             hs = h.now.new_empty((N, len(hr)))
             change = self.weights_change.hr
             from_hr = _parts_of_product(steps, self.m, None if change is None else change.T, len(hr))
-        h_before, c_before = [], []
         for part, product, a, by_a, f, slope, c_here, m, h_here in zip(
             ahead,
             from_hr,
-            *map(steps.parts, (changes, self.by_a, self.gates[:, 1], self.c_slope, cs, ms, hs)),
+            *map(steps.parts, (changes, self.by_a, self.gates[:, 1], self.m_by_c, cs, ms, hs)),
             strict=True,
         ):
             rows = len(part)
-            h_before.append(h.of_rows(rows))
-            c_before.append(c.of_rows(rows))
-            torch.addmm(part, h_before[-1], hh, out=a)
+            torch.addmm(part, h.of_rows(rows), hh, out=a)
             parts = a.view(rows, 4, H) * by_a
-            torch.addcmul(parts[:, :3].sum(1), f, c_before[-1], out=c_here)
+            torch.addcmul(parts[:, :3].sum(1), f, c.of_rows(rows), out=c_here)
             torch.addcmul(parts[:, 3], slope, c_here, out=m)
             if hr is not None:
                 torch.addmm(product, m, hr.T, out=h_here)
             h.now, c.now = h_here, c_here
         self.a_change = changes.view(N, 4, H)
         self.h_change, self.m_change, self.c_change = hs, ms, cs
-        self.h_change_before, self.c_change_before = torch.cat(h_before), torch.cat(c_before)
+        self.c_change_before = steps.before(cs, self.states_change[1])
         self.end_change = h.left(), c.left()
 
     def back(
@@ -171,7 +152,7 @@ class LSTM(Cell):
     ) -> tuple[Tensor, Tensor, list[Tensor], _Maybe]:
         N, H = self.c_before.shape
         hh, hr, steps, change = self.weights.hh, self.weights.hr, self.steps, self.weights_change
-        f, slopes, by_a = map(steps.parts, (self.gates[:, 1], self.c_slope, self.by_a))
+        f, slopes, by_a = map(steps.parts, (self.gates[:, 1], self.m_by_c, self.by_a))
         # <u, h>: lam is the gradient of h, nu of m, mu of c, one of a.
         lam, one = torch.empty_like(u), u.new_empty((N, 4, H))
         mu, nu = u.new_empty((2, N, H)) if hr is not None else (torch.empty_like(u), lam)
@@ -183,25 +164,26 @@ class LSTM(Cell):
             if hr is not None:
                 torch.mm(of_h, hr, out=of_m)
             torch.addcmul(from_c.of_rows(rows), of_m, slope, out=of_c)
-            _to_a(of_c, of_m, by, of_a)
+            torch.mul(by[:, :3], of_c.unsqueeze(1), out=of_a[:, :3])
+            torch.mul(by[:, 3], of_m, out=of_a[:, 3])
             from_h.now, from_c.now = of_a.view(rows, -1) @ hh, of_c * f_here
         # <u, h.> by what is in it: all steps at once, then the recurrence.
-        extra, of_c_extra, to_c = self.beside_the_recurrence(mu, nu)
+        two, of_c_beside, to_c = self.beside_the_recurrence(mu, nu)
         # What the next step has of the state before it: U. h_prev in a., f. c_prev in c..
         one = one.view(N, -1)
         to_h = _parts_of_product(steps, one, change.hh, hh.shape[1])
-        two, of_hs = torch.empty_like(extra), torch.empty_like(u)
+        of_hs = torch.empty_like(u)
         from_hr = to_h if hr is None else _parts_of_product(steps, lam, change.hr, H)
         from_h, from_c = (Carried(torch.zeros_like(end)) for end in u_end)
-        flat = map(steps.parts, (r, of_hs, two, extra, of_c_extra, to_c))
+        flat = map(steps.parts, (r, of_hs, two, of_c_beside, to_c))
         each = list(zip(*flat, to_h, from_hr, by_a, slopes, f, strict=True))
-        for r_here, of_h, of_a, more, more_c, later_c, later_h, product, by, slope, f_here in reversed(each):
+        for r_here, of_h, of_a, more_c, later_c, later_h, product, by, slope, f_here in reversed(each):
             rows = len(r_here)
             torch.add(r_here, from_h.of_rows(rows), out=of_h)
             of_m = of_h if hr is None else torch.addmm(product, of_h, hr)
             of_c = torch.addcmul(more_c + from_c.of_rows(rows), of_m, slope)
-            _to_a(of_c, of_m, by, of_a)
-            of_a += more
+            of_a[:, :3].addcmul_(by[:, :3], of_c.unsqueeze(1))
+            of_a[:, 3].addcmul_(by[:, 3], of_m)
             from_h.now = torch.addmm(later_h, of_a.view(rows, -1), hh)
             from_c.now = torch.addcmul(later_c, of_c, f_here)
         of_hr = None if hr is None else (of_hs.T @ self.m).addmm_(lam.T, self.m_change)
@@ -212,64 +194,48 @@ class LSTM(Cell):
         i, f, g, o = self.gates.unbind(1)
         a_i, a_f, a_g, a_o = self.a_change.unbind(1)
         s_i, s_f, s_g, s_o = self.slopes.unbind(1)
-        m_by_tanh = 1 - self.tanh_c.square()
-        extra = torch.stack(
-            [
-                mu * (s_g * a_g + g * (1 - 2 * i) * a_i),
-                mu * (self.c_change_before + self.c_before * (1 - 2 * f) * a_f),
-                mu * (s_i * a_i - 2 * i * g * a_g),
-                nu * (m_by_tanh * self.c_change + self.tanh_c * (1 - 2 * o) * a_o),
-            ],
-            1,
-        )
-        extra *= self.slopes
-        of_c = nu * m_by_tanh * (s_o * a_o - 2 * o * self.tanh_c * self.c_change)
-        return extra, of_c, mu * s_f * a_f
+        m_by_tanh, c_change = self.m_by_tanh, self.c_change
+        of_a = torch.empty_like(self.gates)
+        # Slopes times mu (s_g a_g. + g (1 - 2 i) a_i.), mu (c_prev. + c_prev (1 - 2 f) a_f.),
+        # mu (s_i a_i. - 2 i g a_g.), nu ((1 - tanh(c)^2) c. + tanh(c) (1 - 2 o) a_o.).
+        by_i = _one_less_twice(i).mul_(g).mul_(a_i).addcmul_(s_g, a_g)
+        by_f = _one_less_twice(f).mul_(self.c_before).mul_(a_f).add_(self.c_change_before)
+        by_g = (s_i * a_i).addcmul_(i * g, a_g, value=-2)
+        by_o = _one_less_twice(o).mul_(self.tanh_c).mul_(a_o).addcmul_(m_by_tanh, c_change)
+        for k, (by, of) in enumerate([(by_i, mu), (by_f, mu), (by_g, mu), (by_o, nu)]):
+            torch.mul(by, of, out=of_a[:, k])
+        of_a *= self.slopes
+        of_c = (s_o * a_o).addcmul_(o * self.tanh_c, c_change, value=-2).mul_(m_by_tanh).mul_(nu)
+        return of_a, of_c, (mu * s_f).mul_(a_f)
 
 
-def _to_a(of_c: Tensor, of_m: Tensor, by_a: Tensor, out: Tensor) -> None:
-    """Gradients of a, [rows, 4, H], from those of c and m, and of these by a."""
-    torch.mul(by_a[:, :3], of_c.unsqueeze(1), out=out[:, :3])
-    torch.mul(by_a[:, 3], of_m, out=out[:, 3])
+def _one_less_twice(gate: Tensor) -> Tensor:
+    """1 - 2 gate: how a sigmoid's slope changes with its argument, over the slope."""
+    return torch.rsub(gate, 1, alpha=2)
 
 
 class RNN(Cell):
     """With tanh."""
 
-    def curve(self, a: Tensor, out: Tensor) -> None:
-        """Compute h, [rows, H], from a."""
-        torch.tanh(a, out=out)
+    def take(self, *kept: Tensor) -> None:
+        self.slopes = self.slope()
 
     def slope(self) -> Tensor:
         """Of h by a, [N, H]."""
-        return 1 - self.h.square()
+        return self.h.square().neg_().add_(1)
 
     def bend(self) -> Tensor:
         """Of the slope by a."""
-        return -2 * self.h * self.slopes
-
-    def run(self, ahead: Sequence[Tensor]) -> None:
-        h, hh = Carried(self.states[0]), self.weights.hh.T
-        self.h = self.x.new_empty((len(self.x), len(self.weights.hh)))
-        before = []
-        for part, h_here in zip(ahead, self.steps.parts(self.h), strict=True):
-            before.append(h.of_rows(len(part)))
-            self.curve(torch.addmm(part, before[-1], hh), h_here)
-            h.now = h_here
-        self.h_before = torch.cat(before)
-        self.slopes = self.slope()
+        return (-2 * self.h).mul_(self.slopes)
 
     def run_changes(self, ahead: Sequence[Tensor]) -> None:
         h, hh = Carried(self.states_change[0]), self.weights.hh.T
         self.a_change, self.h_change = torch.empty_like(self.h), torch.empty_like(self.h)
-        before = []
         flat = map(self.steps.parts, (self.a_change, self.slopes, self.h_change))
         for part, a, slope, h_here in zip(ahead, *flat, strict=True):
-            before.append(h.of_rows(len(part)))
-            torch.addmm(part, before[-1], hh, out=a)
+            torch.addmm(part, h.of_rows(len(part)), hh, out=a)
             torch.mul(a, slope, out=h_here)
             h.now = h_here
-        self.h_change_before = torch.cat(before)
         self.end_change = (h.left(),)
 
     def back(
@@ -283,22 +249,18 @@ class RNN(Cell):
             torch.add(u_here, from_h.of_rows(len(u_here)), out=of_h)
             torch.mul(of_h, slope, out=of_a)
             from_h.now = of_a @ hh
-        extra = lam * self.bend() * self.a_change
+        two = self.bend().mul_(lam).mul_(self.a_change)
         to_h = _parts_of_product(steps, one, self.weights_change.hh, hh.shape[1])
         from_h = Carried(torch.zeros_like(u_end[0]))
-        two = torch.empty_like(u)
-        each = list(zip(*map(steps.parts, (r, extra, self.slopes, two)), to_h, strict=True))
-        for r_here, more, slope, of_a, later in reversed(each):
-            torch.addcmul(more, r_here + from_h.of_rows(len(r_here)), slope, out=of_a)
+        each = list(zip(*map(steps.parts, (r, self.slopes, two)), to_h, strict=True))
+        for r_here, slope, of_a, later in reversed(each):
+            of_a.addcmul_(r_here + from_h.of_rows(len(r_here)), slope)
             from_h.now = torch.addmm(later, of_a, hh)
         return one, two, [from_h.left()], None
 
 
 class ReluRNN(RNN):
     """With relu, whose slope does not bend."""
-
-    def curve(self, a: Tensor, out: Tensor) -> None:
-        torch.clamp(a, min=0, out=out)
 
     def slope(self) -> Tensor:
         return (self.h > 0).to(self.h.dtype)

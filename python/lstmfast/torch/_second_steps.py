@@ -40,6 +40,14 @@ class Steps:
         parts: Sequence[Tensor] = sequence.split(self.sizes)
         return parts
 
+    def before(self, sequence: Tensor, brought: Tensor) -> Tensor:
+        """Return what each row had before each step, [N, H], of what it has after it and brings, [B, H]."""
+        state, found = Carried(brought), []
+        for part in self.parts(sequence):
+            found.append(state.of_rows(len(part)))
+            state.now = part
+        return torch.cat(found)
+
 
 class Carried:
     """A state from step to step: rows that begin bring theirs, rows that end leave theirs."""

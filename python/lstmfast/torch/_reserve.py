@@ -1,0 +1,68 @@
+"""What the core's forward pass keeps for backward, in one block of memory: its tape (cpp/core/tape.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import Tensor
+
+from .._base.kinds import BY_CELL
+from ._weights import Spec
+
+# Where each part begins.
+_LINE_BYTES = 64
+
+
+class Kept(NamedTuple):
+    """Parts of a block. N places are T * B, time-major, or a packed sequence's."""
+
+    hidden: list[Tensor]  # [L-1] of [N, D*S], outputs of all layers but the last
+    gates: list[Tensor]  # [L*D] of [N, G, H], activated; none of an RNN, nor where they are made anew
+    c: list[Tensor]  # [L*D] of [N, H]; none of an RNN
+
+
+def size(spec: Spec, places: int, rows: int, itemsize: int, dropout: bool, recompute: bool = False) -> int:
+    """Count a block's numbers: `tape_size` of the core, for sizes that may be symbols.
+
+    Compiled graphs that Inductor has cached on disk hold this size, and do not ask again: another layout of
+    the tape needs another name of the operators.
+    """
+    parts = _parts(spec, places, rows, dropout, recompute)
+    return sum(_whole_lines(count, itemsize) for _, count in parts)
+
+
+def parts_of(reserve: Tensor, spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -> Kept:
+    """Find the parts in a block."""
+    kept, begin = Kept([], [], []), 0
+    shapes = {
+        "hidden": (places, spec.features),
+        "gates": (places, BY_CELL[spec.cell].gates, spec.hidden_size),
+        "c": (places, spec.hidden_size),
+    }
+    for name, count in _parts(spec, places, rows, dropout, recompute):
+        if name in shapes:
+            getattr(kept, name).append(reserve[begin : begin + count].view(shapes[name]))
+        begin += _whole_lines(count, reserve.itemsize)
+    return kept
+
+
+def _parts(spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -> Iterator[tuple[str, int]]:
+    """Name what a block holds, in its order, and how many numbers each has."""
+    for _ in range(spec.num_layers - 1):
+        yield "hidden", places * spec.features
+        if dropout:
+            yield "dropped", places * spec.features
+    for _ in range(spec.depth):
+        if spec.has_memory:
+            if not recompute:
+                yield "gates", places * BY_CELL[spec.cell].gates * spec.hidden_size
+            yield "c", places * spec.hidden_size
+    yield "h_0", spec.depth * rows * spec.state_size
+    if spec.has_memory:
+        yield "c_0", spec.depth * rows * spec.hidden_size
+
+
+def _whole_lines(count: int, itemsize: int) -> int:
+    line = _LINE_BYTES // itemsize
+    return (count + line - 1) // line * line
