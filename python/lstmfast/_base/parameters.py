@@ -20,6 +20,11 @@ _BYTES_PER_ARRAY = 512  # about what an array and its name take beside its numbe
 _NAMED = 10_000  # parameters of a layout that are named in any case, however few arrays came for them
 
 
+def count_of_pass(bias: bool, projected: bool) -> int:
+    """How many parameters a layer has for each direction: W_ih, W_hh, two biases, W_hr."""
+    return (4 if bias else 2) + (1 if projected else 0)
+
+
 @dataclass(frozen=True)
 class Layout:
     """Sizes that say which parameters there are. G gates: 4 of an LSTM, 1 of an RNN.
@@ -58,7 +63,7 @@ class Layout:
     @property
     def count(self) -> int:
         """How many parameters there are."""
-        return self.num_layers * self.directions * ((4 if self.bias else 2) + (1 if self.proj_size else 0))
+        return self.num_layers * self.directions * count_of_pass(self.bias, self.proj_size > 0)
 
     @property
     def total(self) -> int:

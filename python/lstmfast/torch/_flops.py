@@ -13,6 +13,7 @@ import torch
 from torch.utils.flop_counter import register_flop_formula
 
 from .._base.kinds import BY_CELL
+from .._base.parameters import count_of_pass
 from . import _operators  # noqa: F401, that the operators are there
 
 _Shape: TypeAlias = Sequence[int]
@@ -53,7 +54,7 @@ def _backward(
     """Count what is wanted: of each product the weight's gradient, and that of its other factor."""
     x_wanted, h0_wanted, _, *weights_wanted = wanted
     is_projected = weights[1][1] * BY_CELL[cell].gates != weights[1][0]
-    of_direction = (4 if bias else 2) + (1 if is_projected else 0)  # W_ih, W_hh, biases, W_hr
+    of_direction = count_of_pass(bias, is_projected)
     of_layer = of_direction * (2 if bidirectional else 1)
     rows = x[1] if len(x) == 3 else 0
     flops = 0

@@ -57,7 +57,6 @@ def _run_pieces(
 ) -> list[Tensor]:
     """Run forward from x, [T, B, I], whose rows `lengths` and `reset` cut."""
     spec, pieces = call.spec, _pieces.Pieces(call.steps, call.rows, call.lengths, call.reset, x.device)
-    directions = spec.depth // spec.num_layers
     states = [h0] if c0 is None else [h0, c0]
     if pieces.count == 0:
         y = x.new_zeros((call.steps, call.rows, spec.features))
@@ -65,10 +64,10 @@ def _run_pieces(
     if dropout.masks is not None:
         masks = dropout.masks.reshape(-1, call.steps, call.rows, spec.features)
         dropout = _run.Dropout(torch.stack([pieces.pack(mask) for mask in masks]), dropout.scale)
-    begin = [pieces.initial(state, directions) for state in states]
+    begin = [pieces.initial(state, spec.directions) for state in states]
     begin_c = None if c0 is None else begin[1]
     y, *ends = _run_layers(spec, pieces.batch_sizes, dropout, pieces.pack(x), begin[0], begin_c, weights)
-    last = [pieces.last(end, state, directions) for end, state in zip(ends, states, strict=True)]
+    last = [pieces.last(end, state, spec.directions) for end, state in zip(ends, states, strict=True)]
     return [pieces.unpack(y), *last]
 
 
@@ -83,7 +82,7 @@ def _run_layers(
 ) -> tuple[Tensor, ...]:
     """Run forward from x, [T, B, I], or [N, I] of a packed sequence beside its batch_sizes, [T]."""
     operator = getattr(torch, spec.cell)
-    directions = spec.depth // spec.num_layers
+    directions = spec.directions
     of_layer = len(weights) // spec.num_layers
     # All at once where nothing is dropped between layers.
     at_once = spec.num_layers if dropout.masks is None else 1

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .._base.kinds import BY_CELL
+from .._base.parameters import count_of_pass
 from . import _cuts, _operands, _run
 from ._weights import Spec, packed_of
 
@@ -24,7 +25,7 @@ def spec_of(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirection
     gate_rows, state_size = weights[1].shape
     hidden_size = gate_rows // BY_CELL[cell].gates
     proj_size = state_size if state_size != hidden_size else 0
-    of_layer = ((4 if bias else 2) + (1 if proj_size else 0)) * (2 if bidirectional else 1)
+    of_layer = count_of_pass(bias, proj_size > 0) * (2 if bidirectional else 1)
     return Spec(cell, x.shape[-1], hidden_size, len(weights) // of_layer, bidirectional, bias, proj_size)
 
 

@@ -228,8 +228,7 @@ def reached(call: Call, grads: Sequence[Tensor | None], needed: Sequence[bool]) 
     spec = call.spec
     if not spec.proj_size or call.steps > 1 or any(gradient is not None for gradient in grads[:2]):
         return needed
-    of_direction = 5 if spec.bias else 3
-    left_out = [len(needed) - 1 - of_direction * n for n in range(spec.depth // spec.num_layers)]
+    left_out = [len(needed) - 1 - spec.weights_of_pass * n for n in range(spec.directions)]
     return [is_needed and n not in left_out for n, is_needed in enumerate(needed)]
 
 

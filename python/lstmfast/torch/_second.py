@@ -44,7 +44,7 @@ def go_back(
     forward pass gave and kept, gates too. For an h_0 or c_0 that is None the result is that at zero.
     """
     spec = call.spec
-    directions = spec.depth // spec.num_layers
+    directions, of_pass = spec.directions, spec.weights_of_pass
     x, h0, c0, *weights = inputs
     sizes = call.batch_sizes()
     in_time = [call.rows] * call.steps if sizes is None else sizes.tolist()
@@ -69,10 +69,9 @@ def go_back(
         return slice(direction * spec.state_size, (direction + 1) * spec.state_size)
 
     starts, start_changes = states(h0, c0), states(second[1], second[2])
-    of_direction = (4 if spec.bias else 2) + (1 if spec.proj_size else 0)
 
     def weights_of(tensors: Sequence[Any], n: int) -> Weights:
-        ih, hh, *others = tensors[n * of_direction : (n + 1) * of_direction]
+        ih, hh, *others = tensors[n * of_pass : (n + 1) * of_pass]
         hr = others.pop() if spec.proj_size else None
         biases = [bias for bias in others if bias is not None]
         return Weights(ih, hh, torch.stack(biases).sum(0) if biases else None, hr)

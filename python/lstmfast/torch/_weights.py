@@ -67,6 +67,16 @@ class Spec:
         return self.num_layers * self.layout.directions
 
     @cached_property
+    def directions(self) -> int:
+        """D."""
+        return self.layout.directions
+
+    @cached_property
+    def weights_of_pass(self) -> int:
+        """How many weights a layer has for each direction."""
+        return parameters.count_of_pass(self.bias, self.proj_size > 0)
+
+    @cached_property
     def state_size(self) -> int:
         """S, the width of h."""
         return self.layout.output_size
