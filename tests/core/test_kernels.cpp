@@ -377,6 +377,18 @@ void test_table(const KernelTable<T>& k) {
         test_backward_step(k, cell, r, n, r % 2 == 1, true);
       }
     }
+  // Every way to cut rows into tiles, and several panels, which tiles may go across; the last one with one to four
+  // vectors.
+  for (const Index r : {4, 7, 8, 10, 11, 16, 22, 50, 53}) {
+    for (const Index blocks : {9, 10, 11, 12, 13}) {
+      const Index n = (blocks - 1) * k.lanes + 1;
+      test_gate_product(k, r, n, Index(2), 4, blocks % 2 == 0, r % 2 == 0);
+      test_steps(k, Cell::rnn_tanh, r, Index(2), n, Index(3), r % 2 == 0, false);
+      test_backward_step(k, Cell::rnn_relu, r, n, r % 2 == 0, false);
+    }
+    for (const Index panels : {2, 3, 4})
+      test_steps(k, Cell::lstm, r, Index(3), panels * k.lanes - 1, Index(2), panels % 2 == 0, r % 2 == 0);
+  }
   for (const Index terms : {63, 64, 257}) {
     test_gate_product(k, k.row_tile + 1, Index(2), terms, 1, false);
     test_steps(k, Cell::lstm, k.row_tile + 1, terms, Index(2), Index(2), false, false);

@@ -111,7 +111,7 @@ LSTMFAST_ONCE void backward_step_with(const BackwardStep<typename V::Scalar>& s,
   const T* dz_scratch[G::max_rows];
   const bool product = s.dz_next.there();
 
-  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+  RowCut<V, R>::for_groups(s.rows, [&](Index row, Index rows) {
     const T* const* const dz_rows = product ? addresses(s.dz_next, row, rows, dz_scratch) : nullptr;
     const auto step_group = [&](Index panel, Index panels, bool more) {
       const Index last_vectors = vectors_in_panel<V>(H, panel + panels - 1);
@@ -121,7 +121,7 @@ LSTMFAST_ONCE void backward_step_with(const BackwardStep<typename V::Scalar>& s,
                                prefetch && more, total);
       cell(s, row, rows, panel * G::panel_width, blocks, product ? total : nullptr, panels * G::panel_width);
     };
-    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_of_product(rows), s.descending, step_group);
   });
 }
 
@@ -160,7 +160,7 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
 
   const auto product_of_group = [&](Index panel, Index panels, bool more) {
     const Index last_vectors = vectors_in_panel<V>(s.columns, panel + panels - 1);
-    for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+    RowCut<V, R>::for_groups(s.rows, [&](Index row, Index rows) {
       const T* const* const dz_rows = addresses(s.dz, row, rows, dz_scratch);
       T* const* const out_rows = addresses(s.out, row, rows, out_scratch);
       gates_product<V, W, R>(rows, panels, last_vectors, s.gates, s.terms, dz_rows, weights + panel * stride, false,
@@ -168,7 +168,7 @@ void gate_product(const GateProduct<typename V::Scalar>& s) {
       store_products<V>(s, rows, panel, panels, last_vectors, total, out_rows);
     });
   };
-  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
+  for_panel_groups(s.panel_begin, s.panel_end, G::panels_of_product(s.rows), false, product_of_group);
 }
 
 // Where a tile of dW finds its rows' factors of term k: in the caller's rows of dz, or copied to lie side by side.

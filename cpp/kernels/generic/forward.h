@@ -51,7 +51,7 @@ LSTMFAST_ONCE void forward_step_with(const ForwardStep<typename V::Scalar>& s, c
   const T* h_scratch[G::max_rows];
   T* z_rows[G::max_rows];
 
-  for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+  RowCut<V, R>::for_groups(s.rows, [&](Index row, Index rows) {
     const T* const* const h_rows = addresses(s.h, row, rows, h_scratch);
     const T* const* const x_rows = s.x.there() ? addresses(s.x, row, rows, x_scratch) : h_rows;
     const auto step_group = [&](Index panel, Index panels, bool more) {
@@ -88,7 +88,7 @@ LSTMFAST_ONCE void forward_step_with(const ForwardStep<typename V::Scalar>& s, c
       group_product<V, W, R>(product);
       cell(s, row, rows, panel, panels, z);
     };
-    for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
+    for_panel_groups(s.panel_begin, s.panel_end, G::panels_of_product(rows), s.descending, step_group);
   });
 }
 
@@ -122,7 +122,7 @@ LSTMFAST_ONCE void input_product_with(const InputProduct<typename V::Scalar>& s,
   const auto product_of_group = [&](Index panel, Index panels, bool more) {
     const Index last = panel + panels - 1;
     const Index last_vectors = packing.vectors(last);
-    for_even_parts(s.rows, G::max_rows, [&](Index row, Index rows) {
+    RowCut<V, R>::for_groups(s.rows, [&](Index row, Index rows) {
       const T* const* const x_rows = addresses(s.x, row, rows, x_scratch);
       list_scratch(s.z + row * z_stride, z_stride, rows, z_rows);
       GroupProduct<T, W> product = {rows,
@@ -148,7 +148,7 @@ LSTMFAST_ONCE void input_product_with(const InputProduct<typename V::Scalar>& s,
                                last_vectors);
     });
   };
-  for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
+  for_panel_groups(s.panel_begin, s.panel_end, G::panels_of_product(s.rows), false, product_of_group);
 }
 
 template <class V, class W, int R, class Cell>

@@ -23,6 +23,38 @@ LSTMFAST_INLINE void for_even_parts(Index count, Index at_most, F&& part) {
   }
 }
 
+// How rows are cut into tiles of up to R rows.
+template <class V, int R>
+struct RowCut {
+  static constexpr Index across_rows = TileCut<V>::across_rows;
+  static_assert(across_rows == 0 || (across_rows == 4 && R == 6), "the numbers below");
+
+  // Tiles of `across_rows`, with which the rest is of R rows but for one tile of three; or of less where there are
+  // few.
+  static constexpr Index tiles_across(Index rows) {
+    if constexpr (across_rows == 0) return 0;
+    constexpr signed char by_rest[] = {0, 1, 2, 0, 1, 2};
+    return rows < 7 ? rows == 4 : by_rest[rows % 6];
+  }
+  // The tiles of that rest, or of all where none goes across: part(first, rows).
+  template <class F>
+  static LSTMFAST_INLINE void for_rest(Index rows, F&& part) {
+    if (across_rows == 0 || rows % R % 3 != 0) return for_even_parts(rows, R, part);
+    for (Index begin = 0; begin < rows; begin += R) part(begin, rows - begin < R ? rows - begin : R);
+  }
+  // Groups of up to 8 R rows, none of which has one, two or five, which no tiles fit.
+  template <class F>
+  static LSTMFAST_INLINE void for_groups(Index rows, F&& part) {
+    if constexpr (across_rows == 0) return for_even_parts(rows, 8 * R, part);
+    for (Index begin = 0; begin < rows;) {
+      const Index left = rows - begin, beyond = left - 8 * R;
+      const Index size = beyond <= 0 ? left : beyond == 1 || beyond == 2 || beyond == 5 ? 7 * R : 8 * R;
+      part(begin, size);
+      begin += size;
+    }
+  }
+};
+
 // How a packing is cut. W: its weights as stored; R: the ISA's row_tile.
 template <class V, class W, int R>
 struct Group {
@@ -49,6 +81,12 @@ struct Group {
   }
   static constexpr Index panels_for(Index rows) {
     return rows == 1 ? max_panels : rows >= max_panels ? 1 : max_panels / rows;
+  }
+  // The same where tiles may go across panels: then three at a time, which are four tiles.
+  static constexpr Index panels_of_product(Index rows) {
+    if (rows > max_rows || !RowCut<V, R>::tiles_across(rows)) return panels_for(rows);
+    const Index fit = max_rows / rows;
+    return fit < 3 ? fit : 3;
   }
 };
 
@@ -104,7 +142,16 @@ LSTMFAST_ONCE void group_product(GroupProduct<typename V::Scalar, W>& s) {
   const Index z_offset = args.z_offset;
   const Index terms = args.stretches[0].terms + args.stretches[1].terms;
   const Index bytes = terms * width * static_cast<Index>(sizeof(W));  // of a panel
-  for (Index done = 0; done < s.panels;) {
+  // Weights from far away are read in whole lines, and asked for: so by tiles of two vectors.
+  const bool few_from_afar = s.prefetch && s.rows <= 2 * RowCut<V, R>::across_rows;
+  const Index across = few_from_afar ? 0 : RowCut<V, R>::tiles_across(s.rows);
+  const Index rest = s.rows - across * RowCut<V, R>::across_rows;
+  const auto next_rows = [&](Index rows) {
+    for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
+    args.init += rows * args.init_stride;
+    args.z_rows += rows;
+  };
+  for (Index done = 0; rest > 0 && done < s.panels;) {
     // One row has four accumulators a panel, too few to hide an fma's latency: take two panels, or the last
     // three where they are in L1 (from L2 fewer streams are faster).
     const Index left = s.panels - done;
@@ -131,20 +178,27 @@ LSTMFAST_ONCE void group_product(GroupProduct<typename V::Scalar, W>& s) {
         ahead ? reinterpret_cast<const char*>(args.panel + (s.descending ? -args.panel_stride : args.panel_stride))
               : nullptr;
     Index asked = 0;
-    for_even_parts(s.rows, R, [&](Index, Index rows) {
+    RowCut<V, R>::for_rest(rest, [&](Index, Index rows) {
       args.next = ahead && asked < bytes ? follower + asked : nullptr;
       asked += terms * kPrefetched * passes_of<V>(rows);
       tile_of<V, W, R>(rows, vectors, args);
-      for (Stretch<T>& stretch : args.stretches) stretch.rows += rows;
-      args.init += rows * args.init_stride;
-      args.z_rows += rows;
+      next_rows(rows);
     });
-    for (Stretch<T>& stretch : args.stretches) stretch.rows -= s.rows;
-    args.z_rows -= s.rows;
+    next_rows(-rest);
   }
   args.panel = panel;
   args.init = init;
   args.z_offset = z_offset;
+  if constexpr (RowCut<V, R>::across_rows > 0)
+    if (across > 0) {
+      args.next = nullptr;
+      next_rows(rest);
+      for (Index k = 0; k < across; ++k) {
+        tiles_across<V, W, RowCut<V, R>::across_rows>((s.panels - 1) * kPanelVectors + s.last_vectors, args);
+        next_rows(RowCut<V, R>::across_rows);
+      }
+      next_rows(-s.rows);
+    }
 }
 
 // Panels [begin, end) in groups, forwards or backwards: each(first panel, panels, whether more follow).

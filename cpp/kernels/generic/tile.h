@@ -38,16 +38,16 @@ struct TileArgs {
 
 inline constexpr Index kPrefetched = 64;  // a cache line
 
-// prefetch: whether to ask for args.next meanwhile.
-template <class V, class W, int R, int P, int N, bool prefetch = false>
+// prefetch: whether to ask for args.next meanwhile. First: the vector of the first strip that the tile begins with.
+template <class V, class W, int R, int P, int N, bool prefetch = false, int First = 0>
 LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
   using T = typename V::Scalar;
   constexpr int strip = TileCut<V>::strip;
   V acc[R][P * N];
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) LSTMFAST_UNROLL for (int p = 0; p < P; ++p)
       LSTMFAST_UNROLL for (int n = 0; n < N; ++n) acc[r][p * N + n] =
-          V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n / strip * args.init_strip_stride +
-                  n % strip * V::lanes);
+          V::load(args.init + r * args.init_stride + p * args.init_panel_stride +
+                  (First + n) / strip * args.init_strip_stride + (First + n) % strip * V::lanes);
 
   const Index panel_stride = args.panel_stride, strip_stride = args.strip_stride;
   const W* w = args.panel;
@@ -65,7 +65,7 @@ LSTMFAST_TILE void tile(const TileArgs<typename V::Scalar, W>& args) {
       add_term<V, R, P * N>(
           acc, [&](int r) __attribute__((always_inline)) { return V::set1(a[r][k]); },
           [&](int c) __attribute__((always_inline)) {
-            const int n = c % N;
+            const int n = First + c % N;
             return V::load(w + c / N * panel_stride + n / strip * strip_stride + n % strip * V::lanes);
           });
       w += strip * V::lanes;
@@ -125,6 +125,30 @@ LSTMFAST_ONCE void tall_tile_of(Index vectors, TileArgs<typename V::Scalar, W> a
     args.panel += args.strip_stride;
     args.init += args.init_strip_stride;
     args.z_offset += 2 * V::lanes;
+  }
+}
+
+// R rows times neighbouring panels, of which a tile takes three vectors, or two at the end. Strips of all of them must
+// be equally far from each other.
+template <class V, class W, int R>
+LSTMFAST_ONCE void tiles_across(Index vectors, TileArgs<typename V::Scalar, W> args) {
+  static_assert(TileCut<V>::strip == 2);
+  for (int first = 0; vectors > 0;) {
+    const int taken = vectors == 1 ? 1 : vectors == 2 || vectors == 4 ? 2 : 3;
+    switch (2 * taken + first) {
+      case 2: tile<V, W, R, 1, 1>(args); break;
+      case 3: tile<V, W, R, 1, 1, false, 1>(args); break;
+      case 4: tile<V, W, R, 1, 2>(args); break;
+      case 5: tile<V, W, R, 1, 2, false, 1>(args); break;
+      case 6: tile<V, W, R, 1, 3>(args); break;
+      default: tile<V, W, R, 1, 3, false, 1>(args);
+    }
+    const int strips = (first + taken) / 2;
+    args.panel += strips * args.strip_stride;
+    args.init += strips * args.init_strip_stride;
+    args.z_offset += taken * V::lanes;
+    first = (first + taken) % 2;
+    vectors -= taken;
   }
 }
 

@@ -15,6 +15,8 @@ struct TileCut {
   static constexpr Index strip = kPanelVectors;
   // Tiles of up to so many rows take all vectors of a panel; taller ones take two at a time, each pass over k.
   static constexpr int wide_rows = 16;
+  // Tiles of so many rows take three vectors at a time, wherever a panel ends; 0: none do.
+  static constexpr int across_rows = 0;
   static constexpr int unrolled = 1;  // terms that one turn of a tile's loop adds
   // From so many panels of dW on, dz is copied so that a tile's factors lie side by side; 0: never.
   static constexpr Index copied_panels = 0;
