@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from lstmfast.reference import Reference
 
 Array = NDArray[np.floating[Any]]
-GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3}
 CELLS = tuple(GATES)
 MEMORY = ("lstm",)  # with c beside h
 H, PROJECTED, INPUT = 4, 3, 2
 # Cell and proj_size.
-KINDS = (("lstm", 0), ("lstm", PROJECTED), ("rnn_tanh", 0), ("rnn_relu", 0))
+KINDS = tuple((cell, size) for cell in CELLS for size in ((0, PROJECTED) if cell == "lstm" else (0,)))
+# Those that PyTorch has.
+TORCH_KINDS = tuple((cell, size) for cell, size in KINDS if cell != "gru_reset_before")
 
 
 def make(
@@ -83,9 +85,9 @@ def torch_model(network: Reference) -> Any:
     options["bidirectional"] = network.num_directions == 2
     if network.cell == "lstm":
         options["proj_size"] = network.proj_size
-    else:
+    if network.cell.startswith("rnn"):
         options["nonlinearity"] = network.cell.removeprefix("rnn_")
-    module = torch.nn.LSTM if network.cell == "lstm" else torch.nn.RNN
+    module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}.get(network.cell, torch.nn.RNN)
     model = module(network.input_size, network.hidden_size, network.num_layers, **options)
     assert list(model.state_dict()) == list(network.parameters)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in network.parameters.items()})

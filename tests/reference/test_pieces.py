@@ -17,6 +17,7 @@ from .helpers import (
     KINDS,
     MEMORY,
     PROJECTED,
+    TORCH_KINDS,
     Array,
     assert_backward_changes_nothing,
     assert_close,
@@ -33,6 +34,9 @@ from .helpers import (
 Counts = NDArray[np.integer[Any]]
 NETWORKS = [(*kind, *rest) for kind, *rest in itertools.product(KINDS, (1, 2), (False, True))]
 every_network = pytest.mark.parametrize(("cell", "proj_size", "num_layers", "bidirectional"), NETWORKS)
+every_network_of_torch = pytest.mark.parametrize(
+    ("cell", "proj_size", "num_layers", "bidirectional"), [n for n in NETWORKS if n[:2] in TORCH_KINDS]
+)
 every_kind = pytest.mark.parametrize(("cell", "proj_size"), KINDS)
 T, B = 6, 5
 LENGTHS = np.array([3, T, 1, 5, 1])
@@ -53,7 +57,7 @@ def past_the_end(lengths: Counts) -> NDArray[np.bool_]:
     return np.arange(T)[:, np.newaxis] >= lengths
 
 
-@every_network
+@every_network_of_torch
 def test_lengths_are_those_of_packed_sequences(
     cell: str, proj_size: int, num_layers: int, bidirectional: bool, torch: Any
 ) -> None:
@@ -103,7 +107,7 @@ def pieces_by_hand(
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS, np.array([3, 0, 1, 5, 0])], ids=["whole", "some", "none"])
-@every_network
+@every_network_of_torch
 @pytest.mark.usefixtures("torch")
 def test_reset_is_pieces_one_by_one(
     cell: str, proj_size: int, num_layers: int, bidirectional: bool, lengths: Counts | None
@@ -118,7 +122,7 @@ def test_reset_is_pieces_one_by_one(
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@every_kind
+@pytest.mark.parametrize(("cell", "proj_size"), TORCH_KINDS)
 def test_masks_are_between_layers(cell: str, proj_size: int, bidirectional: bool, torch: Any) -> None:
     network = make(cell, 2, bidirectional, True, proj_size=proj_size)
     D, a, masks = network.num_directions, draw(network, T, B), draw_masks(network)

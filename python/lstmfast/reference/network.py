@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from .gru import GRUCache, gru_layer_backward, gru_layer_forward
 from .lstm import LSTMCache, lstm_layer_backward, lstm_layer_forward
 from .pieces import Piece, cut
 from .products import Array
 from .rnn import RNNCache, rnn_layer_backward, rnn_layer_forward
 
-_GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+_GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3}
 _MEMORY = ("lstm",)  # with c beside h
 _TIME = (slice(None), slice(None, None, -1))  # per direction: the reverse one reads x from its end
+
+
+_LayerCache: TypeAlias = LSTMCache | RNNCache | GRUCache
 
 
 class NetworkCache(NamedTuple):
     """What whole sequences through all layers keep for their backward pass."""
 
-    layers: list[LSTMCache | RNNCache]  # L*D, forward direction before reverse
+    layers: list[_LayerCache]  # L*D, forward direction before reverse
     masks: Array | None  # [L-1, T, B, D*P]
 
 
@@ -33,11 +37,11 @@ class PiecesCache(NamedTuple):
 
 
 class Reference:
-    """A whole RNN or LSTM: layers on top of each other, each in one direction or in both.
+    """A whole RNN, LSTM or GRU: layers on top of each other, each in one direction or in both.
 
     Parameters
     ----------
-    cell : {"lstm", "rnn_tanh", "rnn_relu"}
+    cell : {"lstm", "rnn_tanh", "rnn_relu", "gru", "gru_reset_before"}
     parameters : mapping
         PyTorch's names to arrays: weight_ih_l0 [G, I], weight_hh_l0 [G, P] and, unless there is no
         bias, bias_ih_l0 [G] and bias_hh_l0 [G]; for an LSTM with a projection also weight_hr_l0 [P, H],
@@ -137,7 +141,7 @@ class Reference:
             0 where a row has ended.
         (h_n, c_n) : [L*D, B, P] and [L*D, B, H]
             The state after each row's last step, which for the reverse direction is t = 0; the initial state
-            for a row without steps. c_n is None for an RNN.
+            for a row without steps. c_n is None but for an LSTM.
         cache
             For `backward`.
         """
@@ -178,7 +182,7 @@ class Reference:
         dx : [T, B, I]
             0 where a row has ended.
         dh0, dc0 : [L*D, B, P] and [L*D, B, H]
-            dc0 is None for an RNN.
+            dc0 is None but for an LSTM.
         dparameters : dict
             The names and shapes of the parameters.
         """
@@ -192,14 +196,14 @@ class Reference:
             dx, dh0, dc0, dparameters = self._backward_whole(cache, dy, dh_n, dc_n)
         return dx, dh0, dc0 if self.cell in _MEMORY else None, dparameters
 
-    # Whole sequences. Here and for pieces an RNN has c's as well, which nobody reads.
+    # Whole sequences. Here and for pieces all cells have c's, which nobody reads of those without.
 
     def _forward_whole(
         self, x: Array, h0: Array, c0: Array, masks: Array | None
     ) -> tuple[Array, Array, Array, NetworkCache]:
         """Layer after layer, each over all T steps of all rows: y, h_n, c_n and the cache."""
         y, h_n, c_n = x, np.empty_like(h0), np.zeros_like(c0)
-        caches: list[LSTMCache | RNNCache] = []
+        caches: list[_LayerCache] = []
         for layer in range(self.num_layers):
             if masks is not None and layer > 0:
                 y = y * masks[layer - 1]
@@ -207,10 +211,12 @@ class Reference:
             for time in _TIME[: self.num_directions]:
                 k = len(caches)
                 weights = {kind: self.parameters[kind + self._suffixes[k]] for kind in self._kinds}
-                cache: LSTMCache | RNNCache
+                cache: _LayerCache
                 if self.cell == "lstm":
                     out, cache = lstm_layer_forward(y[time], h0[k], c0[k], **weights)
                     c_n[k] = cache.c[-1]
+                elif self.cell.startswith("gru"):
+                    out, cache = gru_layer_forward(y[time], h0[k], **weights, reset_after=self.cell == "gru")
                 else:
                     nonlinearity = self.cell.removeprefix("rnn_")
                     out, cache = rnn_layer_forward(y[time], h0[k], **weights, nonlinearity=nonlinearity)
@@ -234,14 +240,17 @@ class Reference:
                 layer_cache = cache.layers[k]
                 dy_k = dy[time, :, direction * P : (direction + 1) * P]
                 dweights: tuple[Array, ...]
+                kinds: tuple[str, ...] = ("weight_ih", "weight_hh", "bias_ih", "weight_hr")
                 if isinstance(layer_cache, LSTMCache):
                     dx_k, dh0[k], dc0[k], dweights = lstm_layer_backward(layer_cache, dy_k, dh_n[k], dc_n[k])
+                elif isinstance(layer_cache, GRUCache):
+                    dx_k, dh0[k], dweights = gru_layer_backward(layer_cache, dy_k, dh_n[k])
+                    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 else:
                     dx_k, dh0[k], dweights = rnn_layer_backward(layer_cache, dy_k, dh_n[k])
                 dx += dx_k[time]  # both directions read the same x
-                kinds = ("weight_ih", "weight_hh", "bias_ih", "weight_hr")
                 gradients = dict(zip(kinds, dweights, strict=False))  # no projection: the first three
-                gradients["bias_hh"] = gradients["bias_ih"].copy()
+                gradients.setdefault("bias_hh", gradients["bias_ih"].copy())
                 dparameters.update({kind + self._suffixes[k]: gradients[kind] for kind in self._kinds})
             if cache.masks is not None and layer > 0:
                 dx = dx * cache.masks[layer - 1]
@@ -296,7 +305,7 @@ class Reference:
     def _array(self, name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         """Value in our dtype, None as zeros; NumPy would broadcast a wrong shape in silence."""
         if name in ("c0", "dc_n") and value is not None and self.cell not in _MEMORY:
-            raise ValueError(f"{name} must be None: an RNN has no c")
+            raise ValueError(f"{name} must be None: only an LSTM has a c")
         array: Array = np.zeros(shape, self.dtype) if value is None else np.asarray(value, self.dtype)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
