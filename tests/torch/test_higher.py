@@ -100,6 +100,63 @@ def test_penalties(config: str, form: str, wanted: str, dtype: str) -> None:
 
 @CONFIG
 @pytest.mark.parametrize("form", ["plain", "packed"])
+def test_penalties_add_up_in_memory_of_their_own(config: str, form: str) -> None:
+    """Twice, where nothing but the penalty reaches the biases: whoever writes to a gradient writes to one."""
+    found = []
+    for module in configured(config):
+        x, hx = arguments(module, form)
+        for _ in range(2):
+            torch.manual_seed(3)
+            y, _ = call(module, x, hx)
+            (gradient,) = torch.autograd.grad(data_of(y).sum(), data_of(x), create_graph=True)
+            gradient.square().sum().backward()
+        grads = {name: parameter.grad for name, parameter in module.named_parameters()}
+        assert len({grad.data_ptr() for grad in grads.values()}) == len(grads)
+        found.append(grads)
+    assert_agree(found[1], found[0], "float64")
+
+
+@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+def test_a_direction_by_itself_has_no_gradients(kind: str) -> None:
+    """None, and not zeros: optimizers tell them apart."""
+    found = []
+    for module in pair(kind, "float64", input_size=3, hidden_size=4, bidirectional=True):
+        y, _ = module(input_of(module))
+        (first,) = torch.autograd.grad(y.sum(), module.weight_hh_l0, create_graph=True)
+        weights = list(module.parameters())
+        found.append(torch.autograd.grad(first.square().sum(), weights, allow_unused=True))
+    assert [grad is None for grad in found[1]] == [grad is None for grad in found[0]]
+    assert any(grad is None for grad in found[0])
+    assert_agree([g for g in found[1] if g is not None], [g for g in found[0] if g is not None], "float64")
+
+
+def test_the_cell_alone_after_one_step_has_no_projection() -> None:
+    found = []
+    for module in pair("lstm", "float64", input_size=3, hidden_size=4, proj_size=P):
+        x = input_of(module, steps=1).requires_grad_()
+        _, (_, c_n) = module(x)
+        (first,) = torch.autograd.grad(c_n.square().sum(), x, create_graph=True)
+        weights = list(module.parameters())
+        found.append(torch.autograd.grad(first.square().sum(), weights, allow_unused=True))
+    assert [grad is None for grad in found[1]] == [grad is None for grad in found[0]]
+    assert_agree([g for g in found[1] if g is not None], [g for g in found[0] if g is not None], "float64")
+
+
+def test_an_x_that_got_another_memory_changes_no_gradient() -> None:
+    """With create_graph as without: what the call had is what counts."""
+    found = []
+    for create_graph in (False, True):
+        _, ours = configured("lstm")
+        x = input_of(ours).requires_grad_()
+        y, _ = ours(x)
+        x.data = torch.zeros_like(x)
+        grads = torch.autograd.grad(y.square().sum(), list(ours.parameters()), create_graph=create_graph)
+        found.append([grad.detach().numpy() for grad in grads])
+    assert_same_bits(found[1], found[0])
+
+
+@CONFIG
+@pytest.mark.parametrize("form", ["plain", "packed"])
 def test_third_derivatives(config: str, form: str) -> None:
     """Second ones have formulas; whoever goes on goes through PyTorch's own operators."""
     found = []

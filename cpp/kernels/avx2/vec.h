@@ -133,8 +133,8 @@ LSTMFAST_INLINE F64 power_of_two(F64 rounded) {
 // Sixteen registers: twelve sums, and the factors and columns of a term. 6 rows x 2 vectors take 8 loads for 12
 // products, 3 x 4 take 7, but 6 x 2 reads half of the weights per row of x, and on Zen 3 keeps 97 % of the peak from L2
 // (95), 80 to 88 where the core is shared (70 to 75). Unrolled, for the loop's own instructions were a fifth of it.
-// Two units with a latency of four want eight sums at least, and more to be sure of it: 4 x 2 reach 90 % of the peak on
-// Zen 4, 5 x 2 93, but 4 x 3, across panels, 97. So batches of 4 and 8 became 7 % faster, of 16 3, of 64 4.
+// Two units with a latency of four want eight sums at least, and more to be sure of it: 4 x 2 reach 88 % of the peak on
+// Zen 4, 5 x 2 91, 6 x 2 95, and 4 x 3, across panels, 94. So batches of 4 and 8 became 7 % faster, of 16 3, of 64 4.
 template <class T>
 struct SixRowsOfTwo {
   static constexpr int wide_rows = 3;

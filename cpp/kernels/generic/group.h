@@ -42,7 +42,7 @@ struct RowCut {
     if (across_rows == 0 || rows % R % 3 != 0) return for_even_parts(rows, R, part);
     for (Index begin = 0; begin < rows; begin += R) part(begin, rows - begin < R ? rows - begin : R);
   }
-  // Groups of up to 8 R rows, none of which has one, two or five, which no tiles fit.
+  // Groups of up to 8 R rows, the last of several never of one, two or five, which no tiles fit.
   template <class F>
   static LSTMFAST_INLINE void for_groups(Index rows, F&& part) {
     if constexpr (across_rows == 0) return for_even_parts(rows, 8 * R, part);
@@ -82,7 +82,8 @@ struct Group {
   static constexpr Index panels_for(Index rows) {
     return rows == 1 ? max_panels : rows >= max_panels ? 1 : max_panels / rows;
   }
-  // The same where tiles may go across panels: then three at a time, which are four tiles.
+  // The same where tiles may go across panels: then three at a time, which are four tiles, or as many as z has room
+  // for.
   static constexpr Index panels_of_product(Index rows) {
     if (rows > max_rows || !RowCut<V, R>::tiles_across(rows)) return panels_for(rows);
     const Index fit = max_rows / rows;

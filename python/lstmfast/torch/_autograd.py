@@ -66,7 +66,7 @@ def _go_back(ctx: Any, grads: Sequence[Tensor | None]) -> Sequence[Tensor | None
     if not torch.is_grad_enabled():
         return _run.gradients(ctx.network, call, grads, x, y, reserve, needed, dropout)
     given = (*grads, x if on_graph is None else on_graph, h0, c0, *weights)
-    results = iter(Gradient.apply(ctx.network, call, dropout, needed, y.detach(), reserve, *given))
+    results = iter(Gradient.apply(ctx.network, call, dropout, needed, x, y.detach(), reserve, *given))
     return [next(results) if is_needed else None for is_needed in needed]
 
 
@@ -84,23 +84,23 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         call: _run.Call,
         dropout: _run.Dropout,
         wanted: Sequence[bool],
+        x: Tensor,  # its numbers; what it is on the graph is among `given`, and may have others by now
         y: Tensor,
         reserve: Tensor,
         *given: Any,  # a tensor or None
     ) -> tuple[Tensor, ...]:
         """Go back; given: the gradients of y, h_n and, of an LSTM, c_n; x, h_0, c_0 and the weights."""
         outputs = 3 if call.spec.has_memory else 2
-        grads, inputs = given[:outputs], given[outputs:]
-        found = _run.gradients(network, call, grads, inputs[0], y, reserve, wanted, dropout)
+        found = _run.gradients(network, call, given[:outputs], x, y, reserve, wanted, dropout)
         ctx.set_materialize_grads(False)
         ctx.network, ctx.call, ctx.scale, ctx.wanted = network, call, dropout.scale, wanted
-        ctx.save_for_backward(dropout.masks, y, reserve, *given)
+        ctx.save_for_backward(dropout.masks, x, y, reserve, *given)
         return tuple([gradient for gradient in found if gradient is not None])
 
     @staticmethod
     def backward(ctx: Any, *second: Tensor | None) -> tuple[Any, ...]:
         """Go back through the gradient."""
-        masks, y, reserve, *given = ctx.saved_tensors
+        masks, x, y, reserve, *given = ctx.saved_tensors
         call: _run.Call = ctx.call
         outputs = 3 if call.spec.has_memory else 2
         back = iter(second)
@@ -108,16 +108,17 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         dropout = _run.Dropout(masks, ctx.scale)
         plain = not torch.is_grad_enabled() and not any(map(_many.is_many, second))
         if plain and _second.can_take(call):
-            if call.recompute:
+            _, h0, c0, *weights = given[outputs:]
+            if call.recompute and call.spec.has_memory:  # an RNN keeps all that is needed in any case
                 call = call._replace(recompute=False)
-                x, h0, c0 = given[outputs : outputs + 3]
                 _, reserve = _run.forward(ctx.network, call, x, h0, c0, dropout)
+            grads, inputs = given[:outputs], (x, h0, c0, *weights)
+            needed = ctx.needs_input_grad[7:]
+            reached = (*needed[:outputs], *_run.reached(call, grads, needed[outputs:]))
             found = [
-                gradient if is_needed else None
-                for gradient, is_needed in zip(
-                    _second.go_back(call, dropout, given[:outputs], given[outputs:], through, y, reserve),
-                    ctx.needs_input_grad[6:],
-                    strict=True,
+                gradient if is_reached else None
+                for gradient, is_reached in zip(
+                    _second.go_back(call, dropout, grads, inputs, through, y, reserve), reached, strict=True
                 )
             ]
         else:
@@ -127,9 +128,9 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
                 given[outputs:],
                 ctx.wanted,
                 through,
-                ctx.needs_input_grad[6:],
+                ctx.needs_input_grad[7:],
             )
-        return (*(None,) * 6, *found)
+        return (*(None,) * 7, *found)
 
 
 def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Gradients of gradients: the call once more, by PyTorch's own operators, whose derivatives PyTorch knows.
+"""Gradients of gradients where `_second` has no formulas: the call once more, by PyTorch's own operators.
 
 Until somebody goes back through a gradient, nothing of this runs: first derivatives are the core's.
 """

@@ -3,7 +3,8 @@
 A gradient g of inputs z is that of <u, y>, for outputs y and their gradients u. Who goes back through g with
 v asks for the derivatives of <v, g> = <u, y.>, y. being how y changes when z changes by v. So inputs and
 changes go forward together, and back; only recurrences go step by step, all else is for all steps at once.
-(Third derivatives, and rows cut by `lengths` and `reset`: `_higher`, which takes up to three times as long.)
+(Third derivatives, many at once, and rows cut by `lengths` and `reset`: `_higher`, which takes up to three
+times as long.)
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ def go_back(
     second: Sequence[_Maybe],
     y: Tensor,
     reserve: Tensor,
-) -> list[Tensor]:
+) -> list[_Maybe]:
     """Do what `_higher.go_back` does, once: return a tensor for each of (*grads, *inputs), needed or not.
+
+    None for weights that nothing of it depends on: of a direction beside the one that changes.
 
     second: of each input, what comes back to its gradient; None is zero. y and reserve: what the core's
     forward pass gave and kept, gates too. For an h_0 or c_0 that is None the result is that at zero.
@@ -125,13 +128,27 @@ def go_back(
     ends = [torch.stack([cell.end_change[k] for cell in cells]) for k in range(len(starts))]
     back = [torch.stack([of[k] for of in of_states]) for k in range(len(starts))]
     found = [change, *ends, r, *back, *[back[0]] * (2 - len(back))]  # an RNN has no c: nobody asks for it
-    for gradients in of_weights:
-        biases = [gradients.bias] * (2 if spec.bias else 0)
-        found += [gradients.ih, gradients.hh, *biases, *([gradients.hr] if spec.proj_size else [])]
+    for gradients, is_reached in zip(of_weights, _reached(call, second), strict=True):
+        # Each its own memory: users write to gradients.
+        biases = [gradients.bias, gradients.bias.clone()] if spec.bias else []
+        all_of_pass = [gradients.ih, gradients.hh, *biases, *([gradients.hr] if spec.proj_size else [])]
+        found += all_of_pass if is_reached else [None] * of_pass
     if call.layout == _run.BATCH_FIRST:
         for n in (0, len(grads)):  # of y, and of x
             found[n] = found[n].view(call.steps, call.rows, -1).transpose(0, 1)
     return [
-        tensor if like is None else tensor.reshape(like.shape)
+        tensor if like is None or tensor is None else tensor.reshape(like.shape)
         for tensor, like in zip(found, (*grads, *inputs), strict=True)
     ]
+
+
+def _reached(call: _run.Call, second: Sequence[_Maybe]) -> list[bool]:
+    """Of each layer and direction, whether anything depends on its weights: on those of a layer all do.
+
+    With one layer, a direction whose weights do not change, while nothing else does, is by itself.
+    """
+    spec = call.spec
+    if spec.num_layers > 1 or any(back is not None for back in second[:3]):
+        return [True] * spec.depth
+    of_pass = [second[3 + n * spec.weights_of_pass :][: spec.weights_of_pass] for n in range(spec.depth)]
+    return [any(back is not None for back in changes) for changes in of_pass]

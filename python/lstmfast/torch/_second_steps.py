@@ -22,9 +22,8 @@ class Steps:
         self._order = self._back = None
         if reverse:
             ends = list(accumulate(sizes))
-            self._order = torch.cat(
-                [torch.arange(end - size, end) for size, end in zip(self.sizes, ends[::-1], strict=True)]
-            )
+            steps = zip(self.sizes, ends[::-1], strict=True)
+            self._order = torch.cat([torch.arange(end - size, end, device="cpu") for size, end in steps])
             self._back = torch.argsort(self._order)
 
     def turned(self, sequence: Tensor) -> Tensor:
