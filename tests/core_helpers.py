@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lstmfast import LSTM, RNN, reference
+from lstmfast import GRU, LSTM, RNN, reference
 
 from .helpers import Array, parts
 
-Model: TypeAlias = LSTM | RNN
+Model: TypeAlias = LSTM | RNN | GRU
 
 FORWARD = ("y", "state")  # how names of forward results begin; all others are gradients
 

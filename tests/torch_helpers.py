@@ -28,10 +28,10 @@ def torch_model(model: Model) -> Any:
         "dtype": getattr(torch, model.dtype.name),
     }
     if isinstance(model, lstmfast.RNN):
-        theirs = torch.nn.RNN(model.input_size, model.hidden_size, nonlinearity=model.nonlinearity, **options)
-    else:
+        options["nonlinearity"] = model.nonlinearity
+    if isinstance(model, lstmfast.LSTM):
         options["proj_size"] = model.proj_size
-        theirs = torch.nn.LSTM(model.input_size, model.hidden_size, **options)
+    theirs = getattr(torch.nn, type(model).__name__)(model.input_size, model.hidden_size, **options)
     theirs.load_state_dict({name: torch.from_numpy(array) for name, array in model.state_dict().items()})
     return theirs
 

@@ -9,7 +9,8 @@ Cell cell_named(const std::string& name) {
   if (name == "lstm") return Cell::lstm;
   if (name == "rnn_tanh") return Cell::rnn_tanh;
   if (name == "rnn_relu") return Cell::rnn_relu;
-  throw std::invalid_argument("cell: expected 'lstm', 'rnn_tanh' or 'rnn_relu', got '" + name + "'");
+  if (name == "gru") return Cell::gru;
+  throw std::invalid_argument("cell: expected 'lstm', 'rnn_tanh', 'rnn_relu' or 'gru', got '" + name + "'");
 }
 
 // Sums of a few sizes, and a size times gates or directions, must not overflow; products are checked elsewhere.

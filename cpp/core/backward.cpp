@@ -37,7 +37,7 @@ class BackwardRun {
         call_(call),
         rows_(tape.rows),
         steps_(tape.rows ? tape.steps : 0),
-        gate_rows_(shape_.gates() * shape_.hidden_size),
+        gate_rows_(shape_.slots() * shape_.hidden_size),
         dz_stride_(odd_lines<T>(gate_rows_)),
         chunk_steps_(steps_of_chunk()),
         dz_(chunk_of(dz_stride_)),
@@ -57,7 +57,8 @@ class BackwardRun {
   void run() {
     const Index H = shape_.hidden_size, S = shape_.state_size();
     const PanelLayout layout = {1, H, kernels_.lanes};
-    const Index step_terms = gate_rows_ * S + H * shape_.projection_size;
+    const Index weight_rows = shape_.gates() * H;
+    const Index step_terms = weight_rows * S + H * shape_.projection_size;
     const Index places = tape_.plan.places(steps_, rows_);
     // Directions follow one another: both add to the same dx.
     const LoopSize size = {
@@ -65,7 +66,7 @@ class BackwardRun {
         true};
     // dz W_hh is part of the loop; dz W_ih and dW = dz^T [x, h] are products, and may use more threads.
     const Index widest = std::max(shape_.input_size, shape_.layer_input(shape_.num_layers - 1));
-    const Index product_terms = places * gate_rows_ * (2 * widest + S);
+    const Index product_terms = places * weight_rows * (2 * widest + S);
     const Index lowest = lowest_layer();
     const int threads = get_num_threads();
     Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)),
@@ -80,11 +81,15 @@ class BackwardRun {
       const BackwardPass<T> pass = pass_at(p);
       const PassParameters<T>& to = call_.gradients[p];
       const bool wants_dx = p / shape_.directions > (call_.dx.data ? -1 : lowest);
-      std::deque<GradientShare<T>> gradients, projections;
+      // One for all weights; or, where x and h have parts in other slots, one for those of each.
+      const bool together = shape_.slots() == shape_.gates();
+      std::deque<GradientShare<T>> gradients, of_h, projections;
       for (int part = 0; part < parts; ++part) {
-        if (to.weight_ih || to.weight_hh || to.bias_ih)
-          gradients.emplace_back(kernels_, gate_rows_, to.weight_ih ? pass.input_size : 0, to.weight_hh ? S : 0, part,
-                                 parts);
+        if (to.weight_ih || to.bias_ih || (together && to.weight_hh))
+          gradients.emplace_back(kernels_, weight_rows, to.weight_ih ? pass.input_size : 0,
+                                 together && to.weight_hh ? S : 0, part, parts);
+        if (!together && (to.weight_hh || to.bias_hh))
+          of_h.emplace_back(kernels_, weight_rows, 0, to.weight_hh ? S : 0, part, parts);
         if (to.weight_hr) projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
       }
       team.run([&](int rank) {
@@ -108,13 +113,22 @@ class BackwardRun {
           if (in_loop) loop.run(chunk, meeting);
           all.wait();
           if (wants_dx) input_gradient(pass, part_of(terms_.count, rank, parts));
-          if (!gradients.empty()) gradients[own].add(terms_.count, terms_.dz.data(), terms_.x.data(), terms_.h.data());
-          if (!projections.empty()) projections[own].add(terms_.count, terms_.dh.data(), terms_.m.data(), nullptr);
+          if (!gradients.empty())
+            gradients[own].add(terms_.count, terms_.dz.data(), first_slot_of_x(shape_.cell) * H, terms_.x.data(),
+                               terms_.h.data());
+          if (!of_h.empty())
+            of_h[own].add(terms_.count, terms_.dz.data(), first_slot_of_h(shape_.cell) * H, nullptr, terms_.h.data());
+          if (!projections.empty()) projections[own].add(terms_.count, terms_.dh.data(), 0, terms_.m.data(), nullptr);
           all.wait();  // before the next chunk overwrites dz
           end = chunk.steps.begin;
         }
-        if (!gradients.empty()) gradients[own].finish(to.weight_ih, to.weight_hh, to.bias_ih, to.bias_hh);
-        if (!projections.empty()) projections[own].finish(to.weight_hr, nullptr, nullptr, nullptr);
+        // Slots of x may begin with a gate that is not the first of the weights' rows.
+        const Index first_gate = gate_of_x(shape_.cell, first_slot_of_x(shape_.cell)) * H;
+        if (!gradients.empty())
+          gradients[own].finish(first_gate, to.weight_ih, together ? to.weight_hh : nullptr, to.bias_ih,
+                                together ? to.bias_hh : nullptr);
+        if (!of_h.empty()) of_h[own].finish(0, nullptr, to.weight_hh, to.bias_hh, nullptr);
+        if (!projections.empty()) projections[own].finish(0, to.weight_hr, nullptr, nullptr, nullptr);
         if (p == 0 && wants_dx) zero_past_the_ends(part_of(rows_, rank, parts));
       });
     }

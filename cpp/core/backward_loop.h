@@ -72,11 +72,15 @@ struct BackwardLists {
         dc(rows),
         dz(rows),
         m(rows),
-        state(rows) {}
+        state(rows),
+        h(rows),
+        carry(rows) {}
 
   Buffer<Index> given, going, leaving;  // batch rows
   Buffer<const T*> dz_next, dh, dy, gates, h_out, c_out, c;
   Buffer<T*> dc, dz, m, state;
+  Buffer<const T*> h;
+  Buffer<T*> carry;
 };
 
 template <class T>
@@ -204,7 +208,11 @@ class BackwardLoop {
     else if (given)
       step.dh = given_dh(rows);
     else
-      step.dz_next = rows_of(as_const(chunk.dz), k + 1, rows, lists_.dz_next.data());
+      step.dz_next = rows_of(dz_of_state(chunk), k + 1, rows, lists_.dz_next.data());
+    if (reads_state(shape_.cell)) {
+      step.h = h_before(s, rows);
+      step.carry = rows_of<T>({pass_.dh, 0, H}, 0, rows, lists_.carry.data());
+    }
     if (pass_.dy.data && !projected) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
     if (chunk.gates.data) step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
     if (pass_.gates.data) step.gates = rows_of(pass_.gates, t(s), rows, lists_.gates.data());
@@ -219,6 +227,21 @@ class BackwardLoop {
     step.ask_from = ask_from_;
     if (projected) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
     kernels_.backward_step[static_cast<int>(shape_.cell)](step);
+  }
+
+  // Of dz, the slots that the state has a part in.
+  Sequence<const T> dz_of_state(const BackwardChunk<T>& chunk) const {
+    return as_const(features_from(chunk.dz, first_slot_of_h(shape_.cell) * shape_.hidden_size));
+  }
+
+  Rows<const T> h_before(Index s, const RowSet& rows) const {
+    const Index S = state_stride();
+    if (!rows.listed)
+      return s == 0 ? Rows<const T>{pass_.h0 + rows.first * S, S, nullptr}
+                    : Rows<const T>{pass_.h.at(t(s - 1), rows.first), pass_.h.row_stride, nullptr};
+    for (Index k = 0; k < rows.count; ++k)
+      lists_.h.data()[k] = pass_.h_before(t(s), rows[k], plan_.start(pass_.order, s, rows[k]), S, zeros_);
+    return {nullptr, 0, lists_.h.data()};
   }
 
   Rows<const T> c_before(Index s, const RowSet& rows) const {
@@ -287,8 +310,10 @@ class BackwardLoop {
       }
     }
     if (rows.count == 0 || state_panels_.size() == 0) return;
-    state_product(rows_of(as_const(chunk.dz), s - chunk.steps.begin, rows, lists_.dz_next.data()),
-                  rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count, false);
+    // What comes past the products is there already.
+    state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, rows, lists_.dz_next.data()),
+                  rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count,
+                  reads_state(shape_.cell));
   }
 
   // out = dz W_hh.

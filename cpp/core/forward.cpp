@@ -240,7 +240,7 @@ class ForwardRun {
       pass.m_part = m_part_;
     }
     if (tape_) {
-      if (tape_->keeps_gates()) pass.gates = tape_->gates(p, shape_.gates() * H);
+      if (tape_->keeps_gates()) pass.gates = tape_->gates(p, shape_.slots() * H);
       if (has_memory(shape_.cell)) pass.c = tape_->c(p, H);
     }
     return pass;

@@ -54,10 +54,10 @@ GradientShare<T>::GradientShare(const KernelTable<T>& kernels, Index gate_rows, 
 }
 
 template <class T>
-void GradientShare<T>::add(Index count, const T* const* dz, const T* const* x, const T* const* h) {
+void GradientShare<T>::add(Index count, const T* const* dz, Index dz_first, const T* const* x, const T* const* h) {
   if (rows_.size() == 0) return;
   for (Index k = 0; k < count; ++k) {
-    dz_.data()[terms_] = dz[k] + rows_.begin;
+    dz_.data()[terms_] = dz[k] + dz_first + rows_.begin;
     if (input_size_) pack(x[k], 0, input_size_);
     if (state_size_) pack(h[k], input_size_, state_size_);
     if (++terms_ == kTerms) flush();
@@ -93,18 +93,19 @@ void GradientShare<T>::flush() {
 }
 
 template <class T>
-void GradientShare<T>::finish(T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2) {
+void GradientShare<T>::finish(Index first, T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2) {
   flush();
   const Index panel_size = tiles_.size() * kernels_.row_tile * width_;
   for (Index r = 0; r < rows_.size(); ++r) {
-    const Index row = rows_.begin + r;
+    const Index row = (first + rows_.begin + r) % gate_rows_;
     // Columns [first, first + count) of a row of dW.
-    const auto unpack = [&](T* to, Index first, Index count) {
-      for_pieces(first, count, width_, [&](Index panel, Index column, Index done, Index here) {
+    const auto unpack = [&](T* to, Index column_first, Index count) {
+      for_pieces(column_first, count, width_, [&](Index panel, Index column, Index done, Index here) {
         std::copy_n(dw_.data() + panel * panel_size + r * width_ + column, here, to + done);
       });
     };
-    if (dbias_1) dbias_1[row] = dbias_2[row] = db_.data()[r];
+    if (dbias_1) dbias_1[row] = db_.data()[r];
+    if (dbias_2) dbias_2[row] = db_.data()[r];
     if (dweight_x) unpack(dweight_x + row * input_size_, 0, input_size_);
     if (dweight_h) unpack(dweight_h + row * state_size_, input_size_, state_size_);
   }

@@ -18,12 +18,13 @@ class GradientShare {
   GradientShare(const KernelTable<T>& kernels, Index gate_rows, Index input_size, Index state_size, Index part,
                 Index parts);
 
-  // One term for each k, in their order: dz[k] [gate_rows] times 1, x[k] [I] and h[k] [S]. x or h: not read where I or
-  // S is 0.
-  void add(Index count, const T* const* dz, const T* const* x, const T* const* h);
+  // One term for each k, in their order: dz[k] [gate_rows], from dz_first on, times 1, x[k] [I] and h[k] [S]. x or h:
+  // not read where I or S is 0.
+  void add(Index count, const T* const* dz, Index dz_first, const T* const* x, const T* const* h);
   // After the last add(): writes this share's rows of the gradients, [gate_rows, I], [gate_rows, S] and twice
-  // [gate_rows]. Those that are null are not wanted.
-  void finish(T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2);
+  // [gate_rows]. Those that are null are not wanted. first: the row of the gradients that dz begins with; after the
+  // last comes the first one.
+  void finish(Index first, T* dweight_x, T* dweight_h, T* dbias_1, T* dbias_2);
 
  private:
   void flush();

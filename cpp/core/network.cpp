@@ -34,7 +34,8 @@ const std::deque<BackwardPacking<T>>& Network<T>::Packed::backward() const {
   const std::deque<BackwardPacking<T>>* found = backward_.load(std::memory_order_acquire);
   if (found) return *found;
   auto made = std::make_unique<std::deque<BackwardPacking<T>>>();
-  for (std::size_t pass = 0; pass < forward.size(); ++pass) made->emplace_back(forward[pass], projection(pass));
+  for (std::size_t pass = 0; pass < forward.size(); ++pass)
+    made->emplace_back(forward[pass], shape.cell, projection(pass));
   if (backward_.compare_exchange_strong(found, made.get(), std::memory_order_acq_rel)) return *made.release();
   return *found;  // another thread was quicker
 }

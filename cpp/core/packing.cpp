@@ -31,7 +31,7 @@ void for_panels(Index panels, Index bytes, Each&& each) {
 template <class T>
 ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, const KernelTable<T>& kernels,
                                   const PassParameters<const T>& weights)
-    : layout_{shape.gates(), shape.hidden_size, kernels.lanes, kernels.strip},
+    : layout_(forward_layout(shape, kernels)),
       input_size_(input_size),
       rows_(1 + input_size + shape.state_size()),
       memory_(checked_product({layout_.panels(), rows_, layout_.width()})) {
@@ -39,30 +39,33 @@ ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, c
   for_panels(layout_.panels(), bytes(), [&](Index panel) {
     const Index panel_size = rows_ * layout_.width(), begin = panel * layout_.units_per_panel();
     const Index end = std::min(begin + layout_.units_per_panel(), units);
-    // Columns past the end are zero; only the last panel has any.
-    if (layout_.groups * (end - begin) < layout_.width())
+    // Columns past the end are zero, which only the last panel has; and so are slots without weights.
+    if (layout_.groups * (end - begin) < layout_.width() || shape.slots() != shape.gates())
       std::fill_n(memory_.data() + panel * panel_size, panel_size, T(0));
     for (Index g = 0; g < layout_.groups; ++g)
       for (Index first = begin, count; first < end; first += count) {
         count = std::min(layout_.side_by_side(first), end - first);
-        const Index from = g * units + first;  // row of the unpacked matrices
+        // Rows of the unpacked matrices; none, that is less than 0, where a slot has no weights.
+        const Index of_x = gate_of_x(shape.cell, g) * units + first, of_h = gate_of_h(shape.cell, g) * units + first;
         T* const to = row(g, first);
-        for (Index u = 0; u < count; ++u)
-          to[u] = weights.bias_ih ? weights.bias_ih[from + u] + weights.bias_hh[from + u] : T(0);
-        transpose(weights.weight_ih + from * input_size, input_size, to + stride, stride, count, input_size);
-        transpose(weights.weight_hh + from * state_size, state_size, to + (1 + input_size) * stride, stride, count,
-                  state_size);
+        for (Index u = 0; u < count; ++u) to[u] = slot_bias(shape.cell, g, units, first + u, weights);
+        if (gate_of_x(shape.cell, g) >= 0)
+          transpose(weights.weight_ih + of_x * input_size, input_size, to + stride, stride, count, input_size);
+        if (gate_of_h(shape.cell, g) >= 0)
+          transpose(weights.weight_hh + of_h * state_size, state_size, to + (1 + input_size) * stride, stride, count,
+                    state_size);
       }
   });
 }
 
 namespace {
 
-// Columns [first, first + columns) of the rows of a forward packing, as [panel][strip][gate][unit][vector][lane].
+// Columns [first, first + columns) of the rows of a forward packing, as [panel][strip][gate][unit][vector][lane]; of so
+// many gates, whose slots are those from first_slot on.
 template <class T>
-Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first, Index columns) {
+Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first_slot, Index gates, Index first, Index columns) {
   const PanelLayout& source = forward.layout();
-  const Index gates = source.groups, units = source.units, stride = source.strip_width();
+  const Index units = source.units, stride = source.strip_width();
   const PanelLayout layout = {1, columns, source.lanes, source.strip};
   const Index rows = gates * units, panel_size = rows * layout.width();
   Buffer<T> packed(checked_product({layout.panels(), panel_size}));
@@ -75,8 +78,8 @@ Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first, Index colu
       for (Index g = 0; g < gates; ++g)
         for (Index u = 0, here; u < units; u += here) {
           here = std::min(source.side_by_side(u), units - u);
-          transpose<T>(forward.row(g, u) + (first + column) * stride, stride, to + (g * units + u) * stride, stride,
-                       count, here);
+          transpose<T>(forward.row(first_slot + g, u) + (first + column) * stride, stride,
+                       to + (g * units + u) * stride, stride, count, here);
         }
     }
   });
@@ -104,9 +107,10 @@ ProjectionPacking<T>::ProjectionPacking(const NetworkShape& shape, const KernelT
       memory_(pack_matrix<T>(terms_, layout_, [&](Index k, Index c) { return weight_hr[c * terms_ + k]; })) {}
 
 template <class T>
-BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward, const ProjectionPacking<T>* projection)
-    : input_(pack_columns(forward, 1, forward.input_size())),
-      hidden_(pack_columns(forward, 1 + forward.input_size(), forward.state_size())) {
+BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward, Cell cell, const ProjectionPacking<T>* projection)
+    : input_(pack_columns(forward, first_slot_of_x(cell), gates_of(cell), 1, forward.input_size())),
+      hidden_(pack_columns(forward, first_slot_of_h(cell), gates_of(cell), 1 + forward.input_size(),
+                           forward.state_size())) {
   if (!projection) return;
   const PanelLayout& source = forward.layout();
   const PanelLayout layout = {1, source.units, source.lanes, source.strip};

@@ -1,6 +1,7 @@
 // Weights in the order in which the kernels read them. See kernel_table.h for the panels.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "core/buffer.h"
@@ -16,6 +17,7 @@ struct PanelLayout {
   Index units;
   Index lanes;
   Index strip = kPanelVectors;  // vectors that lie side by side
+  bool close = true;            // whether gates of a last panel that is not full move together
 
   Index width() const { return kPanelVectors * lanes; }
   // Between the rows of a strip, of which a panel is some, one after the other.
@@ -26,7 +28,7 @@ struct PanelLayout {
   // Within a row of the panel.
   Index column_of(Index group, Index unit) const {
     const Index in_panel = unit % units_per_panel();
-    if (groups > 1) return group * gate_distance(units - (unit - in_panel), lanes) + in_panel;
+    if (groups > 1) return group * (close ? gate_distance(units - (unit - in_panel), lanes) : lanes) + in_panel;
     return in_panel;
   }
   // Where a column begins, in panels whose strips have so many rows.
@@ -40,6 +42,23 @@ struct PanelLayout {
     return most - unit % most;
   }
 };
+
+// What the sum in a slot of a unit begins with. bias: as PassParameters have them, null for none.
+template <class Parameters>
+auto slot_bias(Cell cell, Index slot, Index units, Index unit, const Parameters& weights) {
+  const Index of_x = gate_of_x(cell, slot), of_h = gate_of_h(cell, slot);
+  using T = std::remove_cv_t<std::remove_reference_t<decltype(weights.bias_ih[0])>>;
+  if (!weights.bias_ih) return T(0);
+  if (of_x < 0) return T(weights.bias_hh[of_h * units + unit]);
+  if (of_h < 0) return T(weights.bias_ih[of_x * units + unit]);
+  return T(weights.bias_ih[of_x * units + unit] + weights.bias_hh[of_h * units + unit]);
+}
+
+// Of a forward packing.
+template <class T>
+PanelLayout forward_layout(const NetworkShape& shape, const KernelTable<T>& kernels) {
+  return {shape.slots(), shape.hidden_size, kernels.lanes, kernels.strip, shape.slots() == shape.gates()};
+}
 
 // One pass packed for the forward kernels: strips [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T]; or of
 // smaller weights, packed by small_packing.h.
@@ -63,8 +82,8 @@ class ForwardPacking {
   Index state_size() const { return rows_ - 1 - input_size_; }
   // [I], what int8 kernels multiply x by; null for none.
   const T* x_factors() const { return x_factors_.data(); }
-  // Of weights of T: where row (gate, unit) of [b, W_ih, W_hh] begins; its elements are layout().strip_width() apart.
-  T* row(Index gate, Index unit) const { return memory_.data() + layout_.offset_of(gate, unit, rows_); }
+  // Of weights of T: where row (slot, unit) of [b, W_ih, W_hh] begins; its elements are layout().strip_width() apart.
+  T* row(Index slot, Index unit) const { return memory_.data() + layout_.offset_of(slot, unit, rows_); }
 
  private:
   PanelLayout layout_;
@@ -101,7 +120,7 @@ template <class T>
 class BackwardPacking {
  public:
   // projection: null without one.
-  BackwardPacking(const ForwardPacking<T>& forward, const ProjectionPacking<T>* projection);
+  BackwardPacking(const ForwardPacking<T>& forward, Cell cell, const ProjectionPacking<T>* projection);
 
   const T* input_panels() const { return input_.data(); }            // W_ih, for dx
   const T* hidden_panels() const { return hidden_.data(); }          // W_hh, for dh

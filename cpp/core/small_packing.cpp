@@ -84,38 +84,38 @@ Buffer<float> inverses(const float* range, Index n) {
   return made;
 }
 
-// each(group, unit, row of the unpacked matrices).
-template <class Each>
-void for_rows(const PanelLayout& layout, const Each& each) {
-  for (Index g = 0; g < layout.groups; ++g)
-    for (Index u = 0; u < layout.units; ++u) each(g, u, g * layout.units + u);
-}
-
 }  // namespace
 
 ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, const KernelTable<float>& kernels,
                                  const SmallParameters& weights, const float* input_range) {
-  const PanelLayout layout = {shape.gates(), shape.hidden_size, kernels.lanes, kernels.strip};
+  const PanelLayout layout = forward_layout(shape, kernels);
   const Index I = input_size, S = shape.state_size();
-  const auto bias = [&](Index row) { return weights.bias_ih ? weights.bias_ih[row] + weights.bias_hh[row] : 0.0f; };
+  // Each slot of each unit, and the rows of W_ih and W_hh that it has; less than 0: none.
+  const auto for_slots = [&](auto&& each) {
+    for (Index slot = 0; slot < layout.groups; ++slot)
+      for (Index u = 0; u < layout.units; ++u) {
+        const Index of_x = gate_of_x(shape.cell, slot), of_h = gate_of_h(shape.cell, slot);
+        each(slot, u, of_x < 0 ? of_x : of_x * layout.units + u, of_h < 0 ? of_h : of_h * layout.units + u);
+      }
+  };
   if (kernels.weights == Weights::int8) {
     Int8Panels panels(layout, {layout.width(), kernels.together, I, S});
     const auto* const ih = static_cast<const std::int8_t*>(weights.weight_ih);
     const auto* const hh = static_cast<const std::int8_t*>(weights.weight_hh);
-    for_rows(layout, [&](Index g, Index u, Index row) {
-      panels.bias(g, u) = bias(row);
-      panels.set(g, u, false, ih + row * I, I, weights.scale_ih[row]);
-      panels.set(g, u, true, hh + row * S, S, weights.scale_hh[row]);
+    for_slots([&](Index slot, Index u, Index of_x, Index of_h) {
+      panels.bias(slot, u) = slot_bias(shape.cell, slot, layout.units, u, weights);
+      if (of_x >= 0) panels.set(slot, u, false, ih + of_x * I, I, weights.scale_ih[of_x]);
+      if (of_h >= 0) panels.set(slot, u, true, hh + of_h * S, S, weights.scale_hh[of_h]);
     });
     return {layout, I, S, std::move(panels.memory), inverses(input_range, I)};
   }
   HalfPanels panels(layout, 1, I + S);
   const auto* const ih = static_cast<const std::uint16_t*>(weights.weight_ih);
   const auto* const hh = static_cast<const std::uint16_t*>(weights.weight_hh);
-  for_rows(layout, [&](Index g, Index u, Index row) {
-    panels.bias(g, u) = bias(row);
-    panels.set(g, u, 0, ih + row * I, I);
-    panels.set(g, u, I, hh + row * S, S);
+  for_slots([&](Index slot, Index u, Index of_x, Index of_h) {
+    panels.bias(slot, u) = slot_bias(shape.cell, slot, layout.units, u, weights);
+    if (of_x >= 0) panels.set(slot, u, 0, ih + of_x * I, I);
+    if (of_h >= 0) panels.set(slot, u, I, hh + of_h * S, S);
   });
   return {layout, I, S, std::move(panels.memory), {}};
 }

@@ -8,25 +8,27 @@
 >>> y, (h_n, c_n), tape = lstm.forward(x)      # run it and remember
 >>> grads = lstm.backward(tape, dy=np.ones_like(y))
 
-Names, shapes and gate order (i, f, g, o) are PyTorch's, so weights go both ways untouched.
+Names, shapes and gate order (i, f, g, o; of a GRU r, z, n) are PyTorch's, so weights go both ways untouched.
 """
 
 from . import datasets, reference, training
 from ._base.names import settle
 from ._base.runtime import available_isas, get_num_threads, isa, set_num_threads
 from ._core import __version__
-from ._layers import LSTM, RNN, Gradients, QuantizedLSTM, QuantizedRNN, Tape, load
+from ._layers import GRU, LSTM, RNN, Gradients, QuantizedGRU, QuantizedLSTM, QuantizedRNN, Tape, load
 from ._small.compare import compare
 from ._small.comparison import Comparison
 from ._streams import Stream, StreamPool, StreamSnapshot
 from .training._gradient_flow import GradientFlow, gradient_flow
 
 __all__ = [
+    "GRU",
     "LSTM",
     "RNN",
     "Comparison",
     "GradientFlow",
     "Gradients",
+    "QuantizedGRU",
     "QuantizedLSTM",
     "QuantizedRNN",
     "Stream",

@@ -117,14 +117,14 @@ class Tape32:
 
 @final
 class Network32:
-    """All layers and directions of one float32 LSTM or RNN, packed for one ISA. Immutable.
+    """All layers and directions of one float32 network, packed for one ISA. Immutable.
 
     Any number of threads may call one object at once; the GIL is released while it works.
     """
 
     def __init__(
         self,
-        cell: str,  # "lstm", "rnn_tanh" or "rnn_relu"
+        cell: str,  # "lstm", "rnn_tanh", "rnn_relu" or "gru"
         input_size: int,
         hidden_size: int,
         num_layers: int,

@@ -75,7 +75,7 @@ def replaced(position: int, value: Any) -> list[Any]:
 
 
 BAD_NETWORKS: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"cell": "gru"}, ValueError, "cell"),
+    ({"cell": "mgu"}, ValueError, "cell"),
     ({"cell": ""}, ValueError, "cell"),
     ({"cell": None}, TypeError, ""),
     ({"cell": 3}, TypeError, ""),

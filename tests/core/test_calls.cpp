@@ -243,6 +243,7 @@ int main(int argc, char** argv) {
   test({Cell::lstm, 16, 64, 3, 1, true}, long_and_short, true, "several chunks");
   test({Cell::lstm, 16, 90, 2, 2, true, 20}, long_and_short, false, "projection");
   test({Cell::rnn_tanh, 6, 70, 3, 2, true}, few, true, "rnn");
+  test({Cell::gru, 6, 70, 2, 2, true}, few, true, "gru");
   test({Cell::rnn_relu, 6, 33, 2, 1, false}, long_and_short, false, "relu");
   return test::finish("calls");
 }

@@ -354,6 +354,131 @@ void test_backward_step(const KernelTable<T>& k, Cell cell, Index rows, Index hi
   CHECK(dz.intact() && dc.intact() && m.intact(), what + " guard");
 }
 
+// A GRU's step forward, with the input product inside and made before it, and backward: slots [n, r, z, q].
+template <class T>
+void test_gru(const KernelTable<T>& k, Index rows, Index input, Index hidden, bool descending, bool listed) {
+  const auto which = static_cast<int>(Cell::gru);
+  const Index H = hidden, width = kPanelVectors * k.lanes, side_by_side = k.strip * k.lanes, terms = 3 * H;
+  const Index panels = (H + k.lanes - 1) / k.lanes, rows_of_k = 1 + input + H;
+  Random random(static_cast<std::uint64_t>(rows * 10000 + input * 100 + hidden));
+  const auto w = numbers<T>(random, 4 * H * rows_of_k);  // [slot, unit][1 + I + H]; q's x and n's h are not read
+  std::vector<T> packed(static_cast<std::size_t>(panels * width * rows_of_k), T(0));
+  for (Index slot = 0; slot < 4; ++slot)
+    for (Index u = 0; u < H; ++u)
+      for (Index r = 0; r < rows_of_k; ++r) {
+        const Index strip = u / k.lanes * (kPanelVectors / k.strip) + slot / k.strip;
+        const Index to = (strip * rows_of_k + r) * side_by_side + slot % k.strip * k.lanes + u % k.lanes;
+        packed[static_cast<std::size_t>(to)] = at(w, (slot * H + u) * rows_of_k + r);
+      }
+  const auto x = numbers<T>(random, rows * input), h = numbers<T>(random, rows * H);
+  const RowsOf<const T> x_rows(x.data(), input, rows, listed), h_rows(h.data(), H, rows, listed);
+  std::vector<T> first;
+  for (const bool merged : {false, true}) {
+    Guarded<T> h_out(rows * H), kept(rows * 4 * H), again(rows * 4 * H);
+    std::vector<T> z(static_cast<std::size_t>(rows * panels * width));
+    const RowsOf<T> h_out_rows(h_out.data(), H, rows, listed), kept_rows(kept.data(), 4 * H, rows, listed);
+    const RowsOf<T> again_rows(again.data(), 4 * H, rows, listed);
+    ForwardStep<T> step = {};
+    step.rows = rows;
+    step.input_size = input;
+    step.hidden_size = step.state_size = H;
+    step.panel_end = panels;
+    step.descending = descending;
+    step.panels = packed.data();
+    step.x = x_rows;
+    if (merged) {
+      k.input_product[which](
+          {rows, input, H, H, 0, panels, packed.data(), x_rows.places(rows), z.data(), nullptr, asks(rows)});
+      step.x = {};
+      step.z = z.data();
+      step.z_stride = panels * width;
+    }
+    step.h = h_rows;
+    step.h_out = h_out_rows;
+    step.gates = kept_rows;
+    k.forward_step[which](step);
+    const std::string what = describe(merged ? "gru merged" : "gru", k.isa, sizeof(T), rows, input, H);
+    for (Index r = 0; r < rows; ++r)
+      for (Index u = 0; u < H; ++u) {
+        T sums[4];
+        for (Index slot = 0; slot < 4; ++slot) {
+          const T* const row = &at(w, (slot * H + u) * rows_of_k);
+          sums[slot] = row[0];
+          if (slot < 3)
+            for (Index n = 0; n < input; ++n) sums[slot] = std::fma(at(x, r * input + n), row[1 + n], sums[slot]);
+          if (slot > 0)
+            for (Index n = 0; n < H; ++n) sums[slot] = std::fma(at(h, r * H + n), row[1 + input + n], sums[slot]);
+        }
+        const T reset = activate(k.sigmoid, sums[1]), gate = activate(k.sigmoid, sums[2]);
+        const T candidate = activate(k.tanh, std::fma(reset, sums[3], sums[0]));
+        const T want[4] = {candidate, reset, gate, sums[3]};
+        for (Index slot = 0; slot < 4; ++slot)
+          CHECK(agree(kept[(r * 4 + slot) * H + u], want[slot]), what + " slot " + std::to_string(slot));
+        CHECK(agree(h_out[r * H + u], std::fma(gate, at(h, r * H + u) - candidate, candidate)), what + " h");
+      }
+    CHECK(h_out.intact() && kept.intact(), what + " guard");
+    step.h_out = {};
+    step.gates = again_rows;
+    k.forward_step[which](step);
+    CHECK(again.memory == kept.memory, what + " gates alone");
+    first = kept.memory;
+  }
+
+  const Layout layout = {1, k.lanes, k.strip};
+  const auto w_back = numbers<T>(random, terms * H);  // [3 H, H]
+  std::vector<T> packed_back(static_cast<std::size_t>(layout.panels(H) * terms * layout.width()), T(0));
+  for (Index c = 0; c < H; ++c)
+    for (Index r = 0; r < terms; ++r) packed_back[layout.place(0, c, H, r, terms)] = at(w_back, r * H + c);
+  const auto dz_next = numbers<T>(random, rows * terms), dh = numbers<T>(random, rows * H);
+  const auto dy = numbers<T>(random, rows * H), carry_before = numbers<T>(random, rows * H);
+  for (const bool last : {false, true}) {
+    Guarded<T> dz(rows * 4 * H), carry(carry_before);
+    const RowsOf<const T> next_rows(dz_next.data(), terms, rows, listed), dh_rows(dh.data(), H, rows, listed);
+    const RowsOf<const T> dy_rows(dy.data(), H, rows, listed), gate_rows(first.data(), 4 * H, rows, listed);
+    const RowsOf<T> dz_rows(dz.data(), 4 * H, rows, listed), carry_rows(carry.data(), H, rows, listed);
+    BackwardStep<T> step = {};
+    step.ask_from = asks(rows);
+    step.rows = rows;
+    step.hidden_size = H;
+    step.panel_end = layout.panels(H);
+    step.descending = descending;
+    step.panels = packed_back.data();
+    if (!last) step.dz_next = next_rows;
+    step.dh = dh_rows;
+    step.dy = dy_rows;
+    step.gates = gate_rows;
+    step.h = h_rows;
+    step.carry = carry_rows;
+    step.dz = dz_rows;
+    k.backward_step[which](step);
+    const std::string what = describe("gru backward", k.isa, sizeof(T), rows, H, last);
+    for (Index r = 0; r < rows; ++r)
+      for (Index u = 0; u < H; ++u) {
+        T from_next = at(dh, r * H + u);
+        if (!last) {
+          T arriving = 0;
+          for (Index g = 0; g < 3; ++g) {
+            T chain = 0;
+            for (Index n = 0; n < H; ++n)
+              chain = std::fma(at(dz_next, r * terms + g * H + n), at(w_back, (g * H + n) * H + u), chain);
+            arriving = g == 0 ? chain : arriving + chain;
+          }
+          from_next = arriving + at(carry_before, r * H + u);
+        }
+        const T d = at(dy, r * H + u) + from_next;
+        const auto gate = [&](Index slot) { return at(first, (r * 4 + slot) * H + u); };
+        const T n = gate(0), reset = gate(1), update = gate(2), q = gate(3);
+        const T dn = d * (1 - update) * (1 - n * n);
+        const T want[4] = {dn, dn * q * (reset * (1 - reset)), d * (at(h, r * H + u) - n) * (update * (1 - update)),
+                           dn * reset};
+        for (Index slot = 0; slot < 4; ++slot)
+          CHECK(agree(dz[(r * 4 + slot) * H + u], want[slot]), what + " slot " + std::to_string(slot));
+        CHECK(agree(carry[r * H + u], d * update), what + " carry");
+      }
+    CHECK(dz.intact() && carry.intact(), what + " guard");
+  }
+}
+
 template <class T>
 void test_table(const KernelTable<T>& k) {
   const Index width = kPanelVectors * k.lanes;
@@ -369,8 +494,8 @@ void test_table(const KernelTable<T>& k) {
       test_gate_product(k, r, n, Index(5), 4, false);
       test_gate_product(k, r, n, Index(3), 1, true);
       test_gate_product(k, r, n, Index(3), 4, true, true);
-      for (int number = 0; number < kCells; ++number) {
-        const auto cell = static_cast<Cell>(number);
+      test_gru(k, r, Index(3), n, n % 2 == 0, r % 2 == 0);
+      for (const Cell cell : {Cell::lstm, Cell::rnn_tanh, Cell::rnn_relu}) {
         test_steps(k, cell, r, Index(3), n, n, n % 2 == 0, false);
         test_steps(k, cell, r, Index(3), n, (n + 1) / 2, n % 2 == 1, true);
         test_backward_step(k, cell, r, n, r % 2 == 0, false);

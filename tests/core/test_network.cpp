@@ -159,6 +159,10 @@ int main(int argc, char** argv) {
       {{Cell::lstm, 16, 32, 3, 1, true}, 70, 40},  // rows split over threads, chunks backward
       {{Cell::rnn_tanh, 6, 70, 2, 2, true}, 11, 4},
       {{Cell::rnn_relu, 6, 33, 3, 1, false}, 11, 4},
+      {{Cell::gru, 5, 19, 2, 2, true}, 9, 7},
+      {{Cell::gru, 70, 200, 2, 1, true}, 20, 2, true, true},        // panels split over threads
+      {{Cell::gru, 16, 32, 3, 1, true}, 70, 40, true, true, true},  // rows, and several chunks
+      {{Cell::gru, 3, 20, 1, 1, false}, 40, 1},
       {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7, true, false, true},
       {{Cell::lstm, 5, 19, 3, 1, true}, 60, 7, true, true, true},  // several chunks forward and backward
       {{Cell::lstm, 16, 32, 1, 1, true}, 70, 40, true, true},      // rows split over threads

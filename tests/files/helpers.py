@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 import lstmfast
 
+# As errors name them.
+CLASSES = "'GRU' or 'LSTM' or 'RNN' or 'QuantizedLSTM' or 'QuantizedRNN' or 'QuantizedGRU'"
+
 
 def header_of(data: bytes) -> tuple[dict[str, Any], bytes]:
     """The JSON header of a safetensors file, and what follows it."""

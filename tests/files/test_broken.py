@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import lstmfast
 
 from ..helpers import make
-from .helpers import check_changed, header_of, refuses, with_header
+from .helpers import CLASSES, check_changed, header_of, refuses, with_header
 
 pytest.importorskip("safetensors")
 
@@ -154,12 +154,12 @@ def test_other_versions(tmp_path: Path, version: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "got"),
-    [("GRU", "'GRU' (str)"), ("lstm", "'lstm' (str)"), (None, "None"), (1, "1 (int)"), ([], "a list")],
+    [("MGU", "'MGU' (str)"), ("lstm", "'lstm' (str)"), (None, "None"), (1, "1 (int)"), ([], "a list")],
 )
 def test_other_classes(tmp_path: Path, name: Any, got: str) -> None:
     path = tmp_path / "model"
     data = changed(saved("lstm"), lambda d: d.update({"class": name}))
-    refuses(path, data, f"class: expected 'LSTM' or 'RNN' or 'QuantizedLSTM' or 'QuantizedRNN', got {got}")
+    refuses(path, data, f"class: expected {CLASSES}, got {got}")
 
 
 def test_the_other_class(tmp_path: Path) -> None:

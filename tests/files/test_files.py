@@ -33,10 +33,10 @@ PROJECTED: list[dict[str, Any]] = [
 ]
 
 
-def loaded(path: Path) -> lstmfast.LSTM | lstmfast.RNN:
+def loaded(path: Path) -> lstmfast.LSTM | lstmfast.RNN | lstmfast.GRU:
     """What a file of a model, and not of a quantized layer, holds."""
     model = lstmfast.load(path)
-    assert isinstance(model, (lstmfast.LSTM, lstmfast.RNN))
+    assert isinstance(model, (lstmfast.LSTM, lstmfast.RNN, lstmfast.GRU))
     return model
 
 

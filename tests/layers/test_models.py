@@ -284,8 +284,8 @@ def test_an_input_that_requires_grad_is_refused() -> None:
 
 
 def test_weights_from_torch(kind: str, torch: Any) -> None:
-    if kind == "lstm":
-        theirs = torch.nn.LSTM(3, 5, 2, bidirectional=True)
+    if kind in ("lstm", "gru"):
+        theirs = getattr(torch.nn, kind.upper())(3, 5, 2, bidirectional=True)
     else:
         theirs = torch.nn.RNN(3, 5, 2, bidirectional=True, nonlinearity=kind.removeprefix("rnn_"))
     ours = make(kind, 3, 5, num_layers=2, bidirectional=True)

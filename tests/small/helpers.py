@@ -221,8 +221,13 @@ class Int8Model:
             if name + suffix in self.parameters
         }
         z0 = np.zeros(len(weights["weight_ih"][0]), np.float32)
+        of_h = z0
         if self.model.bias:
-            z0 = self.parameters[f"bias_ih{suffix}"] + self.parameters[f"bias_hh{suffix}"]
+            of_h = self.parameters[f"bias_hh{suffix}"]
+            z0 = self.parameters[f"bias_ih{suffix}"] + of_h
+            if isinstance(self.model, lstmfast.GRU):  # what h makes of the candidate has a bias of its own
+                own = slice(2 * self.model.hidden_size, None)
+                z0[own] = self.parameters[f"bias_ih{suffix}"][own]
         if layer == 0 and "input_range" in self.parameters:
             x = x * (np.float32(1) / self.parameters["input_range"])
         of_x = add_product(z0, x, *weights["weight_ih"])  # of all steps at once: each is by itself
@@ -236,13 +241,22 @@ class Int8Model:
         for t in range(T - 1, -1, -1) if reverse else range(T):
             runs, fresh = (t < ends)[:, np.newaxis], begins[t][:, np.newaxis] & (t < ends)[:, np.newaxis]
             h, c = np.where(fresh, np.float32(0), h), np.where(fresh, np.float32(0), c)
-            h_out, c_out = self._step(add_product(of_x[t], h, *weights["weight_hh"]), c, weights)
+            h_out, c_out = self._step(of_x[t], of_h, h, c, weights)
             y[t] = np.where(runs, h_out, np.float32(0))
             h, c = np.where(runs, h_out, h), np.where(runs, c_out, c)
         return y, h, c
 
-    def _step(self, z: Array, c: Array, weights: dict[str, tuple[Array, Array]]) -> tuple[Array, Array]:
-        """From the gates' sums [B, G*H] to the new h and c."""
+    def _step(
+        self, of_x: Array, bias_hh: Array, h: Array, c: Array, weights: dict[str, tuple[Array, Array]]
+    ) -> tuple[Array, Array]:
+        """From what x has made of the gates' sums, [B, G*H], to the new h and c."""
+        if isinstance(self.model, lstmfast.GRU):
+            H = self.model.hidden_size
+            from_bias = np.broadcast_to(bias_hh[2 * H :], (len(h), H))
+            z = add_product(np.concatenate([of_x[:, : 2 * H], from_bias], axis=1), h, *weights["weight_hh"])
+            n = _tanh(fma(_sigmoid(z[:, :H]), z[:, 2 * H :], of_x[:, 2 * H :]))
+            return fma(_sigmoid(z[:, H : 2 * H]), h - n, n), c
+        z = add_product(of_x, h, *weights["weight_hh"])
         if isinstance(self.model, lstmfast.RNN):
             zero = np.float32(0)
             return (_tanh(z) if self.model.nonlinearity == "tanh" else np.where(zero > z, zero, z)), c

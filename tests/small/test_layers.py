@@ -21,7 +21,11 @@ from .helpers import (
     widened,
 )
 
-QUANTIZED: Any = {lstmfast.LSTM: lstmfast.QuantizedLSTM, lstmfast.RNN: lstmfast.QuantizedRNN}
+QUANTIZED: Any = {
+    lstmfast.LSTM: lstmfast.QuantizedLSTM,
+    lstmfast.RNN: lstmfast.QuantizedRNN,
+    lstmfast.GRU: lstmfast.QuantizedGRU,
+}
 DTYPE = {"float16": np.float16, "bfloat16": np.uint16, "int8": np.int8}
 SETTINGS = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
 OPTIONS: list[dict[str, Any]] = [

@@ -6,6 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..helpers import CELLS, KINDS
+
+# Those that lstmfast.torch has modules of.
+MODULE_KINDS = tuple(kind for kind in KINDS if kind != "gru")
+MODULES = tuple(cell for cell in CELLS if cell[0] in MODULE_KINDS)
+
+
+@pytest.fixture(params=MODULE_KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every cell."""
+    return str(request.param)
+
 
 @pytest.fixture
 def fresh_dynamo() -> Iterator[None]:

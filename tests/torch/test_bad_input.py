@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from ..helpers import KINDS
-
 torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
 
+from .conftest import MODULE_KINDS  # noqa: E402
 from .helpers import (  # noqa: E402
     B,
     P,
@@ -29,7 +28,7 @@ from .helpers import (  # noqa: E402
     tensors,
 )
 
-KIND = pytest.mark.parametrize("kind", KINDS)
+KIND = pytest.mark.parametrize("kind", MODULE_KINDS)
 
 
 # Inputs and states that PyTorch refuses, or takes in a way of its own.

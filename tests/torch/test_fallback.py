@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from ..helpers import KINDS
-
 torch = pytest.importorskip("torch")
 
 from torch.autograd import forward_ad  # noqa: E402
 
 import lstmfast.torch  # noqa: E402
 
+from .conftest import MODULE_KINDS  # noqa: E402
 from .helpers import (  # noqa: E402
     B,
     H,
@@ -30,7 +29,7 @@ from .helpers import (  # noqa: E402
     state_of,
 )
 
-KIND = pytest.mark.parametrize("kind", KINDS)
+KIND = pytest.mark.parametrize("kind", MODULE_KINDS)
 
 
 class Plain(torch.Tensor):  # type: ignore[misc, name-defined]

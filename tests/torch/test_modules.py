@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..helpers import CELLS, assert_same_bits
+from ..helpers import assert_same_bits
 
 torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
 
+from .conftest import MODULES  # noqa: E402
 from .helpers import (  # noqa: E402
     MEMORY,
     B,
@@ -34,7 +35,7 @@ from .helpers import (  # noqa: E402
     upstream,
 )
 
-CELL = pytest.mark.parametrize(("kind", "proj_size"), [(kind, P if proj else 0) for kind, proj in CELLS])
+CELL = pytest.mark.parametrize(("kind", "proj_size"), [(kind, P if proj else 0) for kind, proj in MODULES])
 LAYOUTS = ((False, B), (True, B), (False, None), (True, None))  # batch_first and rows
 
 

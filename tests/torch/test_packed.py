@@ -10,12 +10,13 @@ import pytest
 
 import lstmfast
 
-from ..helpers import CELLS, assert_same_bits
+from ..helpers import assert_same_bits
 
 torch = pytest.importorskip("torch")
 
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence  # noqa: E402
 
+from .conftest import MODULES  # noqa: E402
 from .helpers import (  # noqa: E402
     I,
     P,
@@ -33,7 +34,7 @@ from .helpers import (  # noqa: E402
     upstream,
 )
 
-CELL = pytest.mark.parametrize(("kind", "proj_size"), [(kind, P if proj else 0) for kind, proj in CELLS])
+CELL = pytest.mark.parametrize(("kind", "proj_size"), [(kind, P if proj else 0) for kind, proj in MODULES])
 LENGTHS = {
     "sorted": [6, 4, 4, 1],
     "unsorted": [2, 6, 1, 6, 3],

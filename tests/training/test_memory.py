@@ -18,13 +18,13 @@ from ..layers.numbers.helpers import CELLS, TIMES, arguments, features_of, make_
 def most_numbers(model: Model, T: int, B: int, recompute: bool) -> int:
     """How many numbers a tape may keep.
 
-    Of each row, step, layer and direction: the gates (4H of an LSTM, H of an RNN), unless they are made anew,
-    and c (H, of an LSTM). Of each row and step: outputs of the layers but the last, and with dropout what is
-    left of them. Of each row: the initial state.
+    Of each row, step, layer and direction: the gates (4H, of an RNN H), unless they are made anew, and c (H,
+    of an LSTM). Of each row and step: outputs of the layers but the last, and with dropout what is left of
+    them. Of each row: the initial state.
     """
     H, L, D = model.hidden_size, model.num_layers, 2 if model.bidirectional else 1
     memory = H if model._KIND.has_memory else 0
-    gates = 0 if recompute else (4 * H if memory else H)
+    gates = 0 if recompute else (H if isinstance(model, lstmfast.RNN) else 4 * H)
     between = (L - 1) * features_of(model) * (2 if model.dropout else 1)
     return T * B * (L * D * (gates + memory) + between) + L * D * B * (width_of(model) + memory)
 

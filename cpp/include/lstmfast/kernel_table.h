@@ -145,11 +145,15 @@ struct BackwardStep {
   Index panel_begin, panel_end;
   bool descending;
   const T* panels;             // backward packing of W_hh, panel 0 first
-  Rows<const T> dz_next;       // [rows][G][H] of the following step; not there when dh is given instead
+  Rows<const T> dz_next;       // [rows][G][H] of the following step, of slots that h has a part in; not there when dh
+                               // is given instead
   Rows<const T> dh;            // [rows, H] gradient arriving at the state after this step, without dy
   Rows<const T> dy;            // [rows, H] gradient of this step's output; not there is zero
   Rows<const T> gates;         // [rows][G][H] activated gates of this step; not there where the cell does not read them
   Rows<const T> h_out;         // [rows, H] state after this step; not there for an LSTM
+  Rows<const T> h;             // [rows, H] state before this step; there for cells that read it, as is:
+  Rows<T> carry;               // [rows, H] of the gradient of the state, what comes past dz_next from the step after;
+                               // overwritten with the same for the step before. May be dh
   Rows<const T> c_out;         // [rows, H] memory after this step; not there for cells without one
   Rows<const T> c;             // [rows, H] memory before this step; likewise
   Rows<T> dc;                  // [rows, H] gradient of the memory, updated in place; likewise

@@ -20,7 +20,8 @@ struct NetworkShape {
   bool bias;
   Index projection_size = 0;  // P, of an LSTM; 0: h is not projected
 
-  Index gates() const { return gates_of(cell); }                                        // G
+  Index gates() const { return gates_of(cell); }  // G
+  Index slots() const { return slots_of(cell); }
   Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
   Index layer_input(Index layer) const { return layer ? directions * state_size() : input_size; }
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction

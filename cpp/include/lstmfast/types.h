@@ -2,7 +2,7 @@
 //
 // Letters used for shapes everywhere: T time steps, B batch rows, I input size, H hidden size, P projection size,
 // S numbers of h (P with a projection, else H), L layers, D directions, G gates (4 for an LSTM in the order i, f, g, o;
-// 1 for an RNN).
+// 3 for a GRU, r, z, n; 1 for an RNN).
 #pragma once
 
 #include <cstddef>
@@ -15,17 +15,34 @@ using Index = std::ptrdiff_t;
 enum class Weights { native, float16, bfloat16, int8 };
 
 // What happens between the matrix products of a step.
-enum class Cell { lstm, rnn_tanh, rnn_relu };
+enum class Cell { lstm, rnn_tanh, rnn_relu, gru };
 
-inline constexpr int kCells = 3;
+inline constexpr int kCells = 4;
 
-constexpr Index gates_of(Cell cell) { return cell == Cell::lstm ? 4 : 1; }
+// Of the weights.
+constexpr Index gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+
+// Sums of a unit, in z, in the gates that are kept, and in dz: its gates; but of a GRU n, r, z and q, n being what x
+// makes of the candidate and q what h does.
+constexpr Index slots_of(Cell cell) { return cell == Cell::gru ? 4 : gates_of(cell); }
+// The first of the gates_of() slots that the weights of x have a part in, and those of h.
+constexpr Index first_slot_of_x(Cell) { return 0; }
+constexpr Index first_slot_of_h(Cell cell) { return cell == Cell::gru ? 1 : 0; }
+// The gates that those slots are, as weights have them in rows; -1: the slot has none.
+constexpr Index gate_of_x(Cell cell, Index slot) {
+  if (cell != Cell::gru) return slot;
+  return slot == 0 ? 2 : slot == 3 ? -1 : slot - 1;
+}
+constexpr Index gate_of_h(Cell cell, Index slot) { return cell == Cell::gru ? slot - 1 : slot; }
 
 // Whether the cell carries a second state c beside h.
 constexpr bool has_memory(Cell cell) { return cell == Cell::lstm; }
 
 // Whether the backward pass reads the activated gates. The only one of an RNN is h.
-constexpr bool reads_gates(Cell cell) { return cell == Cell::lstm; }
+constexpr bool reads_gates(Cell cell) { return cell == Cell::lstm || cell == Cell::gru; }
+
+// Whether the new h is made of the one before, and not of the gates alone.
+constexpr bool reads_state(Cell cell) { return cell == Cell::gru; }
 
 // [T, B, features] with dense features, in any order of T and B. Strides are in elements.
 template <class T>

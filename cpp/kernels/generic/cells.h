@@ -83,10 +83,19 @@ struct RnnReluCell : RnnCell {
   }
 };
 
+// With kernels of its own (gru.h).
+struct GruCell {
+  static constexpr int gates = 3;
+  static constexpr int slots = 4;
+  static constexpr bool memory = false;
+  static constexpr bool reads_gates = true;
+  enum { n, r, z, q };
+};
+
 // All cells, in the order of Cell: a table has a kernel for each.
 template <class... C>
 struct CellList {};
-using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell>;
+using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell, GruCell>;
 
 // The core says the same of each. A panel has a vector for each gate of a block of units.
 template <class C>

@@ -15,10 +15,11 @@ template <class V>
 struct PanelUnits {
   Index gates;
   Index per_panel;
+  bool close = true;  // whether the gates of a last panel that is not full move together
 
   // Between the gates of a block of units.
   LSTMFAST_INLINE constexpr Index gates_apart(Index units, Index panel) const {
-    return gates > 1 ? gate_distance(units - panel * per_panel, V::lanes) : V::lanes;
+    return gates > 1 && close ? gate_distance(units - panel * per_panel, V::lanes) : V::lanes;
   }
   // That hold something.
   LSTMFAST_INLINE constexpr Index vectors(Index units, Index panel) const {
@@ -27,6 +28,8 @@ struct PanelUnits {
 };
 template <class V, class Cell>
 inline constexpr PanelUnits<V> kUnits = {Cell::gates, Cell::gates > 1 ? V::lanes : kPanelVectors * V::lanes};
+template <class V>
+inline constexpr PanelUnits<V> kUnits<V, GruCell> = {GruCell::slots, V::lanes, false};
 
 // K vectors, a vector apart, to activated gates, in place. What is loaded is loaded once more rather than kept:
 // registers are what is short.

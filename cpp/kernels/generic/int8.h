@@ -343,11 +343,6 @@ LSTMFAST_ONCE void int8_forward_step_with(const ForwardStep<float>& s, const Pan
   });
 }
 
-template <class V, class Q, int R, class Cell>
-void int8_forward_step(const ForwardStep<float>& s) {
-  int8_forward_step_with<V, Q, R>(s, kUnits<V, Cell>, forward_cell<V, Cell>);
-}
-
 // Rows outermost, so that each is rounded once.
 template <class V, class Q, int R>
 LSTMFAST_ONCE void int8_input_product_with(const InputProduct<float>& s, const PanelUnits<V>& units) {
@@ -372,11 +367,6 @@ LSTMFAST_ONCE void int8_input_product_with(const InputProduct<float>& s, const P
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, product_of_group);
   });
-}
-
-template <class V, class Q, int R, class Cell>
-void int8_input_product(const InputProduct<float>& s) {
-  int8_input_product_with<V, Q, R>(s, kUnits<V, Cell>);
 }
 
 // h = W_hr m, the only product of a gate's kind that inference has.

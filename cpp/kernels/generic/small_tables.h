@@ -1,8 +1,7 @@
 // The kernel tables of an ISA for weights smaller than float, which are for inference alone.
 #pragma once
 
-#include "kernels/generic/backward.h"
-#include "kernels/generic/int8.h"
+#include "kernels/generic/cell_kernels.h"
 #include "kernels/generic/weights.h"
 #include "lstmfast/kernel_table.h"
 
@@ -32,7 +31,9 @@ template <class V, class W, int R, class... C>
 constexpr KernelTable<float> make_half_table(const char* isa, CellList<C...>) {
   KernelTable<float> table = blank_table<V>(isa, kind_of(W()), 1, TileCut<V>::strip, R, busy_rows<V, R>());
   int cell = 0;
-  ((table.input_product[cell] = input_product<V, W, R, C>, table.forward_step[cell++] = forward_step<V, W, R, C>), ...);
+  ((table.input_product[cell] = CellKernels<V, W, R, C>::input_product,
+    table.forward_step[cell++] = CellKernels<V, W, R, C>::forward_step),
+   ...);
   table.gate_product = gate_product<V, W, R>;
   return table;
 }
@@ -41,8 +42,8 @@ template <class V, class Q, int R, class... C>
 constexpr KernelTable<float> make_int8_table(const char* isa, CellList<C...>) {
   KernelTable<float> table = blank_table<V>(isa, Weights::int8, Q::together, kPanelVectors, R, R);
   int cell = 0;
-  ((table.input_product[cell] = int8_input_product<V, Q, R, C>,
-    table.forward_step[cell++] = int8_forward_step<V, Q, R, C>),
+  ((table.input_product[cell] = Int8Kernels<V, Q, R, C>::input_product,
+    table.forward_step[cell++] = Int8Kernels<V, Q, R, C>::forward_step),
    ...);
   table.gate_product = int8_gate_product<V, Q, R>;
   return table;

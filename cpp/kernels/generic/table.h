@@ -1,9 +1,8 @@
 // The kernel table of an ISA, from its vector types and the rows of its tile.
 #pragma once
 
-#include "kernels/generic/backward.h"
+#include "kernels/generic/cell_kernels.h"
 #include "kernels/generic/fingerprint.h"
-#include "kernels/generic/forward.h"
 #include "kernels/generic/probes.h"
 #include "lstmfast/kernel_table.h"
 
@@ -30,9 +29,9 @@ constexpr KernelTable<typename V::Scalar> make_table(const char* isa, CellList<C
           TileCut<V>::strip,
           R,
           busy_rows<V, R>(),
-          {input_product<V, T, R, C>...},
-          {forward_step<V, T, R, C>...},
-          {backward_step<V, R, C>...},
+          {CellKernels<V, T, R, C>::input_product...},
+          {CellKernels<V, T, R, C>::forward_step...},
+          {BackwardKernel<V, R, C>::step...},
           gate_product<V, T, R>,
           gradient_product<V, R>,
           sigmoid_array<V>,

@@ -91,7 +91,22 @@ RNN = Kind(
         "dtype": "float32",
     },
 )
-KINDS = (LSTM, RNN)
+GRU = Kind(
+    "GRU",
+    cells=(Cell("gru", "GRU"),),
+    gates=3,
+    states=("h",),
+    projects=False,
+    defaults={
+        "num_layers": 1,
+        "bias": True,
+        "batch_first": False,
+        "dropout": 0.0,
+        "bidirectional": False,
+        "dtype": "float32",
+    },
+)
+KINDS = (LSTM, RNN, GRU)
 
 # The same by other names.
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}

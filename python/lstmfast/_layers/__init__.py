@@ -1,11 +1,23 @@
 # Known by: training, lstmfast
-"""The layers that users have: `LSTM`, `RNN`, those with smaller weights, and whatever was saved of them."""
+"""The layers that users have: `LSTM`, `RNN`, `GRU`, those with smaller weights, and what was saved."""
 
+from .gru import GRU
 from .load import load
 from .lstm import LSTM
-from .quantized import QuantizedLSTM, QuantizedRNN
+from .quantized import QuantizedGRU, QuantizedLSTM, QuantizedRNN
 from .recurrent import Recurrent
 from .rnn import RNN
 from .tape import Gradients, Tape
 
-__all__ = ["LSTM", "RNN", "Gradients", "QuantizedLSTM", "QuantizedRNN", "Recurrent", "Tape", "load"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Gradients",
+    "QuantizedGRU",
+    "QuantizedLSTM",
+    "QuantizedRNN",
+    "Recurrent",
+    "Tape",
+    "load",
+]

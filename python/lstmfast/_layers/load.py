@@ -6,11 +6,12 @@ import os
 from typing import TypeAlias, cast
 
 from .._files import loading
+from .gru import GRU
 from .lstm import LSTM
-from .quantized import QuantizedLSTM, QuantizedRNN
+from .quantized import QuantizedGRU, QuantizedLSTM, QuantizedRNN
 from .rnn import RNN
 
-AnyLayer: TypeAlias = LSTM | RNN | QuantizedLSTM | QuantizedRNN
+AnyLayer: TypeAlias = LSTM | RNN | GRU | QuantizedLSTM | QuantizedRNN | QuantizedGRU
 
 
 def load(path: str | os.PathLike[str]) -> AnyLayer:
@@ -18,7 +19,7 @@ def load(path: str | os.PathLike[str]) -> AnyLayer:
 
     Returns
     -------
-    LSTM, RNN, QuantizedLSTM or QuantizedRNN
+    LSTM, RNN, GRU, QuantizedLSTM, QuantizedRNN or QuantizedGRU
         Whichever was saved, with its configuration and weights. It runs on `lstmfast.isa()`.
 
     Raises

@@ -8,6 +8,7 @@ from .._base import kinds
 from .._base.checks import Array
 from .._base.states import LoneState, Pair, PairLike, PairState
 from .._small.quantized import Quantized
+from .gru import GRU
 from .lstm import LSTM
 from .rnn import RNN, Nonlinear
 
@@ -48,3 +49,10 @@ class QuantizedRNN(LoneState, Nonlinear, Quantized[Array, ArrayLike, RNN]):
     """An `RNN` with smaller weights, for inference; made by `RNN.quantize`. All is as for `QuantizedLSTM`."""
 
     _KIND = kinds.RNN
+
+
+@kinds.register
+class QuantizedGRU(LoneState, Quantized[Array, ArrayLike, GRU]):
+    """A `GRU` with smaller weights, for inference; made by `GRU.quantize`. All is as for `QuantizedLSTM`."""
+
+    _KIND = kinds.GRU

@@ -16,12 +16,12 @@ from torch import Tensor
 from .._base.kinds import BY_CELL
 from .._base.parameters import count_of_pass
 from . import _cuts, _operands, _run
-from ._weights import Spec, packed_of
+from ._weights import CELLS, Spec, packed_of
 
 
 def spec_of(x: Tensor, weights: list[Tensor], cell: str, bias: bool, bidirectional: bool) -> Spec:
-    if cell not in BY_CELL:
-        raise ValueError(f"lstmfast: cell: expected one of {list(BY_CELL)}, got {cell!r}")
+    if cell not in CELLS.values():
+        raise ValueError(f"lstmfast: cell: expected one of {list(CELLS.values())}, got {cell!r}")
     gate_rows, state_size = weights[1].shape
     hidden_size = gate_rows // BY_CELL[cell].gates
     proj_size = state_size if state_size != hidden_size else 0

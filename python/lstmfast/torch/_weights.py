@@ -23,8 +23,8 @@ from .._base import parameters, runtime
 from .._base.kinds import BY_CELL, CELLS_BY_MODE
 from ._arrays import array_of
 
-# The core's names of cells, by PyTorch's modes of its modules.
-CELLS = {mode: cell.name for mode, cell in CELLS_BY_MODE.items()}
+# The core's names of cells, by PyTorch's modes of its modules. (Of nn.GRU there is no module of ours yet.)
+CELLS = {mode: cell.name for mode, cell in CELLS_BY_MODE.items() if mode != "GRU"}
 # Whether their states are pairs, by the same.
 MEMORY = {mode: BY_CELL[cell].has_memory for mode, cell in CELLS.items()}
 

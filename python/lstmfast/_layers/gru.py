@@ -1,0 +1,80 @@
+"""The GRU."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from .._base import kinds
+from .._base.checks import Array
+from .._base.states import LoneState
+from .recurrent import Recurrent
+
+
+@kinds.register
+class GRU(LoneState, Recurrent[Array, ArrayLike]):
+    """The gated recurrent unit, with the names, shapes and meaning of `torch.nn.GRU`.
+
+    For every time step, with x the step's input, h the state, and `*` elementwise::
+
+        r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)     z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))  h' = (1 - z) * n + z * h
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, isa
+        As for `LSTM`.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As for `LSTM`.
+
+    Notes
+    -----
+    Calls: `y, h_n = gru(x, h_0)`, and `forward` and `backward` to train. Everything said of `LSTM` holds,
+    `lengths` and `reset` included, but that there is no projection and that a state is one array, [L*D, B, H]
+    or unbatched [L*D, H].
+
+    The reset gate r multiplies what W_hn has made of h, as in PyTorch and cuDNN; `lstmfast.reference` has the
+    form of the first paper as well, in which it multiplies h.
+
+    Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
+    translation", EMNLP 2014.
+
+    Examples
+    --------
+    >>> gru = GRU(3, 5, seed=0)
+    >>> y, h_n = gru(np.zeros((7, 2, 3), np.float32))
+    >>> y.shape, h_n.shape
+    ((7, 2, 5), (1, 2, 5))
+    """
+
+    _KIND = kinds.GRU
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+        isa: str | None = None,
+    ) -> None:
+        config = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "bias": bias,
+            "batch_first": batch_first,
+            "dropout": dropout,
+            "bidirectional": bidirectional,
+            "dtype": dtype,
+        }
+        self._configure(config, isa)
+        self._initialise(seed)
