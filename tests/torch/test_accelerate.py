@@ -109,7 +109,7 @@ def test_report() -> None:
         "listed.0": (True, "accelerated"),
         "named.deep.0": (True, "accelerated"),
         "twice": (True, "accelerated"),
-        "gru": (False, "lstmfast has no GRU"),
+        "gru": (False, "lstmfast.torch has no GRU"),
         "cell": (False, "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
         "own": late,
         "late": late,
@@ -117,7 +117,7 @@ def test_report() -> None:
         "normed": late,
     }
     assert entries["gru"].module is model.gru
-    assert str(entries["gru"]) == "gru: GRU(3, 4): lstmfast has no GRU"
+    assert str(entries["gru"]) == "gru: GRU(3, 4): lstmfast.torch has no GRU"
     assert str(lstmfast.torch.report(torch.nn.LSTM(3, 4))[0]).startswith("(the model itself): LSTM(3, 4): ")
 
 
@@ -153,7 +153,7 @@ def test_what_is_no_model(function: str, wrong: Any) -> None:
 def test_explain_of_modules_that_are_not_ours() -> None:
     x = torch.zeros(4, 2, 3)
     assert "call lstmfast.torch.accelerate" in str(lstmfast.torch.explain(torch.nn.LSTM(3, 4), x))
-    assert str(lstmfast.torch.explain(torch.nn.GRU(3, 4), x)) == "torch: lstmfast has no GRU"
+    assert str(lstmfast.torch.explain(torch.nn.GRU(3, 4), x)) == "torch: lstmfast.torch has no GRU"
     for wrong in (torch.nn.Linear(3, 4), None):
         with pytest.raises(TypeError, match=r"^module: expected an LSTM or RNN, got "):
             lstmfast.torch.explain(wrong, x)  # type: ignore[arg-type, unused-ignore]

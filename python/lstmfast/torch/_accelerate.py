@@ -168,7 +168,7 @@ def _kind(*kinds: type) -> Callable[[Any], bool]:
 
 _REASONS: list[tuple[Callable[[Any], bool], str]] = [
     (_kind(torch.nn.LSTM, torch.nn.RNN), "not accelerated yet: call lstmfast.torch.accelerate(model)"),
-    (_kind(torch.nn.GRU), "lstmfast has no GRU"),
+    (_kind(torch.nn.GRU), "lstmfast.torch has no GRU"),
     (_kind(torch.nn.RNNBase), "its class is another than torch.nn.LSTM or RNN"),
     (_kind(torch.nn.RNNCellBase), "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
     (
