@@ -154,6 +154,15 @@ def relative_square(array: Array, truth: Array) -> float:
     return off / size if size else (0.0 if off == 0 else np.inf)
 
 
+def users_environment(**more: str) -> dict[str, str]:
+    """A user's environment for a process that finds what this one finds.
+
+    How threads of OpenMP wait is set for this process alone, where others run beside it (noxfile.py).
+    """
+    here = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    return {**here, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **more}
+
+
 def run_python(script: str, *arguments: str, timeout: float = 120, **environment: str) -> str:
     """Run a script in a fresh interpreter that finds what this one finds; return its output.
 
@@ -166,7 +175,7 @@ def run_python(script: str, *arguments: str, timeout: float = 120, **environment
         text=True,
         timeout=timeout,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **environment},
+        env=users_environment(**environment),
     )
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -12,6 +12,8 @@ import sys
 
 import pytest
 
+from ..core_helpers import users_environment
+
 pytest.importorskip("torch")
 
 pytestmark = [
@@ -54,14 +56,13 @@ print(count)
 
 def calls_of(processes: int, work: str, threads: int) -> int:
     """How many calls processes do together in two seconds, on the same two CPUs."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", WORK, work, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=users_environment(),
         )
         for _ in range(processes)
     ]
