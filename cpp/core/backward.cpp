@@ -82,7 +82,7 @@ class BackwardRun {
       const PassParameters<T>& to = call_.gradients[p];
       const bool wants_dx = p / shape_.directions > (call_.dx.data ? -1 : lowest);
       // One for all weights; or, where x and h have parts in other slots, one for those of each.
-      const bool together = shape_.slots() == shape_.gates();
+      const bool together = shape_.shares_slots();
       std::deque<GradientShare<T>> gradients, of_h, projections;
       for (int part = 0; part < parts; ++part) {
         if (to.weight_ih || to.bias_ih || (together && to.weight_hh))

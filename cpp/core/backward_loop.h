@@ -66,6 +66,7 @@ struct BackwardLists {
         dh(rows),
         dy(rows),
         gates(rows),
+        h(rows),
         h_out(rows),
         c_out(rows),
         c(rows),
@@ -73,14 +74,11 @@ struct BackwardLists {
         dz(rows),
         m(rows),
         state(rows),
-        h(rows),
         carry(rows) {}
 
   Buffer<Index> given, going, leaving;  // batch rows
-  Buffer<const T*> dz_next, dh, dy, gates, h_out, c_out, c;
-  Buffer<T*> dc, dz, m, state;
-  Buffer<const T*> h;
-  Buffer<T*> carry;
+  Buffer<const T*> dz_next, dh, dy, gates, h, h_out, c_out, c;
+  Buffer<T*> dc, dz, m, state, carry;
 };
 
 template <class T>
@@ -236,22 +234,25 @@ class BackwardLoop {
 
   Rows<const T> h_before(Index s, const RowSet& rows) const {
     const Index S = state_stride();
-    if (!rows.listed)
-      return s == 0 ? Rows<const T>{pass_.h0 + rows.first * S, S, nullptr}
-                    : Rows<const T>{pass_.h.at(t(s - 1), rows.first), pass_.h.row_stride, nullptr};
-    for (Index k = 0; k < rows.count; ++k)
-      lists_.h.data()[k] = pass_.h_before(t(s), rows[k], plan_.start(pass_.order, s, rows[k]), S, zeros_);
-    return {nullptr, 0, lists_.h.data()};
+    return before(s, rows, pass_.h0, S, pass_.h, lists_.h.data(),
+                  [&](Index row, Start start) { return pass_.h_before(t(s), row, start, S, zeros_); });
   }
 
   Rows<const T> c_before(Index s, const RowSet& rows) const {
     const Index H = shape_.hidden_size;
+    return before(s, rows, pass_.c0, H, pass_.c, lists_.c.data(),
+                  [&](Index row, Start start) { return pass_.c_before(t(s), row, start, H, zeros_); });
+  }
+
+  // h or c of rows before step s, in `list` where they are listed; initial: [B, size]; of_row(row, start): of one.
+  template <class OfRow>
+  Rows<const T> before(Index s, const RowSet& rows, const T* initial, Index size, const Sequence<const T>& sequence,
+                       const T** list, OfRow&& of_row) const {
     if (!rows.listed)
-      return s == 0 ? Rows<const T>{pass_.c0 + rows.first * H, H, nullptr}
-                    : Rows<const T>{pass_.c.at(t(s - 1), rows.first), pass_.c.row_stride, nullptr};
-    for (Index k = 0; k < rows.count; ++k)
-      lists_.c.data()[k] = pass_.c_before(t(s), rows[k], plan_.start(pass_.order, s, rows[k]), H, zeros_);
-    return {nullptr, 0, lists_.c.data()};
+      return s == 0 ? Rows<const T>{initial + rows.first * size, size, nullptr}
+                    : Rows<const T>{sequence.at(t(s - 1), rows.first), sequence.row_stride, nullptr};
+    for (Index k = 0; k < rows.count; ++k) list[k] = of_row(rows[k], plan_.start(pass_.order, s, rows[k]));
+    return {nullptr, 0, list};
   }
 
   // dh = dy + what arrives, of what the projection gave.

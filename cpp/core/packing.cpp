@@ -40,7 +40,7 @@ ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, c
     const Index panel_size = rows_ * layout_.width(), begin = panel * layout_.units_per_panel();
     const Index end = std::min(begin + layout_.units_per_panel(), units);
     // Columns past the end are zero, which only the last panel has; and so are slots without weights.
-    if (layout_.groups * (end - begin) < layout_.width() || shape.slots() != shape.gates())
+    if (layout_.groups * (end - begin) < layout_.width() || !shape.shares_slots())
       std::fill_n(memory_.data() + panel * panel_size, panel_size, T(0));
     for (Index g = 0; g < layout_.groups; ++g)
       for (Index first = begin, count; first < end; first += count) {

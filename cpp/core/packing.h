@@ -57,7 +57,7 @@ auto slot_bias(Cell cell, Index slot, Index units, Index unit, const Parameters&
 // Of a forward packing.
 template <class T>
 PanelLayout forward_layout(const NetworkShape& shape, const KernelTable<T>& kernels) {
-  return {shape.slots(), shape.hidden_size, kernels.lanes, kernels.strip, shape.slots() == shape.gates()};
+  return {shape.slots(), shape.hidden_size, kernels.lanes, kernels.strip, shape.shares_slots()};
 }
 
 // One pass packed for the forward kernels: strips [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T]; or of

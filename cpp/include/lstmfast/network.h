@@ -22,6 +22,8 @@ struct NetworkShape {
 
   Index gates() const { return gates_of(cell); }  // G
   Index slots() const { return slots_of(cell); }
+  // Whether x and h have parts in the same slots.
+  bool shares_slots() const { return slots() == gates(); }
   Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
   Index layer_input(Index layer) const { return layer ? directions * state_size() : input_size; }
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction

@@ -113,13 +113,33 @@ void gru_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, I
     }
 }
 
+// What x makes of z, from the biases on, in panels from one on. z_rows: as TileArgs have them.
+template <class V, class W>
+LSTMFAST_INLINE TileArgs<typename V::Scalar, W> tiles_of_x(const ForwardPanels<V, W>& packing, Index panel,
+                                                           const typename V::Scalar* const* x_rows,
+                                                           typename V::Scalar* const* z_rows, Index z_offset) {
+  using Panels = ForwardPanels<V, W>;
+  return {{{x_rows, 0, packing.input_size}, {x_rows, 0, 0}},
+          packing.weights(panel),
+          packing.stride(),
+          packing.strip_stride(),
+          packing.biases(panel),
+          0,
+          packing.stride() / Panels::of_biases,
+          packing.strip_stride() / Panels::of_biases,
+          z_rows,
+          z_offset,
+          false,
+          nullptr};
+}
+
 template <class V, class W, int R>
 LSTMFAST_ONCE void gru_forward_step(const ForwardStep<typename V::Scalar>& s) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
   using Panels = ForwardPanels<V, W>;
   const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size, kUnits<V, GruCell>};
-  const Index stride = packing.stride(), bias_strip = packing.strip_stride() / Panels::of_biases;
+  const Index bias_strip = packing.strip_stride() / Panels::of_biases;
   alignas(64) T z[G::capacity];
   const T* x_scratch[G::max_rows];
   const T* h_scratch[G::max_rows];
@@ -129,22 +149,10 @@ LSTMFAST_ONCE void gru_forward_step(const ForwardStep<typename V::Scalar>& s) {
     const T* const* const h_rows = addresses(s.h, row, rows, h_scratch);
     const T* const* const x_rows = s.x.there() ? addresses(s.x, row, rows, x_scratch) : h_rows;
     const auto step_group = [&](Index panel, Index panels, bool) {
-      const W* const weights = packing.weights(panel);
       const T* const biases = packing.biases(panel);
       const Index z_row = panels * Panels::width;
       list_scratch(z, z_row, rows, z_rows);
-      TileArgs<T, W> args = {{{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
-                             weights,
-                             stride,
-                             packing.strip_stride(),
-                             biases,
-                             0,
-                             stride / Panels::of_biases,
-                             bias_strip,
-                             z_rows,
-                             0,
-                             false,
-                             nullptr};
+      TileArgs<T, W> args = tiles_of_x<V, W>(packing, panel, x_rows, z_rows, 0);
       if (s.x.there()) three_slots<V, W, R, 0>(rows, panels, args);
       for (Index r = 0; r < rows; ++r)
         for (Index p = 0; p < panels; ++p) {
@@ -158,7 +166,7 @@ LSTMFAST_ONCE void gru_forward_step(const ForwardStep<typename V::Scalar>& s) {
         }
       args.stretches[0] = {h_rows, 0, s.state_size};
       args.stretches[1] = {h_rows, 0, 0};
-      args.panel = weights + s.input_size * Panels::strip_width;
+      args.panel += s.input_size * Panels::strip_width;
       args.init = z;
       args.init_stride = z_row;
       args.init_panel_stride = Panels::width;
@@ -176,7 +184,7 @@ LSTMFAST_ONCE void gru_input_product(const InputProduct<typename V::Scalar>& s) 
   using G = Group<V, W, R>;
   using Panels = ForwardPanels<V, W>;
   const Panels packing = {s.panels, s.input_size, s.hidden_size, s.state_size, kUnits<V, GruCell>};
-  const Index stride = packing.stride(), z_stride = (s.panel_end - s.panel_begin) * Panels::width;
+  const Index z_stride = (s.panel_end - s.panel_begin) * Panels::width;
   if (s.rows == 0) return;
   const T* x_scratch[G::max_rows];
   T* z_rows[G::max_rows];
@@ -185,19 +193,7 @@ LSTMFAST_ONCE void gru_input_product(const InputProduct<typename V::Scalar>& s) 
       const T* const* const x_rows = addresses(s.x, row, rows, x_scratch);
       list_scratch(s.z + row * z_stride, z_stride, rows, z_rows);
       const Index offset = (panel - s.panel_begin) * Panels::width;
-      three_slots<V, W, R, 0>(rows, panels,
-                              {{{x_rows, 0, s.input_size}, {x_rows, 0, 0}},
-                               packing.weights(panel),
-                               stride,
-                               packing.strip_stride(),
-                               packing.biases(panel),
-                               0,
-                               stride / Panels::of_biases,
-                               packing.strip_stride() / Panels::of_biases,
-                               z_rows,
-                               offset,
-                               false,
-                               nullptr});
+      three_slots<V, W, R, 0>(rows, panels, tiles_of_x<V, W>(packing, panel, x_rows, z_rows, offset));
       for (Index r = 0; r < rows; ++r)
         for (Index p = 0; p < panels; ++p) V::set1(0).store(z_rows[r] + offset + p * Panels::width + 3 * V::lanes);
     });

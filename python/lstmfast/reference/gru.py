@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .products import Array, input_product, sigmoid
+from .products import Array, input_product, sigmoid, weight_gradient
 
 
 class GRUCache(NamedTuple):
@@ -116,14 +116,11 @@ def gru_layer_backward(
         da_h[t] = np.concatenate([da_r, da_z, da_hn], axis=1)
         through = da_h[t] if reset_after else da_h[t, :, : 2 * H]
         dh = direct + through @ weight_hh[: through.shape[1]]
-    T, B, G = da.shape
-    rows, rows_h, h_before = da.reshape(T * B, G), da_h.reshape(T * B, G), h[:-1].reshape(T * B, H)
-    dx = (rows @ weight_ih).reshape(x.shape)
-    dweight_ih = rows.T @ x.reshape(T * B, x.shape[2])
-    dweight_hh = rows_h.T @ h_before
+    dx = (da.reshape(-1, 3 * H) @ weight_ih).reshape(x.shape)
+    dweight_hh = weight_gradient(da_h, h[:-1])
     if not reset_after:
-        dweight_hh[2 * H :] = rows_h[:, 2 * H :].T @ recurrent.reshape(T * B, H)
-    return dx, dh, (dweight_ih, dweight_hh, rows.sum(axis=0), rows_h.sum(axis=0))
+        dweight_hh[2 * H :] = weight_gradient(da_h[..., 2 * H :], recurrent)
+    return dx, dh, (weight_gradient(da, x), dweight_hh, da.sum(axis=(0, 1)), da_h.sum(axis=(0, 1)))
 
 
 def _split_gates(gates: Array) -> tuple[Array, Array, Array]:

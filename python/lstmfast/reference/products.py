@@ -30,6 +30,13 @@ def input_product(x: Array, weight_ih: Array, bias_ih: Array | None, bias_hh: Ar
     return z_x.reshape(T, B, len(weight_ih))
 
 
+def weight_gradient(dz: Array, inputs: Array) -> Array:
+    """Gradient of a weight, [G, n], in z = weight inputs: the same at every step, so a sum over T and B."""
+    T, B, G = dz.shape
+    gradient: Array = dz.reshape(T * B, G).T @ inputs.reshape(T * B, inputs.shape[2])
+    return gradient
+
+
 def input_and_weight_gradients(
     dz: Array, x: Array, h_before: Array, weight_ih: Array
 ) -> tuple[Array, tuple[Array, Array, Array]]:
@@ -40,6 +47,4 @@ def input_and_weight_gradients(
     T, B, G = dz.shape
     rows = dz.reshape(T * B, G)
     dx = (rows @ weight_ih).reshape(x.shape)
-    dweight_ih = rows.T @ x.reshape(T * B, x.shape[2])
-    dweight_hh = rows.T @ h_before.reshape(T * B, h_before.shape[2])
-    return dx, (dweight_ih, dweight_hh, rows.sum(axis=0))
+    return dx, (weight_gradient(dz, x), weight_gradient(dz, h_before), rows.sum(axis=0))

@@ -32,15 +32,15 @@ def size(spec: Spec, places: int, rows: int, itemsize: int, dropout: bool, recom
     return sum(_whole_lines(count, itemsize) for _, count in parts)
 
 
-def parts_of(reserve: Tensor, spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -> Kept:
-    """Find the parts in a block."""
+def parts_of(reserve: Tensor, spec: Spec, places: int, rows: int, dropout: bool) -> Kept:
+    """Find the parts in a block that has the gates."""
     kept, begin = Kept([], [], []), 0
     shapes = {
         "hidden": (places, spec.features),
         "gates": (places, BY_CELL[spec.cell].gates, spec.hidden_size),
         "c": (places, spec.hidden_size),
     }
-    for name, count in _parts(spec, places, rows, dropout, recompute):
+    for name, count in _parts(spec, places, rows, dropout, recompute=False):
         if name in shapes:
             getattr(kept, name).append(reserve[begin : begin + count].view(shapes[name]))
         begin += _whole_lines(count, reserve.itemsize)

@@ -79,7 +79,7 @@ def go_back(
         biases = [bias for bias in others if bias is not None]
         return Weights(ih, hh, torch.stack(biases).sum(0) if biases else None, hr)
 
-    kept = _reserve.parts_of(reserve, spec, sum(in_time), call.rows, dropout.masks is not None, False)
+    kept = _reserve.parts_of(reserve, spec, sum(in_time), call.rows, dropout.masks is not None)
     outputs = [*kept.hidden, flat(y)]
     cells: list[Cell] = []
     x_flat, change = flat(x), None if second[0] is None else flat(second[0])
