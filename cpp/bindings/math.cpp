@@ -9,10 +9,10 @@ namespace lstmfast::bindings {
 namespace {
 
 template <class T>
-using Activation = void (*KernelTable<T>::*)(Index, const T*, T*);
+using MathFunction = void (*KernelTable<T>::*)(Index, const T*, T*);
 
 template <class T>
-py::object apply_to(const Array<T>& x, const std::string& isa, Activation<T> activation) {
+py::object apply_to(const Array<T>& x, const std::string& isa, MathFunction<T> activation) {
   const KernelTable<T>& table = kernels<T>(find_isa(isa));
   if (x.ndim() != 1) throw std::invalid_argument("x: expected one axis, got shape " + shape_text(x));
   const T* const from = dense(x, {x.shape(0)}, "x");
@@ -23,7 +23,7 @@ py::object apply_to(const Array<T>& x, const std::string& isa, Activation<T> act
   return y;
 }
 
-py::object apply(Given x, const std::string& isa, Activation<float> single, Activation<double> twice) {
+py::object apply(Given x, const std::string& isa, MathFunction<float> single, MathFunction<double> twice) {
   if (Array<double>::check_(x)) return apply_to(array_from<double>(x, "x"), isa, twice);
   return apply_to(array_from<float>(x, "x"), isa, single);
 }

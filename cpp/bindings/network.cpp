@@ -17,8 +17,10 @@ namespace {
 template <class T>
 std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
                                          bool bidirectional, bool bias, const py::sequence& parameters,
-                                         const std::string& isa, Index proj_size, int threads) {
-  const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size);
+                                         const std::string& isa, Index proj_size, int threads,
+                                         const std::optional<GivenVariant>& variant, bool reverse) {
+  const NetworkShape shape =
+      checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size, variant, reverse);
   const Index per_pass = parameters_of_pass(shape);
   require_parameters(shape, per_pass, static_cast<Index>(parameters.size()));
 
@@ -37,6 +39,7 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
       w.bias_ih = dense(given[2], {gate_rows}, "bias_ih");
       w.bias_hh = dense(given[3], {gate_rows}, "bias_hh");
     }
+    if (shape.peephole) w.weight_ch = dense(given[bias ? 4 : 2], {peepholes_of(shape.cell), hidden_size}, "weight_ch");
     if (proj_size) w.weight_hr = dense(given[per_pass - 1], {proj_size, hidden_size}, "weight_hr");
     weights.push_back(w);
   }
@@ -70,7 +73,8 @@ void register_networks(py::module_& m, const char* network_name, const char* tap
   network
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
-           py::arg("proj_size") = 0, py::arg("threads") = 0)
+           py::arg("proj_size") = 0, py::arg("threads") = 0, py::arg("variant") = py::none(),
+           py::arg("reverse") = false)
       .def_property_readonly("isa", &isa_of<T>)
       .def("infer", &infer<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
            py::arg("y") = py::none(), py::arg("h_n") = py::none(), py::arg("c_n") = py::none(),

@@ -1,5 +1,6 @@
 #include "bindings/shapes.h"
 
+#include <limits>
 #include <stdexcept>
 
 namespace lstmfast::bindings {
@@ -10,7 +11,25 @@ Cell cell_named(const std::string& name) {
   if (name == "rnn_tanh") return Cell::rnn_tanh;
   if (name == "rnn_relu") return Cell::rnn_relu;
   if (name == "gru") return Cell::gru;
-  throw std::invalid_argument("cell: expected 'lstm', 'rnn_tanh', 'rnn_relu' or 'gru', got '" + name + "'");
+  if (name == "lstm_variant") return Cell::lstm_variant;
+  if (name == "lstm_coupled") return Cell::lstm_coupled;
+  if (name == "rnn_variant") return Cell::rnn_variant;
+  if (name == "gru_variant") return Cell::gru_variant;
+  throw std::invalid_argument(
+      "cell: expected 'lstm', 'rnn_tanh', 'rnn_relu', 'gru', 'lstm_variant', 'lstm_coupled', 'rnn_variant' or "
+      "'gru_variant', got '" +
+      name + "'");
+}
+
+Activation<double> activation_named(const GivenActivation& given) {
+  static const char* const names[] = {"Tanh",       "Sigmoid",     "Relu", "Affine",   "LeakyRelu", "ThresholdedRelu",
+                                      "ScaledTanh", "HardSigmoid", "Elu",  "Softsign", "Softplus"};
+  int function = 0;
+  for (const char* name : names) {
+    if (std::get<0>(given) == name) return {static_cast<Function>(function), std::get<1>(given), std::get<2>(given)};
+    ++function;
+  }
+  throw std::invalid_argument("variant: expected the name of an activation, got '" + std::get<0>(given) + "'");
 }
 
 // Sums of a few sizes, and a size times gates or directions, must not overflow; products are checked elsewhere.
@@ -24,17 +43,29 @@ void require_size(Index size, const char* name) {
 }  // namespace
 
 NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
-                           bool bidirectional, bool bias, Index proj_size) {
+                           bool bidirectional, bool bias, Index proj_size, const std::optional<GivenVariant>& variant,
+                           bool reverse) {
   require_size(input_size, "input_size");
   require_size(hidden_size, "hidden_size");
   require_size(num_layers, "num_layers");
-  const NetworkShape shape = {cell_named(cell),      input_size, hidden_size, num_layers,
-                              bidirectional ? 2 : 1, bias,       proj_size};
+  NetworkShape shape = {cell_named(cell), input_size, hidden_size, num_layers, bidirectional ? 2 : 1, bias, proj_size};
   // A state that is not given is one row of zeros as wide as the memory.
   if (proj_size < 0 || proj_size >= hidden_size)
     throw std::invalid_argument("proj_size: expected 0 to " + std::to_string(hidden_size - 1) + ", got " +
                                 std::to_string(proj_size));
   if (proj_size && !has_memory(shape.cell)) throw std::invalid_argument("proj_size: expected 0 for this cell");
+  shape.reverse = reverse;
+  if (reverse && bidirectional) throw std::invalid_argument("reverse: expected False where there are both directions");
+  if (variant.has_value() != is_variant(shape.cell))
+    throw std::invalid_argument("variant: expected one for the variants of cells, and None for others");
+  if (!variant) return shape;
+  const auto& [f, g, h, clip, peephole] = *variant;
+  shape.variant = {activation_named(f), activation_named(g), activation_named(h), clip};
+  shape.peephole = peephole;
+  if (!(clip >= 0 && clip <= std::numeric_limits<double>::max()))
+    throw std::invalid_argument("variant: expected a clip that is finite and not negative");
+  if (peephole && !peepholes_of(shape.cell))
+    throw std::invalid_argument("variant: expected no peepholes for this cell");
   return shape;
 }
 

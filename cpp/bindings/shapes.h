@@ -1,15 +1,23 @@
 // A network's shape from a caller's arguments, checked.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <tuple>
 
 #include "bindings/arrays.h"
 
 namespace lstmfast::bindings {
 
-// Throws std::invalid_argument.
+// As ONNX names it, with alpha and beta.
+using GivenActivation = std::tuple<std::string, double, double>;
+// Of a variant: f, g, h, clip, and whether there are peepholes.
+using GivenVariant = std::tuple<GivenActivation, GivenActivation, GivenActivation, double, bool>;
+
+// variant: of cells that are one. Throws std::invalid_argument.
 NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
-                           bool bidirectional, bool bias, Index proj_size);
+                           bool bidirectional, bool bias, Index proj_size, const std::optional<GivenVariant>& variant,
+                           bool reverse);
 
 // That `given` arrays came where each pass has `per_pass`.
 void require_parameters(const NetworkShape& shape, Index per_pass, Index given);

@@ -49,13 +49,16 @@ void require_positive(const float* numbers, Index count, const char* name) {
 std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Index input_size, Index hidden_size,
                                                    Index num_layers, bool bidirectional, bool bias,
                                                    const std::string& weights_name, const py::sequence& given,
-                                                   const std::string& isa, Index proj_size, Given range_given) {
-  const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size);
+                                                   const std::string& isa, Index proj_size, Given range_given,
+                                                   const std::optional<GivenVariant>& variant, bool reverse) {
+  const NetworkShape shape =
+      checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size, variant, reverse);
   const Weights kind = weights_named(weights_name);
   const bool scaled = kind == Weights::int8;
   const OptionalArray<float> input_range = optional_array_from<float>(range_given, "input_range");
   const Index matrices = proj_size ? 3 : 2;
-  require_parameters(shape, (scaled ? 2 : 1) * matrices + (bias ? 2 : 0), static_cast<Index>(given.size()));
+  require_parameters(shape, (scaled ? 2 : 1) * matrices + (bias ? 2 : 0) + (shape.peephole ? 1 : 0),
+                     static_cast<Index>(given.size()));
 
   Parameters arrays(given);
   const auto matrix = [&](Index rows, Index columns, const char* name) -> const void* {
@@ -80,6 +83,7 @@ std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Inde
       w.bias_ih = arrays.next<float>({gate_rows}, "bias_ih");
       w.bias_hh = arrays.next<float>({gate_rows}, "bias_hh");
     }
+    if (shape.peephole) w.weight_ch = arrays.next<float>({peepholes_of(shape.cell), hidden_size}, "weight_ch");
     if (proj_size) {
       w.weight_hr = matrix(proj_size, hidden_size, "weight_hr");
       w.scale_hr = scale(proj_size, "weight_hr_scale");
@@ -99,7 +103,8 @@ std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Inde
 void register_small_network(py::module_& m) {
   m.def("small_network", &make_small_network, py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
         py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("weights"), py::arg("parameters"),
-        py::arg("isa"), py::arg("proj_size") = 0, py::arg("input_range") = py::none());
+        py::arg("isa"), py::arg("proj_size") = 0, py::arg("input_range") = py::none(), py::arg("variant") = py::none(),
+        py::arg("reverse") = false);
 }
 
 }  // namespace lstmfast::bindings

@@ -16,7 +16,7 @@ inline Ids ids_from(Given given, const char* name = "ids") { return array_from<I
 template <class T>
 const NetworkShape& one_way_shape(const Network<T>& network) {
   const NetworkShape& shape = network.shape();
-  if (shape.directions != 1) throw std::invalid_argument("network: expected one direction");
+  if (shape.directions != 1 || shape.reverse) throw std::invalid_argument("network: expected one direction");
   return shape;
 }
 

@@ -145,6 +145,7 @@ struct ParameterGradients {
         g.bias_ih = add({gate_rows});
         g.bias_hh = add({gate_rows});
       }
+      if (shape.peephole) g.weight_ch = add({peepholes_of(shape.cell), shape.hidden_size});
       if (shape.projection_size) g.weight_hr = add({shape.projection_size, shape.hidden_size});
       pointers.push_back(g);
     }

@@ -41,7 +41,7 @@ class BackwardRun {
         dz_stride_(odd_lines<T>(gate_rows_)),
         chunk_steps_(steps_of_chunk()),
         dz_(chunk_of(dz_stride_)),
-        terms_(chunk_steps_ * rows_, tape.makes_gates(), shape_.projection_size > 0) {
+        terms_(chunk_steps_ * rows_, tape.makes_gates(), shape_.projection_size > 0, shape_.peephole) {
     if (tape.makes_gates()) gates_ = chunk_of(gate_rows_);
     if (shape_.projection_size) {
       dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
@@ -84,6 +84,7 @@ class BackwardRun {
       // One for all weights; or, where x and h have parts in other slots, one for those of each.
       const bool together = shape_.shares_slots();
       std::deque<GradientShare<T>> gradients, of_h, projections;
+      std::deque<PeepholeShare<T>> peepholes;
       for (int part = 0; part < parts; ++part) {
         if (to.weight_ih || to.bias_ih || (together && to.weight_hh))
           gradients.emplace_back(kernels_, weight_rows, to.weight_ih ? pass.input_size : 0,
@@ -91,6 +92,7 @@ class BackwardRun {
         if (!together && (to.weight_hh || to.bias_hh))
           of_h.emplace_back(kernels_, weight_rows, 0, to.weight_hh ? S : 0, part, parts);
         if (to.weight_hr) projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
+        if (to.weight_ch) peepholes.emplace_back(kernels_, shape_.cell, H, part, parts);
       }
       team.run([&](int rank) {
         const auto own = static_cast<std::size_t>(rank);
@@ -119,6 +121,8 @@ class BackwardRun {
           if (!of_h.empty())
             of_h[own].add(terms_.count, terms_.dz.data(), first_slot_of_h(shape_.cell) * H, nullptr, terms_.h.data());
           if (!projections.empty()) projections[own].add(terms_.count, terms_.dh.data(), 0, terms_.m.data(), nullptr);
+          if (!peepholes.empty())
+            peepholes[own].add(terms_.count, terms_.dz.data(), terms_.c.data(), terms_.c_out.data());
           all.wait();  // before the next chunk overwrites dz
           end = chunk.steps.begin;
         }
@@ -129,6 +133,7 @@ class BackwardRun {
                                 together ? to.bias_hh : nullptr);
         if (!of_h.empty()) of_h[own].finish(0, nullptr, to.weight_hh, to.bias_hh, nullptr);
         if (!projections.empty()) projections[own].finish(0, to.weight_hr, nullptr, nullptr, nullptr);
+        if (!peepholes.empty()) peepholes[own].finish(to.weight_ch);
         if (p == 0 && wants_dx) zero_past_the_ends(part_of(rows_, rank, parts));
       });
     }
@@ -139,7 +144,7 @@ class BackwardRun {
   Index lowest_layer() const {
     if (call_.dx.data || call_.wants_state) return 0;
     const auto wanted = [](const PassParameters<T>& g) {
-      return g.weight_ih || g.weight_hh || g.bias_ih || g.weight_hr;
+      return g.weight_ih || g.weight_hh || g.bias_ih || g.weight_hr || g.weight_ch;
     };
     Index p = 0;
     while (p < shape_.passes() && !wanted(call_.gradients[p])) ++p;
@@ -181,7 +186,7 @@ class BackwardRun {
     const Index* const rows_before = tape_.plan.rows_before();
     const Sequence<const T> output = layer == last ? tape_.y : as_const(tape_.output_of(layer, D * S));
     BackwardPass<T> pass = {};
-    pass.order = {steps_, direction == 1};
+    pass.order = {steps_, shape_.runs_in_reverse(direction)};
     pass.input_size = shape_.layer_input(layer);
     pass.x = layer ? as_const(tape_.input_of(layer, D * S)) : tape_.x;
     pass.h = features_from(output, direction * S);
@@ -204,6 +209,8 @@ class BackwardRun {
       pass.masks = tape_.options.masks + (layer - 1) * tape_.plan.stored(steps_, rows_) * D * S;
     pass.forward = &packed_.forward[at];
     pass.packing = &packings_[at];
+    pass.variant = packed_.variant_or_null();
+    pass.peepholes = packed_.peepholes_at(at);
     return pass;
   }
 
@@ -221,6 +228,7 @@ class BackwardRun {
     step.h = {nullptr, 0, terms_.h.data() + terms.begin};
     step.gates = {nullptr, 0, terms_.gates.data() + terms.begin};
     step.ask_from = heuristics_for(kernels_).ask_from;
+    step.variant = pass.variant;
     kernels_.forward_step[static_cast<int>(shape_.cell)](step);
   }
 

@@ -19,7 +19,7 @@ struct BackwardPass {
   Sequence<const T> x;      // [T, B, layer_input]
   Sequence<const T> h;      // [T, B, S], the layer's output
   const T* h0;              // [B, S]
-  Sequence<const T> gates;  // [T, B, G*H], activated; data null when the tape has none
+  Sequence<const T> gates;  // [T, B, G*H] as forward keeps them; data null when the tape has none
   Sequence<const T> c;      // [T, B, H]
   const T* c0;              // [B, H]; null for cells without memory, as is c
   Sequence<const T> dy;     // [T, B, S]; data null is zero
@@ -32,6 +32,8 @@ struct BackwardPass {
   const bool* masks;        // [T, B, layer_input] dropout of x, for dx when both directions are in it; null for none
   const ForwardPacking<T>* forward;
   const BackwardPacking<T>* packing;
+  const Variant<T>* variant;  // null for plain cells
+  const T* peepholes;         // [peepholes_of(cell), H]; null without
 
   // h and c before time step t of a row.
   const T* h_before(Index t, Index row, Start start, Index state_size, const T* zeros) const {
@@ -47,7 +49,7 @@ struct BackwardPass {
 template <class T>
 struct BackwardChunk {
   Range steps;
-  Sequence<const T> gates;  // [chunk, B, G*H], activated, made anew; data null unless
+  Sequence<const T> gates;  // [chunk, B, G*H], made anew; data null unless
   Sequence<T> dz;           // [chunk, B, G*H]
   // With projection alone:
   Sequence<T> dh;  // [chunk, B, P] gradient of h
@@ -223,6 +225,8 @@ class BackwardLoop {
     }
     step.dz = rows_of(chunk.dz, k, rows, lists_.dz.data());
     step.ask_from = ask_from_;
+    step.variant = pass_.variant;
+    step.peepholes = pass_.peepholes;
     if (projected) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
     kernels_.backward_step[static_cast<int>(shape_.cell)](step);
   }

@@ -40,7 +40,7 @@ class ForwardRun {
     if (!call.times.plain() && !tape) own_plan_ = RowPlan(call.steps, call.rows, call.times);
     if (tape) keep_initial_state();
     chunk_steps_ = call.steps;
-    if (!tape && shape_.num_layers > 1 && shape_.directions == 1) {
+    if (!tape && shape_.num_layers > 1 && shape_.directions == 1 && !shape_.reverse) {
       const Index step_bytes = std::max<Index>(call.rows * shape_.state_size() * static_cast<Index>(sizeof(T)), 1);
       chunk_steps_ = std::min(std::max(kChunkBytes / step_bytes, kChunkSteps), call.steps);
     }
@@ -171,8 +171,7 @@ class ForwardRun {
   }
 
   ForwardLoop<T> loop_of(Index layer, Index direction) const {
-    const auto p = static_cast<std::size_t>(layer * shape_.directions + direction);
-    return {kernels_, shape_, packed_.forward[p], packed_.projection(p)};
+    return {packed_, static_cast<std::size_t>(layer * shape_.directions + direction)};
   }
 
   // Rows of panels of z that a thread's merged input products take, at most.
@@ -221,7 +220,7 @@ class ForwardRun {
     const bool first = steps.begin == 0;
     const StateView<T> zero = {packed_.zeros.data(), 0};
     Pass<T> pass = {};
-    pass.order = {steps.size(), direction == 1};
+    pass.order = {steps.size(), shape_.runs_in_reverse(direction)};
     pass.begin = steps.begin;
     pass.descends = descends_ != (steps.begin % 2 == 1);
     pass.x = input_of(layer, steps);

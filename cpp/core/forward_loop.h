@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/packing.h"
+#include "core/packed.h"
 #include "core/split.h"
 #include "core/time.h"
 #include "lstmfast/heuristics.h"
@@ -63,14 +63,14 @@ LoopSize forward_size(const NetworkShape& shape, const KernelTable<T>& kernels, 
 template <class T>
 class ForwardLoop {
  public:
-  // projection: null without one.
-  ForwardLoop(const KernelTable<T>& kernels, const NetworkShape& shape, const ForwardPacking<T>& packing,
-              const ProjectionPacking<T>* projection)
-      : kernels_(kernels),
-        shape_(shape),
-        packing_(packing),
-        projection_(projection),
-        heuristics_(heuristics_for(kernels)) {}
+  ForwardLoop(const typename Network<T>::Packed& packed, std::size_t pass)
+      : kernels_(*packed.kernels),
+        shape_(packed.shape),
+        packing_(packed.forward[pass]),
+        projection_(packed.projection(pass)),
+        variant_(packed.variant_or_null()),
+        peepholes_(packed.peepholes_at(pass)),
+        heuristics_(heuristics_for(kernels_)) {}
 
   // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
   Index merged_steps(Index steps, Index rows, Index panels) const {
@@ -122,6 +122,8 @@ class ForwardLoop {
     step.panels = packing_.panels();
     step.x_factors = packing_.x_factors();
     step.ask_from = heuristics_.ask_from;
+    step.variant = variant_;
+    step.peepholes = peepholes_;
     return step;
   }
 
@@ -237,7 +239,9 @@ class ForwardLoop {
   const KernelTable<T>& kernels_;
   const NetworkShape& shape_;
   const ForwardPacking<T>& packing_;
-  const ProjectionPacking<T>* const projection_;
+  const ProjectionPacking<T>* const projection_;  // null without one
+  const Variant<T>* const variant_;               // null for plain cells
+  const T* const peepholes_;                      // [peepholes_of(cell), H]; null without
   const Heuristics heuristics_;
 };
 

@@ -48,4 +48,28 @@ class GradientShare {
   Buffer<T> db_;             // [rows_]
 };
 
+// The same of a pass's peepholes, for some units.
+template <class T>
+class PeepholeShare {
+ public:
+  // cell: lstm_variant or lstm_coupled. Throws std::bad_alloc.
+  PeepholeShare(const KernelTable<T>& kernels, Cell cell, Index hidden_size, int part, int parts);
+
+  // One term for each k, as GradientShare has them: dz[k] [G, H], c[k] and c_out[k] [H].
+  void add(Index count, const T* const* dz, const T* const* c, const T* const* c_out);
+  // After the last add(): writes these units of the gradient, [peepholes, H].
+  void finish(T* dweight_ch);
+
+ private:
+  void flush();
+
+  const KernelTable<T>& kernels_;
+  const Cell cell_;
+  const Index hidden_size_;
+  const Range units_;
+  Index terms_ = 0;  // in `group_`
+  Buffer<T> group_;  // [peepholes, H]
+  Buffer<T> sum_;    // likewise, of the groups before
+};
+
 }  // namespace lstmfast

@@ -1,6 +1,8 @@
 // Network: construction and what it holds. The work is in forward.cpp and backward.cpp.
 #include "lstmfast/network.h"
 
+#include <algorithm>
+
 #include "core/float_environment.h"
 #include "core/packed.h"
 #include "core/small_packing.h"
@@ -9,8 +11,20 @@ namespace lstmfast {
 
 template <class T>
 Network<T>::Packed::Packed(const NetworkShape& network_shape, const KernelTable<T>& table)
-    : shape(network_shape), kernels(&table), zeros(network_shape.hidden_size) {
+    : shape(network_shape),
+      kernels(&table),
+      zeros(network_shape.hidden_size),
+      variant(network_shape.variant.as<T>()),
+      peepholes(network_shape.peephole ? checked_product({network_shape.passes(), peepholes_of_pass()}) : 0) {
   zeros.fill_zero();
+}
+
+template <class T>
+template <class Weights>
+void Network<T>::Packed::keep_peepholes(const Weights* weights) {
+  const Index count = peepholes_of_pass();
+  for (Index pass = 0; shape.peephole && pass < shape.passes(); ++pass)
+    std::copy_n(weights[pass].weight_ch, count, peepholes.data() + pass * count);
 }
 
 template <class T>
@@ -22,6 +36,7 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParamete
     forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table, weights[pass]);
   if (shape.projection_size)
     for (Index pass = 0; pass < shape.passes(); ++pass) projections.emplace_back(shape, table, weights[pass].weight_hr);
+  keep_peepholes(weights);
 }
 
 template <class T>
@@ -78,6 +93,7 @@ std::unique_ptr<Network<float>> small_network(const NetworkShape& shape, const S
         pack_small(shape, shape.layer_input(pass / shape.directions), kernels, weights[pass], range));
     if (shape.projection_size) packed->projections.push_back(pack_small_projection(shape, kernels, weights[pass]));
   }
+  packed->keep_peepholes(weights);
   return std::make_unique<Network<float>>(std::move(packed));
 }
 

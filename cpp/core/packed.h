@@ -12,6 +12,9 @@ namespace lstmfast {
 template <class T>
 struct Network<T>::Packed {
   Packed(const NetworkShape& network_shape, const KernelTable<T>& table);  // without weights yet
+  // weights: the caller's of each pass, which have a weight_ch of T.
+  template <class Weights>
+  void keep_peepholes(const Weights* weights);
   Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights, const KernelTable<T>& table);
 
   NetworkShape shape;
@@ -19,9 +22,18 @@ struct Network<T>::Packed {
   std::deque<ForwardPacking<T>> forward;         // [L*D]
   std::deque<ProjectionPacking<T>> projections;  // [L*D]; empty without projection
   Buffer<T> zeros;                               // [H], the state of every row of a call that brings none
+  Variant<T> variant;                            // of variants
+  Buffer<T> peepholes;                           // [L*D, peepholes_of(cell), H]; empty without
 
   const ProjectionPacking<T>* projection(std::size_t pass) const {
     return projections.empty() ? nullptr : &projections[pass];
+  }
+
+  // What a kernel's step needs to know of a pass besides.
+  const Variant<T>* variant_or_null() const { return is_variant(shape.cell) ? &variant : nullptr; }
+  Index peepholes_of_pass() const { return peepholes_of(shape.cell) * shape.hidden_size; }
+  const T* peepholes_at(std::size_t pass) const {
+    return peepholes.data() ? peepholes.data() + static_cast<Index>(pass) * peepholes_of_pass() : nullptr;
   }
 
   // How the next call's first step walks the panels: it begins with those that the last step ended with, which are

@@ -113,8 +113,7 @@ class StepRun {
     const Index S = shape_.state_size(), last_layer = shape_.num_layers - 1;
     Rows<const T> x = {call_.x + rows.begin * shape_.input_size, shape_.input_size, nullptr};
     for (Index layer = 0; layer <= last_layer; ++layer) {
-      const auto l = static_cast<std::size_t>(layer);
-      const ForwardLoop<T> loop(*packed_.kernels, shape_, packed_.forward[l], packed_.projection(l));
+      const ForwardLoop<T> loop(packed_, static_cast<std::size_t>(layer));
       ForwardStep<T> step = loop.blank_step(share);
       step.rows = rows.size();
       step.descending = descends;

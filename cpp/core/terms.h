@@ -9,14 +9,16 @@ namespace lstmfast {
 template <class T>
 class Terms {
  public:
-  Terms(Index most, bool makes_gates, bool projection)
+  Terms(Index most, bool makes_gates, bool projection, bool peephole)
       : x(most),
         h(most),
         dz(most),
         dx(most),
         gates(makes_gates ? most : 0),
         dh(projection ? most : 0),
-        m(projection ? most : 0) {}
+        m(projection ? most : 0),
+        c(peephole ? most : 0),
+        c_out(peephole ? most : 0) {}
 
   // Lists the chunk's terms. gates: where to make them anew; data null for nowhere. zeros: [H].
   void list(const NetworkShape& shape, const RowPlan& plan, Index rows, const BackwardPass<T>& pass,
@@ -36,6 +38,10 @@ class Terms {
           dh.data()[count] = chunk.dh.at(k, b);
           m.data()[count] = chunk.m.at(k, b);
         }
+        if (shape.peephole) {
+          c.data()[count] = pass.c_before(t, b, start, shape.hidden_size, zeros);
+          c_out.data()[count] = pass.c.at(t, b);
+        }
         ++count;
       }
     }
@@ -48,6 +54,8 @@ class Terms {
   Buffer<T*> gates;       // each [G*H]
   Buffer<const T*> dh;    // each [P], gradient of what the projection gave
   Buffer<const T*> m;     // each [H], what it saw
+  // Each [H], memory before and after, which peepholes saw.
+  Buffer<const T*> c, c_out;
 };
 
 }  // namespace lstmfast

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 __version__: str
 
 _Call = TypeVar("_Call", bound=Callable[..., Any])
+_Activation = tuple[str, float, float]
+_Variant = tuple[_Activation, _Activation, _Activation, float, bool]
 
 def available_isas() -> list[str]:
     """ISAs that were compiled in and that this CPU and OS support, fastest first; "scalar" is last."""
@@ -124,18 +126,23 @@ class Network32:
 
     def __init__(
         self,
-        cell: str,  # "lstm", "rnn_tanh", "rnn_relu" or "gru"
+        # "lstm", "rnn_tanh", "rnn_relu", "gru"; "lstm_variant", "lstm_coupled", "rnn_variant", "gru_variant"
+        cell: str,
         input_size: int,
         hidden_size: int,
         num_layers: int,
         bidirectional: bool,
         bias: bool,
         # Layer by layer, forward direction before reverse:
-        # weight_ih, weight_hh[, bias_ih, bias_hh][, weight_hr].
+        # weight_ih, weight_hh[, bias_ih, bias_hh][, weight_ch][, weight_hr].
         parameters: Sequence[NDArray[np.float32]],
         isa: str,
         proj_size: int = 0,  # of an LSTM; 0 is no projection, and no weight_hr
         threads: int = 0,  # for packing, as in infer
+        # Of variants, f, g and h as ONNX names them, each with alpha and beta; the clip, 0 for none; whether
+        # there are peepholes, weight_ch.
+        variant: _Variant | None = None,
+        reverse: bool = False,  # of one direction, whether it runs from the last step to the first
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -213,6 +220,8 @@ def small_network(
     isa: str,
     proj_size: int = 0,
     input_range: NDArray[np.float32] | None = None,  # [I], of int8: what x is divided by
+    variant: _Variant | None = None,
+    reverse: bool = False,
 ) -> Network32:
     """Make a network of smaller weights, for `infer` and streams alone."""
 
@@ -252,6 +261,8 @@ class Network64:
         isa: str,
         proj_size: int = 0,
         threads: int = 0,
+        variant: _Variant | None = None,
+        reverse: bool = False,
     ) -> None: ...
     @property
     def isa(self) -> str: ...

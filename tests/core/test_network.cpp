@@ -57,15 +57,15 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   std::vector<std::vector<T>> weights;
   std::vector<Index> sizes;
   for (Index pass = 0; pass < s.passes(); ++pass)
-    for (const Index count :
-         {gate_rows * s.layer_input(pass / s.directions), gate_rows * S, gate_rows, gate_rows, s.projection_size * H}) {
+    for (const Index count : {gate_rows * s.layer_input(pass / s.directions), gate_rows * S, gate_rows, gate_rows,
+                              s.projection_size * H, s.peephole ? peepholes_of(s.cell) * H : 0}) {
       sizes.push_back(count);
       weights.push_back(random.vector<T>(count, 0.5));
     }
   std::vector<PassParameters<const T>> parameters;
-  for (std::size_t k = 0; k < weights.size(); k += 5)
+  for (std::size_t k = 0; k < weights.size(); k += 6)
     parameters.push_back({weights[k].data(), weights[k + 1].data(), s.bias ? weights[k + 2].data() : nullptr,
-                          s.bias ? weights[k + 3].data() : nullptr, weights[k + 4].data()});
+                          s.bias ? weights[k + 3].data() : nullptr, weights[k + 4].data(), weights[k + 5].data()});
   const auto x = random.vector<T>(steps * rows * s.input_size);
   const auto h0 = random.vector<T>(state), c0 = random.vector<T>(state);
   const auto dy = random.vector<T>(steps * rows * features), dh_n = random.vector<T>(state),
@@ -97,9 +97,10 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   CHECK((tape->bytes() > 0) == (rows > 0), "the tape holds something");
 
   std::vector<PassParameters<T>> gradients;
-  for (std::size_t k = 0; k < gradient_at.size(); k += 5)
+  for (std::size_t k = 0; k < gradient_at.size(); k += 6)
     gradients.push_back({to(gradient_at[k]), to(gradient_at[k + 1]), s.bias ? to(gradient_at[k + 2]) : nullptr,
-                         s.bias ? to(gradient_at[k + 3]) : nullptr, to(gradient_at[k + 4])});
+                         s.bias ? to(gradient_at[k + 3]) : nullptr, to(gradient_at[k + 4]),
+                         s.peephole ? to(gradient_at[k + 5]) : nullptr});
   const BackwardCall<T> back = {{dy.data(), rows * features, features},
                                 dh_n.data(),
                                 dc_n.data(),
@@ -150,6 +151,10 @@ void test_equal_bits(const Config& config, const test::Brief& brief, const char*
 int main(int argc, char** argv) {
   const bool first_alone = test::asked_for("--first", argc, argv);
   const test::Brief brief(argc, argv);
+  const Activation<double> sigmoid = {Function::sigmoid, 0, 0}, tanh = {Function::tanh, 0, 0};
+  const Variant<double> usual = {sigmoid, tanh, tanh, 0};
+  const Variant<double> hard = {{Function::hard_sigmoid, 0.2, 0.5}, {Function::softsign, 0, 0}, tanh, 0.7};
+  const Variant<double> soft = {sigmoid, {Function::elu, 0.5, 0}, {Function::softplus, 0, 0}, 2};
   const Config small = {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7};
   const Config configs[] = {
       small,
@@ -173,7 +178,15 @@ int main(int argc, char** argv) {
       {{Cell::lstm, 16, 64, 2, 1, true, 20}, 40, 40, true, true},  // and rows
       {{Cell::rnn_tanh, 6, 70, 2, 2, true}, 30, 4, true, true, true},
       {{Cell::rnn_relu, 6, 33, 3, 1, false}, 11, 4, true, true},
-      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},  // no steps
+      {{Cell::lstm_variant, 5, 19, 2, 2, true, 0, true, usual}, 9, 7, true, true, true},
+      {{Cell::lstm_variant, 70, 200, 1, 1, false, 90, true, hard}, 20, 2},            // panels split over threads
+      {{Cell::lstm_coupled, 16, 32, 3, 1, true, 0, true, soft}, 70, 40, true, true},  // rows, and several chunks
+      {{Cell::lstm_coupled, 5, 37, 2, 1, true, 11, false, hard, true}, 9, 7},         // in reverse
+      {{Cell::lstm, 5, 37, 3, 1, true, 0, false, {}, true}, 90, 7, true, true, true},
+      {{Cell::rnn_variant, 6, 70, 2, 2, true, 0, false, soft}, 30, 4, true, true, true},
+      {{Cell::gru_variant, 5, 19, 2, 2, true, 0, false, soft}, 9, 7},
+      {{Cell::gru_variant, 70, 200, 2, 1, true, 0, false, hard}, 20, 2, true, true},  // panels split over threads
+      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},                             // no steps
       {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},
       {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},  // no rows
   };

@@ -152,7 +152,7 @@ def test_batch(batch: Any, error: Error, match: str) -> None:
 
 def test_models() -> None:
     for model in (make("lstm", 3, 4, bidirectional=True), make("rnn_tanh", 3, 4, bidirectional=True)):
-        with pytest.raises(ValueError, match=r"^model: expected one direction, got bidirectional=True"):
+        with pytest.raises(ValueError, match=r"^model: expected one direction.* got bidirectional=True"):
             model.stream()
     for other in (None, 3, lstmfast.LSTM, make("lstm", 3, 4).stream()):
         with pytest.raises(TypeError, match=r"^model: expected an LSTM or an RNN"):

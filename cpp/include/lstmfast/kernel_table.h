@@ -24,7 +24,8 @@
 //   dh, dx one chain by k for each gate from zero, the gates' sums then added in order i, f, g, o
 //   h      with projection, one chain by k from zero; likewise its gradients
 //   dW, db time steps from the last processed to the first, rows b ascending within a step, in groups of
-//          kGradientTerms: one chain for each group from zero, the groups' sums added in order
+//          kGradientTerms: one chain for each group from zero, the groups' sums added in order; so are the gradients
+//          of peepholes
 // Tiles are cut over outputs and never over k, so neither lanes nor tile sizes nor threads show.
 //
 // Pointers never alias unless said otherwise. Strides are in elements. Rows are batch rows.
@@ -128,13 +129,16 @@ struct ForwardStep {
   Rows<const T> x;     // [rows, I]; not there when z holds bias + x W_ih^T
   const T* z;          // [rows][panel_end - panel_begin][vector][lane]; null when x is given
   Index z_stride;
-  Rows<const T> h;     // [rows, S], state before the step
-  Rows<const T> c;     // [rows, H], memory before the step; not there for cells without one
-  Rows<T> h_out;       // [rows, H], state after the step, or what is yet to be projected; not there: gates alone
-  Rows<T> c_out;       // [rows, H], memory after the step; may be c itself
-  Rows<T> gates;       // [rows][G][H] activated gates, kept for the backward pass; not there to keep nothing
-  const T* x_factors;  // as in InputProduct
-  Index ask_from = kNeverAsk;  // likewise
+  Rows<const T> h;  // [rows, S], state before the step
+  Rows<const T> c;  // [rows, H], memory before the step; not there for cells without one
+  Rows<T> h_out;    // [rows, H], state after the step, or what is yet to be projected; not there: gates alone
+  Rows<T> c_out;    // [rows, H], memory after the step; may be c itself
+  Rows<T>
+      gates;  // [rows][G][H] activated gates (of a variant z), kept for the backward pass; not there to keep nothing
+  const T* x_factors;                   // as in InputProduct
+  Index ask_from = kNeverAsk;           // likewise
+  const Variant<T>* variant = nullptr;  // of a variant
+  const T* peepholes = nullptr;         // [peepholes_of(cell), H] likewise; null: none
 };
 
 // One time step backwards: dh = dy + dz_next W_hh, then through the cell to dz.
@@ -160,6 +164,8 @@ struct BackwardStep {
   Rows<T> dz;                  // [rows][G][H] gradient before the activations
   Rows<T> m;                   // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one
   Index ask_from = kNeverAsk;  // as in InputProduct
+  const Variant<T>* variant = nullptr;  // as in ForwardStep
+  const T* peepholes = nullptr;         // likewise
 };
 
 // out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh; the projections.
@@ -190,6 +196,19 @@ struct GradientProduct {
   T* db;               // [rows], added to
 };
 
+// Of the peepholes of units [begin, end): sum[p][unit] += sum over k of dz[k][gate of p][unit] * (c or c_out)[k][unit],
+// a chain by k that goes on from what is there.
+template <class T>
+struct PeepholeProduct {
+  Index terms;
+  Index hidden_size;
+  Index begin, end;
+  const T* const* dz;     // [terms], each [G][H]
+  const T* const* c;      // [terms], each [H], memory before the step
+  const T* const* c_out;  // [terms], each [H], after it
+  T* sum;                 // [peepholes][H]
+};
+
 // Sums over bytes [begin, end) of memory, begin a multiple of kStripeBytes, that tell whether the memory has changed.
 struct FingerprintPart {
   const void* data;
@@ -213,8 +232,9 @@ struct KernelTable {
   void (*backward_step[kCells])(const BackwardStep<T>&);  // by Cell
   void (*gate_product)(const GateProduct<T>&);
   void (*gradient_product)(const GradientProduct<T>&);
-  void (*sigmoid)(Index n, const T* x, T* y);  // y may be x
-  void (*tanh)(Index n, const T* x, T* y);     // y may be x
+  void (*peephole_product[2])(const PeepholeProduct<T>&);  // of lstm_variant and lstm_coupled
+  void (*sigmoid)(Index n, const T* x, T* y);              // y may be x
+  void (*tanh)(Index n, const T* x, T* y);                 // y may be x
   void (*fingerprint)(const FingerprintPart&);
   // Probes of the machine, for comparisons with its limits.
   double (*multiply_adds)(Index repeats);                  // kPeakChains vectors of them, `repeats` times

@@ -18,10 +18,14 @@ struct NetworkShape {
   Index num_layers;   // L
   Index directions;   // D: 1, or 2 for forward and reverse
   bool bias;
-  Index projection_size = 0;  // P, of an LSTM; 0: h is not projected
+  Index projection_size = 0;     // P, of an LSTM; 0: h is not projected
+  bool peephole = false;         // of an LSTM's variants: whether i and f see c, and o the new c
+  Variant<double> variant = {};  // of variants
+  bool reverse = false;          // of one direction: from the last step to the first
 
   Index gates() const { return gates_of(cell); }  // G
   Index slots() const { return slots_of(cell); }
+  bool runs_in_reverse(Index direction) const { return reverse || direction == 1; }
   // Whether x and h have parts in the same slots.
   bool shares_slots() const { return slots() == gates(); }
   Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
@@ -39,12 +43,13 @@ struct NetworkShape {
 inline bool operator==(const NetworkShape& a, const NetworkShape& b) {
   return a.cell == b.cell && a.input_size == b.input_size && a.hidden_size == b.hidden_size &&
          a.num_layers == b.num_layers && a.directions == b.directions && a.bias == b.bias &&
-         a.projection_size == b.projection_size;
+         a.projection_size == b.projection_size && a.peephole == b.peephole && a.variant == b.variant &&
+         a.reverse == b.reverse;
 }
 
-// How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_hr].
+// How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_ch][, weight_hr].
 constexpr Index parameters_of_pass(const NetworkShape& shape) {
-  return (shape.bias ? 4 : 2) + (shape.projection_size ? 1 : 0);
+  return (shape.bias ? 4 : 2) + (shape.peephole ? 1 : 0) + (shape.projection_size ? 1 : 0);
 }
 
 // Parameters (const T) or gradients (T) of one pass, rows in gate order i, f, g, o.
@@ -55,19 +60,21 @@ struct PassParameters {
   T* bias_ih;              // [G*H]; null without bias
   T* bias_hh;              // [G*H]; null without bias
   T* weight_hr = nullptr;  // [P, H]; null without projection
+  T* weight_ch = nullptr;  // [peepholes_of(cell), H], of i, f and o; null without peepholes
 };
 
 // The same in a smaller kind, of float16, the bits of bfloat16, or int8. Of int8, -127..127 (-128 is taken for -127),
 // with a scale for each row: a weight is the whole number times it. Biases are float.
 struct SmallParameters {
-  const void* weight_ih;            // [G*H, layer_input]; without what the input range divides by (small_network)
-  const void* weight_hh;            // [G*H, S]
-  const void* weight_hr = nullptr;  // [P, H]; null without projection
-  const float* bias_ih = nullptr;   // [G*H]; null without bias
-  const float* bias_hh = nullptr;   // [G*H]; null without bias
-  const float* scale_ih = nullptr;  // [G*H]; null unless int8, as the others
-  const float* scale_hh = nullptr;  // [G*H]
-  const float* scale_hr = nullptr;  // [P]
+  const void* weight_ih;             // [G*H, layer_input]; without what the input range divides by (small_network)
+  const void* weight_hh;             // [G*H, S]
+  const void* weight_hr = nullptr;   // [P, H]; null without projection
+  const float* bias_ih = nullptr;    // [G*H]; null without bias
+  const float* bias_hh = nullptr;    // [G*H]; null without bias
+  const float* scale_ih = nullptr;   // [G*H]; null unless int8, as the others
+  const float* scale_hh = nullptr;   // [G*H]
+  const float* scale_hr = nullptr;   // [P]
+  const float* weight_ch = nullptr;  // [peepholes_of(cell), H], always float; null without peepholes
 };
 
 // Where rows end and where they start anew. All is read during the call alone.
@@ -108,7 +115,7 @@ struct TrainingOptions {
   T scale = 0;
 };
 
-// What a forward pass keeps: an LSTM's activated gates (but for `recompute`) and c of every step, the initial state,
+// What a forward pass keeps: the gates that a cell reads (but for `recompute`) and c of every step, the initial state,
 // the outputs of all layers but the last, before and after dropout; and where x, y and the masks are.
 //
 // All that is kept lies in one block, the tape's own or the caller's: where the caller keeps the block, the tape

@@ -15,34 +15,96 @@ using Index = std::ptrdiff_t;
 enum class Weights { native, float16, bfloat16, int8 };
 
 // What happens between the matrix products of a step.
-enum class Cell { lstm, rnn_tanh, rnn_relu, gru };
+//
+// A variant has peepholes, a clip or activations that are not the usual ones (Variant). lstm_coupled: f = 1 - i, its
+// gates are i, g, o.
+enum class Cell { lstm, rnn_tanh, rnn_relu, gru, lstm_variant, lstm_coupled, rnn_variant, gru_variant };
 
-inline constexpr int kCells = 4;
+inline constexpr int kCells = 8;
+
+constexpr bool is_gru(Cell cell) { return cell == Cell::gru || cell == Cell::gru_variant; }
+constexpr bool is_variant(Cell cell) { return cell >= Cell::lstm_variant; }
 
 // Of the weights.
-constexpr Index gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+constexpr Index gates_of(Cell cell) {
+  if (cell == Cell::lstm || cell == Cell::lstm_variant) return 4;
+  return is_gru(cell) || cell == Cell::lstm_coupled ? 3 : 1;
+}
+
+// Of those that see c, where there are peepholes: i, f and o, or i and o.
+constexpr Index peepholes_of(Cell cell) { return cell == Cell::lstm_variant ? 3 : cell == Cell::lstm_coupled ? 2 : 0; }
 
 // Sums of a unit, in z, in the gates that are kept, and in dz: its gates; but of a GRU n, r, z and q, n being what x
 // makes of the candidate and q what h does.
-constexpr Index slots_of(Cell cell) { return cell == Cell::gru ? 4 : gates_of(cell); }
+constexpr Index slots_of(Cell cell) { return is_gru(cell) ? 4 : gates_of(cell); }
 // The first of the gates_of() slots that the weights of x have a part in, and those of h.
 constexpr Index first_slot_of_x(Cell) { return 0; }
-constexpr Index first_slot_of_h(Cell cell) { return cell == Cell::gru ? 1 : 0; }
+constexpr Index first_slot_of_h(Cell cell) { return is_gru(cell) ? 1 : 0; }
 // The gates that those slots are, as weights have them in rows; -1: the slot has none.
 constexpr Index gate_of_x(Cell cell, Index slot) {
-  if (cell != Cell::gru) return slot;
+  if (!is_gru(cell)) return slot;
   return slot == 0 ? 2 : slot == 3 ? -1 : slot - 1;
 }
-constexpr Index gate_of_h(Cell cell, Index slot) { return cell == Cell::gru ? slot - 1 : slot; }
+constexpr Index gate_of_h(Cell cell, Index slot) { return is_gru(cell) ? slot - 1 : slot; }
 
 // Whether the cell carries a second state c beside h.
-constexpr bool has_memory(Cell cell) { return cell == Cell::lstm; }
+constexpr bool has_memory(Cell cell) {
+  return cell == Cell::lstm || cell == Cell::lstm_variant || cell == Cell::lstm_coupled;
+}
 
-// Whether the backward pass reads the activated gates. The only one of an RNN is h.
-constexpr bool reads_gates(Cell cell) { return cell == Cell::lstm || cell == Cell::gru; }
+// Whether the backward pass reads the gates that a step keeps: activated, or of a variant the sums z as they are. The
+// only one of a plain RNN is h.
+constexpr bool reads_gates(Cell cell) { return cell != Cell::rnn_tanh && cell != Cell::rnn_relu; }
 
 // Whether the new h is made of the one before, and not of the gates alone.
-constexpr bool reads_state(Cell cell) { return cell == Cell::gru; }
+constexpr bool reads_state(Cell cell) { return is_gru(cell); }
+
+// What can be applied to a sum z: those that ONNX names for its recurrent operators. a, b: alpha and beta.
+enum class Function {
+  tanh,
+  sigmoid,
+  relu,
+  affine,            // a z + b
+  leaky_relu,        // z, or a z where z <= 0
+  thresholded_relu,  // z, or 0 where z <= a
+  scaled_tanh,       // a tanh(b z)
+  hard_sigmoid,      // a z + b, but from 0 to 1
+  elu,               // z, or a (exp(z) - 1) where z <= 0
+  softsign,          // z / (1 + |z|)
+  softplus           // log(1 + exp(z))
+};
+
+template <class T>
+struct Activation {
+  Function function;
+  T alpha, beta;
+
+  template <class U>
+  Activation<U> as() const {
+    return {function, static_cast<U>(alpha), static_cast<U>(beta)};
+  }
+};
+
+// In what a variant differs from the plain cell, but for its weights.
+template <class T>
+struct Variant {
+  Activation<T> f;  // of the gates; of an RNN's only one
+  Activation<T> g;  // of the candidate, an LSTM's g or a GRU's n
+  Activation<T> h;  // of an LSTM's c
+  T clip;           // what each of the arguments of f and g, but not of h, is kept within; 0: anything goes
+
+  template <class U>
+  Variant<U> as() const {
+    return {f.template as<U>(), g.template as<U>(), h.template as<U>(), static_cast<U>(clip)};
+  }
+};
+
+inline bool operator==(const Activation<double>& a, const Activation<double>& b) {
+  return a.function == b.function && a.alpha == b.alpha && a.beta == b.beta;
+}
+inline bool operator==(const Variant<double>& a, const Variant<double>& b) {
+  return a.f == b.f && a.g == b.g && a.h == b.h && a.clip == b.clip;
+}
 
 // [T, B, features] with dense features, in any order of T and B. Strides are in elements.
 template <class T>

@@ -52,6 +52,26 @@ LSTMFAST_ONCE void gates_product(Index rows, Index panels, Index last_vectors, I
   }
 }
 
+// Blocks of units of a group's rows, with dh = dy + what arrives: each(row of s, unit, lanes, dh). arriving:
+// [rows][panels][vector][lane]; null: take it from s.dh.
+template <class V, class Each>
+LSTMFAST_INLINE void for_backward_blocks(const BackwardStep<typename V::Scalar>& s, Index row, Index rows,
+                                         Index first_unit, Index blocks, const typename V::Scalar* arriving,
+                                         Index arriving_stride, Each&& each) {
+  using T = typename V::Scalar;
+  for (Index r = 0; r < rows; ++r) {
+    const Index at = row + r;
+    const T* const dh_row = arriving ? nullptr : s.dh[at];
+    const T* const dy_row = s.dy.there() ? s.dy[at] : nullptr;
+    for (Index b = 0; b < blocks; ++b) {
+      const Index unit = first_unit + b * V::lanes, lanes = s.hidden_size - unit;
+      const V from_next =
+          arriving ? V::load(arriving + r * arriving_stride + b * V::lanes) : load_lanes<V>(dh_row + unit, lanes);
+      each(at, unit, lanes, (dy_row ? load_lanes<V>(dy_row + unit, lanes) : V::set1(0)) + from_next);
+    }
+  }
+}
+
 // dz and dc of a group, from dh = dy + what arrives. arriving: [rows][panels][vector][lane]; null: take it from s.dh.
 template <class V, class Cell>
 void backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index rows, Index first_unit, Index blocks,
@@ -123,11 +143,6 @@ LSTMFAST_ONCE void backward_step_with(const BackwardStep<typename V::Scalar>& s,
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_of_product(rows), s.descending, step_group);
   });
-}
-
-template <class V, int R, class Cell>
-void backward_step(const BackwardStep<typename V::Scalar>& s) {
-  backward_step_with<V, R>(s, Cell::gates, backward_cell<V, Cell>);
 }
 
 // A group's products, total [rows][panels][vector][lane], to the columns that there are.

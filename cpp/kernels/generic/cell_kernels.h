@@ -3,22 +3,66 @@
 
 #include "kernels/generic/gru.h"
 #include "kernels/generic/int8.h"
+#include "kernels/generic/variants.h"
 
 namespace lstmfast {
 namespace {
+
+// What is between a step's products, forward and backward.
+template <class V, class Cell>
+struct Between {
+  static constexpr auto forward = forward_cell<V, Cell>;
+  static constexpr auto backward = backward_cell<V, Cell>;
+};
+template <class V>
+struct Between<V, GruCell> {
+  static constexpr auto forward = gru_cell<V>;
+  static constexpr auto backward = gru_backward_cell<V>;
+};
+template <class V>
+struct Between<V, LstmVariantCell> {
+  static constexpr auto forward = lstm_variant_forward<V, false>;
+  static constexpr auto backward = lstm_variant_backward<V, false>;
+};
+template <class V>
+struct Between<V, LstmCoupledCell> {
+  static constexpr auto forward = lstm_variant_forward<V, true>;
+  static constexpr auto backward = lstm_variant_backward<V, true>;
+};
+template <class V>
+struct Between<V, RnnVariantCell> {
+  static constexpr auto forward = rnn_variant_forward<V>;
+  static constexpr auto backward = rnn_variant_backward<V>;
+};
+template <class V>
+struct Between<V, GruVariantCell> {
+  static constexpr auto forward = gru_variant_forward<V>;
+  static constexpr auto backward = gru_variant_backward<V>;
+};
+
+template <class Cell>
+inline constexpr bool kIsGru = false;
+template <>
+inline constexpr bool kIsGru<GruCell> = true;
+template <>
+inline constexpr bool kIsGru<GruVariantCell> = true;
 
 // W: weights as stored; R: the ISA's row_tile.
 template <class V, class W, int R, class Cell>
 struct CellKernels {
   using T = typename V::Scalar;
-  static constexpr void (*input_product)(const InputProduct<T>&) = lstmfast::input_product<V, W, R, Cell>;
-  static constexpr void (*forward_step)(const ForwardStep<T>&) = lstmfast::forward_step<V, W, R, Cell>;
-};
-template <class V, class W, int R>
-struct CellKernels<V, W, R, GruCell> {
-  using T = typename V::Scalar;
-  static constexpr void (*input_product)(const InputProduct<T>&) = gru_input_product<V, W, R>;
-  static constexpr void (*forward_step)(const ForwardStep<T>&) = gru_forward_step<V, W, R>;
+  static void input_product(const InputProduct<T>& s) {
+    if constexpr (kIsGru<Cell>)
+      gru_input_product<V, W, R>(s);
+    else
+      input_product_with<V, W, R>(s, kUnits<V, Cell>);
+  }
+  static void forward_step(const ForwardStep<T>& s) {
+    if constexpr (kIsGru<Cell>)
+      gru_forward_step_with<V, W, R>(s, Between<V, Cell>::forward);
+    else
+      forward_step_with<V, W, R>(s, kUnits<V, Cell>, Between<V, Cell>::forward);
+  }
 };
 
 // Q: how whole numbers are multiplied. A GRU's panels hold zeros in slots without weights.
@@ -26,25 +70,14 @@ template <class V, class Q, int R, class Cell>
 struct Int8Kernels {
   static void input_product(const InputProduct<float>& s) { int8_input_product_with<V, Q, R>(s, kUnits<V, Cell>); }
   static void forward_step(const ForwardStep<float>& s) {
-    int8_forward_step_with<V, Q, R>(s, kUnits<V, Cell>, forward_cell<V, Cell>);
-  }
-};
-template <class V, class Q, int R>
-struct Int8Kernels<V, Q, R, GruCell> {
-  static void input_product(const InputProduct<float>& s) { int8_input_product_with<V, Q, R>(s, kUnits<V, GruCell>); }
-  static void forward_step(const ForwardStep<float>& s) {
-    int8_forward_step_with<V, Q, R>(s, kUnits<V, GruCell>, gru_cell<V>);
+    int8_forward_step_with<V, Q, R>(s, kUnits<V, Cell>, Between<V, Cell>::forward);
   }
 };
 
 template <class V, int R, class Cell>
 struct BackwardKernel {
-  static void step(const BackwardStep<typename V::Scalar>& s) { backward_step<V, R, Cell>(s); }
-};
-template <class V, int R>
-struct BackwardKernel<V, R, GruCell> {
   static void step(const BackwardStep<typename V::Scalar>& s) {
-    backward_step_with<V, R>(s, GruCell::gates, gru_backward_cell<V>);
+    backward_step_with<V, R>(s, Cell::gates, Between<V, Cell>::backward);
   }
 };
 

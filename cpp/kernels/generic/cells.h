@@ -92,10 +92,25 @@ struct GruCell {
   enum { n, r, z, q };
 };
 
+// Variants, with what is between the products in variants.h. What backward reads of them is z.
+template <bool Coupled>
+struct LstmVariant {
+  static constexpr int gates = Coupled ? 3 : 4;
+  static constexpr bool memory = true;
+  static constexpr bool reads_gates = true;
+};
+using LstmVariantCell = LstmVariant<false>;
+using LstmCoupledCell = LstmVariant<true>;
+struct RnnVariantCell : RnnCell {
+  static constexpr bool reads_gates = true;
+};
+struct GruVariantCell : GruCell {};
+
 // All cells, in the order of Cell: a table has a kernel for each.
 template <class... C>
 struct CellList {};
-using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell, GruCell>;
+using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell, GruCell, LstmVariantCell, LstmCoupledCell, RnnVariantCell,
+                          GruVariantCell>;
 
 // The core says the same of each. A panel has a vector for each gate of a block of units.
 template <class C>

@@ -92,11 +92,6 @@ LSTMFAST_ONCE void forward_step_with(const ForwardStep<typename V::Scalar>& s, c
   });
 }
 
-template <class V, class W, int R, class Cell>
-void forward_step(const ForwardStep<typename V::Scalar>& s) {
-  forward_step_with<V, W, R>(s, kUnits<V, Cell>, forward_cell<V, Cell>);
-}
-
 // Of rows of z, what their last panel does not fill.
 template <class V>
 LSTMFAST_INLINE void zero_vectors_past_end(typename V::Scalar* panel, Index z_stride, Index rows, Index last_vectors) {
@@ -149,11 +144,6 @@ LSTMFAST_ONCE void input_product_with(const InputProduct<typename V::Scalar>& s,
     });
   };
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_of_product(s.rows), false, product_of_group);
-}
-
-template <class V, class W, int R, class Cell>
-void input_product(const InputProduct<typename V::Scalar>& s) {
-  input_product_with<V, W, R>(s, kUnits<V, Cell>);
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ template <class V, class Cell>
 inline constexpr PanelUnits<V> kUnits = {Cell::gates, Cell::gates > 1 ? V::lanes : kPanelVectors * V::lanes};
 template <class V>
 inline constexpr PanelUnits<V> kUnits<V, GruCell> = {GruCell::slots, V::lanes, false};
+template <class V>
+inline constexpr PanelUnits<V> kUnits<V, GruVariantCell> = kUnits<V, GruCell>;
 
 // K vectors, a vector apart, to activated gates, in place. What is loaded is loaded once more rather than kept:
 // registers are what is short.
@@ -74,6 +76,17 @@ struct CellGroup {
   T* z;            // [rows][panels][vector][lane]
   Index z_stride;  // between rows
 
+  static LSTMFAST_INLINE CellGroup of(const ForwardStep<T>& s, Index row, Index rows, Index panel, Index panels, T* z) {
+    const Index first_unit = panel * packed.per_panel;
+    return {s,
+            row,
+            rows,
+            first_unit,
+            blocks_in(panels, s.hidden_size - first_unit),
+            panels,
+            z,
+            panels * kPanelVectors * V::lanes};
+  }
   // left: units from the first one on.
   static LSTMFAST_INLINE Index blocks_in(Index panels, Index left) {
     const Index room = panels * packed.per_panel;
@@ -84,19 +97,23 @@ struct CellGroup {
   // How many lanes of a block are units; or more.
   LSTMFAST_INLINE Index lanes(Index b) const { return step.hidden_size - unit(b); }
 
+  // The last block's gates may lie closer together: from now on they are a vector apart as in all others.
+  LSTMFAST_INLINE void spread_last_block() const {
+    const Index apart = packed.gates_apart(step.hidden_size, first_unit / packed.per_panel + panels - 1);
+    if (apart == V::lanes) return;
+    for (Index r = 0; r < rows; ++r) {
+      T* const z_block = block(r, blocks - 1);
+      V a[Cell::gates];
+      LSTMFAST_UNROLL for (int g = 0; g < Cell::gates; ++g) a[g] = V::load(z_block + g * apart);
+      LSTMFAST_UNROLL for (int g = 0; g < Cell::gates; ++g) a[g].store(z_block + g * V::lanes);
+    }
+  }
+
   // What is beyond the last block's units, other gates or nothing at all, is activated in vain and never stored to the
   // results.
   LSTMFAST_INLINE void activate_all() const {
     if constexpr (Cell::gates > 1) {
-      // The last block's gates may lie closer together: from now on they are a vector apart as in all others.
-      const Index apart = packed.gates_apart(step.hidden_size, first_unit / packed.per_panel + panels - 1);
-      if (apart != V::lanes)
-        for (Index r = 0; r < rows; ++r) {
-          T* const z_block = block(r, blocks - 1);
-          V a[Cell::gates];
-          LSTMFAST_UNROLL for (int g = 0; g < Cell::gates; ++g) a[g] = V::load(z_block + g * apart);
-          LSTMFAST_UNROLL for (int g = 0; g < Cell::gates; ++g) a[g].store(z_block + g * V::lanes);
-        }
+      spread_last_block();
       T* z_block = z;
       for (Index k = rows * panels; k > 0; --k, z_block += block_width) activate<V, Cell, Cell::gates>(z_block);
     } else {
@@ -144,12 +161,13 @@ struct CellGroup {
     }
   }
 
-  // The activated gates to the tape.
+  // The gates, as they are in z, to the tape.
   LSTMFAST_INLINE void keep_gates() const {
+    constexpr int slots = packed.gates;
     for (Index r = 0; r < rows; ++r) {
       T* const gates_row = step.gates[row + r];
       for (Index b = 0; b < blocks; ++b)
-        LSTMFAST_UNROLL for (int g = 0; g < Cell::gates; ++g)
+        LSTMFAST_UNROLL for (int g = 0; g < slots; ++g)
             store_lanes(GatesAt<V>{block(r, b)}[g], gates_row + g * step.hidden_size + unit(b), lanes(b));
     }
   }
@@ -160,15 +178,7 @@ template <class V, class Cell>
 void forward_cell(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, Index panel, Index panels,
                   typename V::Scalar* z) {
   using Group = CellGroup<V, Cell>;
-  const Index first_unit = panel * Group::packed.per_panel;
-  const Group group = {s,
-                       row,
-                       rows,
-                       first_unit,
-                       Group::blocks_in(panels, s.hidden_size - first_unit),
-                       panels,
-                       z,
-                       panels * kPanelVectors * V::lanes};
+  const Group group = Group::of(s, row, rows, panel, panels, z);
   group.activate_all();
   if (s.h_out.there()) group.update_all();
   if (s.gates.there()) group.keep_gates();

@@ -134,7 +134,8 @@ LSTMFAST_INLINE TileArgs<typename V::Scalar, W> tiles_of_x(const ForwardPanels<V
 }
 
 template <class V, class W, int R>
-LSTMFAST_ONCE void gru_forward_step(const ForwardStep<typename V::Scalar>& s) {
+LSTMFAST_ONCE void gru_forward_step_with(const ForwardStep<typename V::Scalar>& s,
+                                         ForwardCell<typename V::Scalar> cell) {
   using T = typename V::Scalar;
   using G = Group<V, W, R>;
   using Panels = ForwardPanels<V, W>;
@@ -172,7 +173,7 @@ LSTMFAST_ONCE void gru_forward_step(const ForwardStep<typename V::Scalar>& s) {
       args.init_panel_stride = Panels::width;
       args.init_strip_stride = Panels::strip_width;
       three_slots<V, W, R, 1>(rows, panels, args);
-      gru_cell<V>(s, row, rows, panel, panels, z);
+      cell(s, row, rows, panel, panels, z);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
   });
@@ -201,35 +202,53 @@ LSTMFAST_ONCE void gru_input_product(const InputProduct<typename V::Scalar>& s) 
   for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(s.rows), false, product_of_group);
 }
 
-// dz of a group, and what goes straight on to the state before. arriving: [rows][panels][vector][lane], of dz of the
-// next step; null: all is in s.dh.
+// dz of a block of units by slot, and what goes straight on to the state before.
 template <class V>
-void gru_backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index rows, Index first_unit, Index blocks,
-                       const typename V::Scalar* arriving, Index arriving_stride) {
+struct GruSlots {
+  V n, r, z, q, carry;
+};
+
+// Blocks of units of a group's rows: each(row of s, unit, lanes, dh, h before the step) gives GruSlots, which are
+// stored. arriving: [rows][panels][vector][lane], of dz of the next step; null: all is in s.dh.
+template <class V, class Each>
+LSTMFAST_INLINE void for_gru_backward_blocks(const BackwardStep<typename V::Scalar>& s, Index row, Index rows,
+                                             Index first_unit, Index blocks, const typename V::Scalar* arriving,
+                                             Index arriving_stride, Each&& each) {
   using T = typename V::Scalar;
   const Index H = s.hidden_size;
-  const V one = V::set1(1);
   for (Index r = 0; r < rows; ++r) {
     const Index at = row + r;
     const T* const dh_row = arriving ? s.carry[at] : s.dh[at];
     const T* const dy_row = s.dy.there() ? s.dy[at] : nullptr;
     for (Index b = 0; b < blocks; ++b) {
       const Index unit = first_unit + b * V::lanes, lanes = H - unit;
-      const auto kept = [&](int slot) { return load_lanes<V>(s.gates[at] + slot * H + unit, lanes); };
       V from_next = load_lanes<V>(dh_row + unit, lanes);
       if (arriving) from_next = V::load(arriving + r * arriving_stride + b * V::lanes) + from_next;
       const V dh = (dy_row ? load_lanes<V>(dy_row + unit, lanes) : V::set1(0)) + from_next;
-      const V n = kept(GruCell::n), gate = kept(GruCell::z), reset = kept(GruCell::r), q = kept(GruCell::q);
-      const V h = load_lanes<V>(s.h[at] + unit, lanes);
-      const V dn = dh * (one - gate) * (one - n * n);
+      const GruSlots<V> d = each(at, unit, lanes, dh, load_lanes<V>(s.h[at] + unit, lanes));
       const auto to = [&](int slot, V v) { store_lanes(v, s.dz[at] + slot * H + unit, lanes); };
-      to(GruCell::n, dn);
-      to(GruCell::r, dn * q * (reset * (one - reset)));
-      to(GruCell::z, dh * (h - n) * (gate * (one - gate)));
-      to(GruCell::q, dn * reset);
-      store_lanes(dh * gate, s.carry[at] + unit, lanes);
+      to(GruCell::n, d.n);
+      to(GruCell::r, d.r);
+      to(GruCell::z, d.z);
+      to(GruCell::q, d.q);
+      store_lanes(d.carry, s.carry[at] + unit, lanes);
     }
   }
+}
+
+template <class V>
+void gru_backward_cell(const BackwardStep<typename V::Scalar>& s, Index row, Index rows, Index first_unit, Index blocks,
+                       const typename V::Scalar* arriving, Index arriving_stride) {
+  const V one = V::set1(1);
+  for_gru_backward_blocks<V>(
+      s, row, rows, first_unit, blocks, arriving, arriving_stride,
+      [&](Index at, Index unit, Index lanes, V dh, V h) __attribute__((always_inline)) {
+        const auto kept = [&](int slot) { return load_lanes<V>(s.gates[at] + slot * s.hidden_size + unit, lanes); };
+        const V n = kept(GruCell::n), gate = kept(GruCell::z), reset = kept(GruCell::r), q = kept(GruCell::q);
+        const V dn = dh * (one - gate) * (one - n * n);
+        return GruSlots<V>{dn, dn * q * (reset * (one - reset)), dh * (h - n) * (gate * (one - gate)), dn * reset,
+                           dh * gate};
+      });
 }
 
 }  // namespace

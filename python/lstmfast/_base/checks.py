@@ -110,14 +110,23 @@ def seed_generator(seed: object) -> np.random.Generator:
     return np.random.default_rng(n)
 
 
+def real(value: object, name: str, expected: str) -> float:
+    """Check a real number, of whatever size; a bool is none. expected: in words."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating, np.integer)):
+        raise TypeError(f"{name}: expected {expected}, got {shown(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: expected {expected}, got {shown(value)}") from None
+
+
 def probability(value: object, name: str) -> float:
     """Check a number from 0 to 1; a bool is none."""
-    expected = f"{name}: expected a number from 0 to 1"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating, np.integer)):
-        raise TypeError(f"{expected}, got {shown(value)}")
-    if not 0 <= value <= 1:  # not so for NaN, too
-        raise ValueError(f"{expected}, got {shown(value)}")
-    return float(value)
+    expected = "a number from 0 to 1"
+    number = real(value, name, expected)
+    if not 0 <= number <= 1:  # not so for NaN, too
+        raise ValueError(f"{name}: expected {expected}, got {shown(value)}")
+    return number
 
 
 def projection(value: object, hidden_size: int) -> int:

@@ -34,6 +34,10 @@ class Kind:
     defaults: Mapping[str, object]  # the constructor's, in its order, without seed and isa
     dtypes: tuple[str, ...] = ("float32", "float64")  # in which it computes, and that its files have
     smaller: tuple[str, ...] = ("float16", "bfloat16", "int8")  # to which its weights can be made
+    activations: tuple[str, ...] = ()  # that its cells have: of the gates, of the candidate, of c
+    variant: str = ""  # the core's cell of its variants (`variants`)
+    coupled: str = ""  # likewise with f = 1 - i; nothing where there is none
+    options: tuple[str, ...] = ()  # that its configuration may have besides, where they are not as usual
 
     @property
     def has_memory(self) -> bool:
@@ -71,6 +75,10 @@ LSTM = Kind(
         "proj_size": 0,
         "dtype": "float32",
     },
+    activations=("Sigmoid", "Tanh", "Tanh"),
+    variant="lstm_variant",
+    coupled="lstm_coupled",
+    options=("peephole", "coupled", "clip", "activations", "direction"),
 )
 RNN = Kind(
     "RNN",
@@ -90,6 +98,9 @@ RNN = Kind(
         "bidirectional": False,
         "dtype": "float32",
     },
+    activations=("Tanh",),
+    variant="rnn_variant",
+    options=("clip", "activations", "direction"),
 )
 GRU = Kind(
     "GRU",
@@ -105,6 +116,9 @@ GRU = Kind(
         "bidirectional": False,
         "dtype": "float32",
     },
+    activations=("Sigmoid", "Tanh"),
+    variant="gru_variant",
+    options=("clip", "activations", "direction"),
 )
 KINDS = (LSTM, RNN, GRU)
 

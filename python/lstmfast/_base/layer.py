@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from .. import _core
-from . import checks, parameters, runtime
+from . import checks, parameters, runtime, variants
 from .checks import AnyArray
 from .kinds import Kind
 
@@ -30,6 +30,7 @@ _OWN = frozenset(
         "_layout",
         "_network",
         "_parameters",
+        "_variant",
     }
 )
 
@@ -41,6 +42,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=writing.acquire, after_in_parent=writing.release, after_in_child=writing.release
     )
+
+
+_DIRECTIONS = ("forward", "reverse")
 
 
 class _Network(Protocol):
@@ -100,33 +104,46 @@ class Layer(ABC):
     _isa: str
     _network: _Network
     _parameters: Mapping[str, AnyArray]
+    _variant: variants.Variant
 
     # Configuration.
 
     def _configure(self, config: Mapping[str, Any], isa: object) -> None:
         """Check and set everything but the weights."""
         hidden_size = checks.integer(config["hidden_size"], "hidden_size", 1)
+        dtype = checks.float_dtype(config["dtype"], self._KIND.dtypes)
+        for name, values in self._KIND.choices.items():
+            setattr(self, f"_{name}", checks.choice(config[name], name, values))
+        self._variant = variant = self._read_variant(config, dtype)
+        gates = self._KIND.gates - (1 if variant.coupled else 0)
         layout = parameters.Layout(
-            gates=self._KIND.gates,
+            gates=gates,
             input_size=checks.integer(config["input_size"], "input_size", 1),
             hidden_size=hidden_size,
             num_layers=checks.integer(config["num_layers"], "num_layers", 1),
             bidirectional=checks.flag(config["bidirectional"], "bidirectional"),
             bias=checks.flag(config["bias"], "bias"),
             proj_size=checks.projection(config.get("proj_size", 0), hidden_size),  # few kinds have one
+            peepholes=gates - 1 if variant.peephole else 0,  # all but the candidate
+            reverse=checks.choice(config.get("direction", "forward"), "direction", _DIRECTIONS) == "reverse",
         )
+        if layout.reverse and layout.bidirectional:
+            raise ValueError("direction: expected 'forward', for bidirectional=True has both, got 'reverse'")
         self._batch_first = checks.flag(config["batch_first"], "batch_first")
         self._dropout = checks.probability(config["dropout"], "dropout")
-        self._dtype = checks.float_dtype(config["dtype"], self._KIND.dtypes)
-        layout.check_size(self._dtype)
+        self._dtype = dtype
+        layout.check_size(dtype)
         self._layout = layout
         self._depth = layout.num_layers * layout.directions
         self._isa = runtime.isa() if isa is None else checks.choice(isa, "isa", tuple(_core.available_isas()))
-        for name, values in self._KIND.choices.items():
-            setattr(self, f"_{name}", checks.choice(config[name], name, values))
+
+    def _read_variant(self, config: Mapping[str, Any], dtype: np.dtype[Any]) -> variants.Variant:
+        return variants.read(config, self._KIND.activations, dtype)
 
     def _cell(self) -> str:
         """Name the cell for the core."""
+        if not self._variant.plain:
+            return self._KIND.coupled if self._variant.coupled else self._KIND.variant
         return self._KIND.cell({name: getattr(self, f"_{name}") for name in self._KIND.choices}).name
 
     @classmethod
@@ -134,10 +151,18 @@ class Layer(ABC):
         return ("input_size", "hidden_size", *cls._KIND.defaults, *cls._MORE)
 
     def _config(self) -> dict[str, Any]:
-        """Return what makes a model like this one: the constructor's arguments, as JSON can hold them."""
+        """Return what makes a model like this one: the constructor's arguments, as JSON can hold them.
+
+        What makes a variant of its cell is there where it is not as usual, and so is new to no file of a
+        plain one.
+        """
         config = {name: getattr(self, name) for name in self._config_names()}
         config["dtype"] = self._dtype.name
-        return config
+        return {**config, **self._options()}
+
+    def _options(self) -> dict[str, Any]:
+        direction = {"direction": self.direction} if self._layout.reverse else {}
+        return {**self._variant.config(), **direction}
 
     @property
     def input_size(self) -> int:
@@ -175,9 +200,34 @@ class Layer(ABC):
         return self._layout.bidirectional
 
     @property
+    def direction(self) -> str:
+        """Which way every layer runs, "forward" or, from the last step to the first, "reverse"."""
+        return _DIRECTIONS[self._layout.reverse]
+
+    @property
     def proj_size(self) -> int:
         """P, to which an LSTM projects h; 0 without a projection, as in every RNN."""
         return self._layout.proj_size
+
+    @property
+    def peephole(self) -> bool:
+        """Whether an LSTM's gates see c, through weights of their own (`weight_ch`)."""
+        return self._variant.peephole
+
+    @property
+    def coupled(self) -> bool:
+        """Whether an LSTM's f is 1 - i; it has then the gates i, g, o."""
+        return self._variant.coupled
+
+    @property
+    def clip(self) -> float | None:
+        """What the arguments of all gates are kept within; None: nothing."""
+        return self._variant.clip
+
+    @property
+    def activations(self) -> tuple[str | tuple[str | float, ...], ...]:
+        """What is applied, in ONNX's names: to the gates, to the candidate and to c, as the kind has them."""
+        return tuple(activation.shown() for activation in self._variant.activations)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -218,7 +268,7 @@ class Layer(ABC):
             f"{name}={config[name]!r}"
             for name, default in self._KIND.defaults.items()
             if config[name] != default
-        ]
+        ] + [f"{name}={value!r}" for name, value in self._options().items()]
         return ", ".join([str(self.input_size), str(self.hidden_size), *named])
 
     def __repr__(self) -> str:

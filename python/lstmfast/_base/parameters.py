@@ -20,16 +20,19 @@ _BYTES_PER_ARRAY = 512  # about what an array and its name take beside its numbe
 _NAMED = 10_000  # parameters of a layout that are named in any case, however few arrays came for them
 
 
-def count_of_pass(bias: bool, projected: bool) -> int:
-    """How many parameters a layer has for each direction: W_ih, W_hh, two biases, W_hr."""
-    return (4 if bias else 2) + (1 if projected else 0)
+PEEPHOLES = "weight_ch"
+
+
+def count_of_pass(bias: bool, projected: bool, peepholes: bool = False) -> int:
+    """How many parameters a layer has for each direction: W_ih, W_hh, two biases, peepholes, W_hr."""
+    return (4 if bias else 2) + (1 if peepholes else 0) + (1 if projected else 0)
 
 
 @dataclass(frozen=True)
 class Layout:
     """Sizes that say which parameters there are. G gates: 4 of an LSTM, 1 of an RNN.
 
-    proj_size is 0 without a projection of h.
+    proj_size is 0 without a projection of h, peepholes (how many gates see c) without them.
     """
 
     gates: int
@@ -39,6 +42,8 @@ class Layout:
     bidirectional: bool
     bias: bool
     proj_size: int
+    peepholes: int = 0
+    reverse: bool = False  # alone, from the last step to the first
 
     @property
     def directions(self) -> int:
@@ -63,16 +68,20 @@ class Layout:
     @property
     def count(self) -> int:
         """How many parameters there are."""
-        return self.num_layers * self.directions * count_of_pass(self.bias, self.proj_size > 0)
+        return (
+            self.num_layers
+            * self.directions
+            * count_of_pass(self.bias, self.proj_size > 0, self.peepholes > 0)
+        )
 
     @property
     def total(self) -> int:
         """How many numbers they hold together; exact, however large."""
         rows = self.gates * self.hidden_size
         per_row = self.output_size + (2 if self.bias else 0)
-        projection = self.proj_size * self.hidden_size
-        first = rows * (self.input_size + per_row) + projection
-        other = rows * (self.features + per_row) + projection
+        more = (self.peepholes + self.proj_size) * self.hidden_size
+        first = rows * (self.input_size + per_row) + more
+        other = rows * (self.features + per_row) + more
         return self.directions * (first + (self.num_layers - 1) * other)
 
     def nbytes(self, dtype: np.dtype[Any]) -> int:
@@ -96,6 +105,9 @@ class Layout:
                 if self.bias:
                     yield f"bias_ih{end}", (rows,), f"[{rows_symbol}]"
                     yield f"bias_hh{end}", (rows,), f"[{rows_symbol}]"
+                if self.peepholes:
+                    shape = self.peepholes, self.hidden_size
+                    yield f"{PEEPHOLES}{end}", shape, f"[{self.peepholes}, hidden_size]"
                 if self.proj_size:
                     yield f"weight_hr{end}", (self.proj_size, self.hidden_size), "[proj_size, hidden_size]"
 

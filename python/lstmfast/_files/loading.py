@@ -65,7 +65,8 @@ def _description(metadata: Mapping[str, str] | None) -> tuple[type[Saved], dict[
     cls: type[Saved] = kinds.class_named(name)
     config = description.get("config")
     names = set(cls._config_names())
-    if not isinstance(config, dict) or config.keys() != names:
+    options = set(cls._KIND.options)
+    if not isinstance(config, dict) or config.keys() - options != names:
         came = sorted(config) if isinstance(config, dict) else checks.shown(config)
         raise ValueError(f"config: expected {sorted(names)}, got {came}")
     return cls, config

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._base import kinds
 from .._base.checks import Array
 from .._base.states import LoneState
+from .._base.variants import ActivationLike
 from .recurrent import Recurrent
 
 
@@ -24,6 +27,8 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
     ----------
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, isa
         As for `LSTM`.
+    clip, activations, direction
+        As for `LSTM`, with two activations: of r and z, and of n.
 
     Raises
     ------
@@ -62,6 +67,9 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        clip: float | None = None,
+        activations: Sequence[ActivationLike] | None = None,
+        direction: str = "forward",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         isa: str | None = None,
@@ -75,6 +83,9 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
             "dropout": dropout,
             "bidirectional": bidirectional,
             "dtype": dtype,
+            "clip": clip,
+            "activations": activations,
+            "direction": direction,
         }
         self._configure(config, isa)
         self._initialise(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._base import checks, kinds
 from .._base.states import Pair, PairLike, PairState
+from .._base.variants import ActivationLike
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -48,6 +50,24 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
         Every layer also runs from the last step to the first.
     proj_size
         P, an integer from 1 to H - 1; 0 for no projection.
+    peephole
+        The gates see c as well, each unit its own: i and f the c before the step, o the new one. Their
+        weights are `weight_ch_l0` and so on, [3, H] of i, f and o; quantized layers have them in float32.
+    coupled
+        f is 1 - i. The gates are then i, g and o: weights have 3*H rows, `weight_ch_l0` is [2, H] of i and o.
+    clip
+        The arguments of i, f, g and o are kept within -clip and clip, a positive, finite number, as ONNX
+        Runtime does it; c is not. The gradient stops where something was cut off. None: nothing is.
+    activations
+        What is applied instead of (sigmoid, tanh, tanh): to i, f and o, to g, and to the new c. Three of
+        ONNX's names, each alone or with its numbers, as in ("Sigmoid", ("LeakyRelu", 0.1), "Tanh"): Tanh,
+        Sigmoid, Relu, Affine (alpha x + beta), LeakyRelu (alpha; 0.01), ThresholdedRelu (alpha), ScaledTanh
+        (alpha tanh(beta x)), HardSigmoid (alpha x + beta, from 0 to 1; 0.2, 0.5), Elu (alpha; 1), Softsign,
+        Softplus. Numbers without a value here must be given. A slope at a corner is that on its left, and
+        HardSigmoid's 0.
+    direction
+        "forward", or "reverse": every layer runs from the last step to the first, y[t] being what it gives
+        at step t. Parameters have the same names. There are no streams.
     dtype
         "float32" or "float64", of weights, states and results.
     seed
@@ -97,12 +117,13 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
     Any number of threads may use one object at once. The GIL is released while the core works,
     but for calls of a few microseconds.
 
-    Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997)
-    1735-1780; the forget gate f: F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget",
-    Neural Computation 12 (2000) 2451-2471; the projection: H. Sak, A. Senior and F. Beaufays, "Long
-    short-term memory recurrent neural network architectures for large scale acoustic modeling", Interspeech
-    2014; dropout between layers: W. Zaremba, I. Sutskever and O. Vinyals, "Recurrent neural network
-    regularization", arXiv:1409.2329 (2014).
+    Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997) 1735-1780;
+    the forget gate f: F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget", Neural Computation 12
+    (2000) 2451-2471; the projection: H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent
+    neural network architectures for large scale acoustic modeling", Interspeech 2014; peepholes: F. A. Gers
+    and J. Schmidhuber, "Recurrent nets that time and count", IJCNN 2000; coupled gates: K. Greff et al.,
+    "LSTM: a search space odyssey", arXiv:1503.04069; dropout between layers: W. Zaremba, I. Sutskever and O.
+    Vinyals, "Recurrent neural network regularization", arXiv:1409.2329 (2014).
 
     Examples
     --------
@@ -125,6 +146,11 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
         bidirectional: bool = False,
         proj_size: int = 0,
         *,
+        peephole: bool = False,
+        coupled: bool = False,
+        clip: float | None = None,
+        activations: Sequence[ActivationLike] | None = None,
+        direction: str = "forward",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         isa: str | None = None,
@@ -139,6 +165,11 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
             "bidirectional": bidirectional,
             "proj_size": proj_size,
             "dtype": dtype,
+            "peephole": peephole,
+            "coupled": coupled,
+            "clip": clip,
+            "activations": activations,
+            "direction": direction,
         }
         self._configure(config, isa)
         self._initialise(seed)

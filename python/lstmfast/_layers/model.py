@@ -46,6 +46,8 @@ class Model(Saved):
             list(arrays.values()),  # type: ignore[arg-type]
             self._isa,
             layout.proj_size,
+            variant=self._variant.for_core(),
+            reverse=layout.reverse,
         )
         self._network = network
         self._parameters = MappingProxyType(arrays)
@@ -141,6 +143,10 @@ class Model(Saved):
         TypeError
             If PyTorch has no such kind.
         """
+        if self._options():
+            raise TypeError(
+                f"to_torch: expected a layer that PyTorch has, got one with {', '.join(self._options())}"
+            )
         return torch_modules.make(self._KIND, self._config(), self._parameters)
 
     def _stored(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._base import kinds
+from .._base import kinds, variants
 from .._base.checks import Array
 from .._base.layer import Layer
 from .._base.states import LoneState
+from .._base.variants import ActivationLike
 from .recurrent import Recurrent
 
 
@@ -16,6 +20,15 @@ class Nonlinear(Layer):
     """Layers with a choice of what is applied to each sum."""
 
     _nonlinearity: str
+
+    def _read_variant(self, config: Mapping[str, Any], dtype: np.dtype[Any]) -> variants.Variant:
+        own = ("Relu" if self._nonlinearity == "relu" else "Tanh",)
+        variant = variants.read(config, own, dtype)
+        if not variant.usual and self._nonlinearity != "tanh":
+            raise ValueError(
+                f"nonlinearity: expected 'tanh' where activations say otherwise, got {self._nonlinearity!r}"
+            )
+        return variant
 
     @property
     def nonlinearity(self) -> str:
@@ -40,6 +53,8 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
         "tanh" or "relu".
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, isa
         As for `LSTM`.
+    clip, activations, direction
+        As for `LSTM`, with one activation, in whose place nonlinearity must be "tanh".
 
     Raises
     ------
@@ -75,6 +90,9 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        clip: float | None = None,
+        activations: Sequence[ActivationLike] | None = None,
+        direction: str = "forward",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         isa: str | None = None,
@@ -89,6 +107,9 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
             "dropout": dropout,
             "bidirectional": bidirectional,
             "dtype": dtype,
+            "clip": clip,
+            "activations": activations,
+            "direction": direction,
         }
         self._configure(config, isa)
         self._initialise(seed)

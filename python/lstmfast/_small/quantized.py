@@ -119,6 +119,8 @@ class Quantized(Streamed[StateT, StateLikeT], Saved, Generic[StateT, StateLikeT,
             self._isa,
             layout.proj_size,
             arrays.get(rounding.INPUT_RANGE),
+            variant=self._variant.for_core(),
+            reverse=layout.reverse,
         )
         self._parameters = MappingProxyType(arrays)
 
@@ -151,7 +153,7 @@ def _widened(parameters: Mapping[str, AnyArray], kind: str) -> dict[str, Floats]
     widened: dict[str, Floats] = {}
     for name, array in parameters.items():
         if not rounding.is_weight(name):
-            if name.startswith("bias_"):
+            if rounding.is_vector(name):
                 widened[name] = array.copy()
         elif kind == "bfloat16":
             widened[name] = rounding.from_bfloat16(array)
@@ -180,7 +182,7 @@ def _check_numbers(array: AnyArray, argument: str, name: str, kind: str) -> None
     if rounding.is_weight(name) and kind == "int8":
         if array.min() < -127:
             raise ValueError(f"{argument}: expected whole numbers from -127 to 127, got {array.min()}")
-    elif rounding.is_weight(name) or name.startswith("bias_"):
+    elif rounding.is_weight(name) or rounding.is_vector(name):
         check_finite(rounding.from_bfloat16(array) if array.dtype == np.uint16 else array, argument)
     else:  # what is multiplied or divided by
         wrong = array[~((array >= rounding.LEAST_SCALE) & np.isfinite(array))]

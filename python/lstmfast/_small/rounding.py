@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._base.checks import FLOAT32, AnyArray, Array, quiet
-from .._base.parameters import Layout
+from .._base.parameters import PEEPHOLES, Layout
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -42,6 +42,7 @@ class Form:
         layout = self.layout
         matrices = 2 + (1 if layout.proj_size else 0)
         per_pass = matrices * (2 if self.kind == "int8" else 1) + (2 if layout.bias else 0)
+        per_pass += 1 if layout.peepholes else 0
         return layout.num_layers * layout.directions * per_pass + (1 if self.calibrated else 0)
 
     def arrays(self) -> Iterator[tuple[str, tuple[int, ...], np.dtype[Any]]]:
@@ -56,8 +57,13 @@ class Form:
 
 
 def is_weight(name: str) -> bool:
-    """Whether a parameter of a model is a matrix, and so one that becomes smaller."""
-    return name.startswith("weight_") and not name.endswith("_scale")
+    """Whether a parameter of a model is a matrix that is multiplied, and so one that becomes smaller."""
+    return name.startswith("weight_") and not name.endswith("_scale") and not is_vector(name)
+
+
+def is_vector(name: str) -> bool:
+    """Whether a parameter is biases or peepholes, which stay as they are."""
+    return name.startswith(("bias_", PEEPHOLES))
 
 
 def scale_name(name: str) -> str:

@@ -16,9 +16,10 @@ from .._base.inference import Inference
 def check_model(model: object) -> None:
     if not isinstance(model, Inference):
         raise TypeError(f"model: expected an LSTM or an RNN, got {checks.shown(model)}")
-    if model.bidirectional:
+    if model.bidirectional or model.direction == "reverse":
+        got = "bidirectional=True" if model.bidirectional else "direction='reverse'"
         raise ValueError(
-            "model: expected one direction, got bidirectional=True: the reverse direction begins with the"
+            f"model: expected one direction, forward, got {got}: the reverse direction begins with the"
             " last step, which a stream does not know"
         )
 

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .gru import GRUCache, gru_layer_backward, gru_layer_forward
-from .lstm import LSTMCache, lstm_layer_backward, lstm_layer_forward
+from .cells import LayerCache, chosen
 from .pieces import Piece, cut
 from .products import Array
-from .rnn import RNNCache, rnn_layer_backward, rnn_layer_forward
 
-_GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3}
-_MEMORY = ("lstm",)  # with c beside h
-_TIME = (slice(None), slice(None, None, -1))  # per direction: the reverse one reads x from its end
-
-
-_LayerCache: TypeAlias = LSTMCache | RNNCache | GRUCache
+# Per direction: the reverse one reads x from its end.
+_TIME: tuple[slice, ...] = (slice(None), slice(None, None, -1))
 
 
 class NetworkCache(NamedTuple):
     """What whole sequences through all layers keep for their backward pass."""
 
-    layers: list[_LayerCache]  # L*D, forward direction before reverse
+    layers: list[LayerCache]  # L*D, forward direction before reverse
     masks: Array | None  # [L-1, T, B, D*P]
 
 
@@ -44,12 +38,17 @@ class Reference:
     cell : {"lstm", "rnn_tanh", "rnn_relu", "gru", "gru_reset_before"}
     parameters : mapping
         PyTorch's names to arrays: weight_ih_l0 [G, I], weight_hh_l0 [G, P] and, unless there is no
-        bias, bias_ih_l0 [G] and bias_hh_l0 [G]; for an LSTM with a projection also weight_hr_l0 [P, H],
-        and else P = H; then _l0_reverse, _l1 (whose input is D*P wide) and so on. Copied.
+        bias, bias_ih_l0 [G] and bias_hh_l0 [G]; for an LSTM with peepholes weight_ch_l0, [3, H] of i, f and o
+        or, coupled, [2, H] of i and o; with a projection also weight_hr_l0 [P, H], and else P = H; then
+        _l0_reverse, _l1 (whose input is D*P wide) and so on. Copied.
     num_layers, bidirectional
         As in PyTorch.
     dtype : float64 or float32
         What everything is converted to and computed in.
+    coupled, clip, activations
+        Of `lstmfast.reference.variants`; activations are pairs of a name and its numbers, None for the usual.
+    reverse : bool
+        Of one direction: whether it runs from the last step to the first.
 
     Attributes
     ----------
@@ -73,17 +72,24 @@ class Reference:
         num_layers: int = 1,
         bidirectional: bool = False,
         dtype: DTypeLike = np.float64,
+        *,
+        coupled: bool = False,
+        clip: float | None = None,
+        activations: tuple[tuple[str, tuple[float, ...]], ...] | None = None,
+        reverse: bool = False,
     ) -> None:
-        if cell not in _GATES:
-            raise ValueError(f"cell must be one of {', '.join(_GATES)}, got {cell!r}")
+        peephole = "weight_ch_l0" in parameters
+        self._cell = chosen(cell, coupled, peephole, clip, activations)
         self.cell = cell
         self.num_layers = num_layers
         self.num_directions = 2 if bidirectional else 1
+        self._ways = slice(1, 2) if reverse else slice(self.num_directions)  # of forward and reverse
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         biased = "bias_ih_l0" in parameters
         projected = cell == "lstm" and "weight_hr_l0" in parameters
         self._kinds = ["weight_ih", "weight_hh"]
         self._kinds += ["bias_ih", "bias_hh"] if biased else []
+        self._kinds += ["weight_ch"] if peephole else []
         self._kinds += ["weight_hr"] if projected else []
         # Layer by layer, forward direction before reverse, as in PyTorch's state_dict.
         ways = ["", "_reverse"][: self.num_directions]
@@ -96,10 +102,11 @@ class Reference:
         self.output_size = P = self.parameters["weight_hh_l0"].shape[-1]
         self.hidden_size = H = self.parameters["weight_hr_l0"].shape[-1] if projected else P
         self.proj_size = P if projected else 0
-        G = _GATES[cell] * H
+        G = self._cell.gates * H
         for name, value in self.parameters.items():
             width = self.input_size if "_l0" in name else self.num_directions * P
             shapes = {"weight_ih": (G, width), "weight_hh": (G, P), "weight_hr": (P, H)}
+            shapes["weight_ch"] = (self._cell.gates - 1, H)
             self._array(name, value, shapes.get(name[:9], (G,)))
 
     def forward(
@@ -156,8 +163,10 @@ class Reference:
         if lengths is None and reset is None:
             y, h_n, c_n, cache = self._forward_whole(x, h0, c0, masks)
         else:
-            y, h_n, c_n, cache = self._forward_pieces(x, h0, c0, masks, cut(T, B, lengths, reset, L, D))
-        return y, (h_n, c_n if self.cell in _MEMORY else None), cache
+            y, h_n, c_n, cache = self._forward_pieces(
+                x, h0, c0, masks, cut(T, B, lengths, reset, L, self._ways)
+            )
+        return y, (h_n, c_n if self._cell.has_memory else None), cache
 
     def backward(
         self,
@@ -194,7 +203,7 @@ class Reference:
             dx, dh0, dc0, dparameters = self._backward_pieces(cache, dy, dh_n, dc_n)
         else:
             dx, dh0, dc0, dparameters = self._backward_whole(cache, dy, dh_n, dc_n)
-        return dx, dh0, dc0 if self.cell in _MEMORY else None, dparameters
+        return dx, dh0, dc0 if self._cell.has_memory else None, dparameters
 
     # Whole sequences. Here and for pieces all cells have c's, which nobody reads of those without.
 
@@ -203,23 +212,15 @@ class Reference:
     ) -> tuple[Array, Array, Array, NetworkCache]:
         """Layer after layer, each over all T steps of all rows: y, h_n, c_n and the cache."""
         y, h_n, c_n = x, np.empty_like(h0), np.zeros_like(c0)
-        caches: list[_LayerCache] = []
+        caches: list[LayerCache] = []
         for layer in range(self.num_layers):
             if masks is not None and layer > 0:
                 y = y * masks[layer - 1]
             outputs = []
-            for time in _TIME[: self.num_directions]:
+            for time in _TIME[self._ways]:
                 k = len(caches)
                 weights = {kind: self.parameters[kind + self._suffixes[k]] for kind in self._kinds}
-                cache: _LayerCache
-                if self.cell == "lstm":
-                    out, cache = lstm_layer_forward(y[time], h0[k], c0[k], **weights)
-                    c_n[k] = cache.c[-1]
-                elif self.cell.startswith("gru"):
-                    out, cache = gru_layer_forward(y[time], h0[k], **weights, reset_after=self.cell == "gru")
-                else:
-                    nonlinearity = self.cell.removeprefix("rnn_")
-                    out, cache = rnn_layer_forward(y[time], h0[k], **weights, nonlinearity=nonlinearity)
+                out, c_n[k], cache = self._cell.forward(y[time], h0[k], c0[k], weights)
                 h_n[k] = cache.h[-1]
                 outputs.append(out[time])
                 caches.append(cache)
@@ -235,22 +236,12 @@ class Reference:
         dparameters = dict.fromkeys(self.parameters, dy)  # in the order of the parameters
         for layer in reversed(range(self.num_layers)):
             dx = np.zeros_like(cache.layers[layer * D].x)
-            for direction, time in enumerate(_TIME[:D]):
+            for direction, time in enumerate(_TIME[self._ways]):
                 k = layer * D + direction
                 layer_cache = cache.layers[k]
                 dy_k = dy[time, :, direction * P : (direction + 1) * P]
-                dweights: tuple[Array, ...]
-                kinds: tuple[str, ...] = ("weight_ih", "weight_hh", "bias_ih", "weight_hr")
-                if isinstance(layer_cache, LSTMCache):
-                    dx_k, dh0[k], dc0[k], dweights = lstm_layer_backward(layer_cache, dy_k, dh_n[k], dc_n[k])
-                elif isinstance(layer_cache, GRUCache):
-                    dx_k, dh0[k], dweights = gru_layer_backward(layer_cache, dy_k, dh_n[k])
-                    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                else:
-                    dx_k, dh0[k], dweights = rnn_layer_backward(layer_cache, dy_k, dh_n[k])
+                dx_k, dh0[k], dc0[k], gradients = self._cell.backward(layer_cache, dy_k, dh_n[k], dc_n[k])
                 dx += dx_k[time]  # both directions read the same x
-                gradients = dict(zip(kinds, dweights, strict=False))  # no projection: the first three
-                gradients.setdefault("bias_hh", gradients["bias_ih"].copy())
                 dparameters.update({kind + self._suffixes[k]: gradients[kind] for kind in self._kinds})
             if cache.masks is not None and layer > 0:
                 dx = dx * cache.masks[layer - 1]
@@ -304,7 +295,7 @@ class Reference:
 
     def _array(self, name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         """Value in our dtype, None as zeros; NumPy would broadcast a wrong shape in silence."""
-        if name in ("c0", "dc_n") and value is not None and self.cell not in _MEMORY:
+        if name in ("c0", "dc_n") and value is not None and not self._cell.has_memory:
             raise ValueError(f"{name} must be None: only an LSTM has a c")
         array: Array = np.zeros(shape, self.dtype) if value is None else np.asarray(value, self.dtype)
         if array.shape != shape:

@@ -17,8 +17,10 @@ class Piece(NamedTuple):
     gives_final: NDArray[np.bool_]  # [L*D, 1, 1]: ends in the row's final state
 
 
-def cut(T: int, B: int, lengths: ArrayLike | None, reset: ArrayLike | None, L: int, D: int) -> list[Piece]:
-    """All rows' pieces: row by row, each from its first step to its last."""
+def cut(
+    T: int, B: int, lengths: ArrayLike | None, reset: ArrayLike | None, L: int, ways: slice
+) -> list[Piece]:
+    """All rows' pieces: row by row, each from its first step to its last. ways: of forward and reverse."""
     marks = _checked_reset(reset, T, B)
     pieces = []
     for row, length in enumerate(_checked_lengths(lengths, T, B)):
@@ -26,14 +28,14 @@ def cut(T: int, B: int, lengths: ArrayLike | None, reset: ArrayLike | None, L: i
         for start, stop in zip([0, *cuts], [*cuts, length], strict=True):
             first, last = start == 0, stop == length
             fresh = length > 0 and bool(marks[0, row])  # the forward direction ignores the initial state
-            takes_initial = [first and not fresh, last][:D] * L  # of each layer: forward, reverse
-            gives_final = [last, first][:D] * L
+            takes_initial = [first and not fresh, last][ways] * L  # of each layer: forward, reverse
+            gives_final = [last, first][ways] * L
             pieces.append(
                 Piece(
                     slice(row, row + 1),
                     slice(start, stop),
-                    np.reshape(takes_initial, (L * D, 1, 1)),
-                    np.reshape(gives_final, (L * D, 1, 1)),
+                    np.reshape(takes_initial, (-1, 1, 1)),
+                    np.reshape(gives_final, (-1, 1, 1)),
                 )
             )
     return pieces

@@ -126,6 +126,11 @@ def _checked(model: object, x: ArrayLike, loss: object) -> tuple[Array, bool]:
             "model: expected one direction, got a bidirectional model: its last output reads the reverse pass"
             " as well, so there is no state through which alone the loss reaches earlier steps"
         )
+    if model.direction == "reverse":
+        raise ValueError(
+            "model: expected the forward direction, got direction='reverse': its last step is the first that"
+            " it takes, so that the loss reaches no other"
+        )
     if not callable(loss):
         raise TypeError(f"loss: expected a function y_last -> (value, dy_last), got {checks.shown(loss)}")
     row_bytes = model._layout.output_size * model.dtype.itemsize
