@@ -29,6 +29,26 @@ struct GivenState {
       : h0(optional_array_from<T>(h_given, "h0")), c0(optional_array_from<T>(c_given, "c0")) {}
 };
 
+// What a cut begins from, as a call brings it: [L*D, B, S] and [L*D, B, H], or with one row for all.
+template <class T>
+struct GivenCut {
+  OptionalArray<T> h, c;
+
+  GivenCut(Given h_given, Given c_given)
+      : h(optional_array_from<T>(h_given, "cut_h")), c(optional_array_from<T>(c_given, "cut_c")) {}
+
+  CutState<T> checked(const NetworkShape& shape, Index rows) const {
+    CutState<T> cut;
+    if (c && !has_memory(shape.cell)) throw std::invalid_argument("cut_c: expected None, this cell has no memory");
+    const OptionalArray<T>& any = h ? h : c;
+    if (!any) return cut;
+    cut.rows = any->ndim() == 3 && any->shape(1) == 1 ? 1 : rows;
+    cut.h = dense_or_null(h, {shape.passes(), cut.rows, shape.state_size()}, "cut_h");
+    cut.c = dense_or_null(c, {shape.passes(), cut.rows, shape.hidden_size}, "cut_c");
+    return cut;
+  }
+};
+
 // Where rows end and begin anew, as a call brings it.
 struct GivenTimes {
   OptionalArray<Index> lengths;
@@ -70,6 +90,7 @@ template <class T>
 struct ForwardArrays {
   Array<T> y, h_n;
   OptionalArray<T> c_n;
+  OptionalArray<T> c;  // of every step, where it is wanted
   ForwardCall<T> call = {};
 
   ForwardArrays(const NetworkShape& shape, const Array<T>& x, bool batch_first, const GivenTimes& times,
@@ -109,6 +130,14 @@ struct ForwardArrays {
       c_n = result_array<T>(given.c_n, {shape.passes(), call.rows, H}, "c_n");
       call.c_n = c_n->mutable_data();
     }
+  }
+
+  // A new array for c of every step.
+  void take_memory(const NetworkShape& shape, bool batch_first) {
+    if (!has_memory(shape.cell)) throw std::invalid_argument("return_c: expected False, this cell has no memory");
+    const Index features = shape.directions * shape.hidden_size;
+    c = y.ndim() == 2 ? new_array<T>({y.shape(0), features}) : new_array<T>({y.shape(0), y.shape(1), features});
+    call.c = writable_sequence(*c, batch_first);
   }
 
   Index places() const { return y.ndim() == 2 ? y.shape(0) : call.steps * call.rows; }

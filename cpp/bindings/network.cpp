@@ -50,15 +50,19 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
 
 template <class T>
 py::object infer(Given self, Given x, Given h0, Given c0, bool batch_first, Given y, Given h_n, Given c_n,
-                 Given lengths, Given reset, int threads) {
+                 Given lengths, Given reset, int threads, Given cut_h, Given cut_c, bool return_c) {
   const Network<T>& network = object_from<Network<T>>(self);
   const NetworkShape& shape = network.shape();
   const GivenResults<T> results(y, h_n, c_n);
   const GivenState<T> state(h0, c0);
   ForwardArrays<T> arrays(shape, array_from<T>(x, "x"), batch_first, {lengths, reset}, results.y);
   arrays.take_states(shape, state, results);
+  const GivenCut<T> cut(cut_h, cut_c);
+  arrays.call.cut = cut.checked(shape, arrays.call.rows);
+  if (return_c) arrays.take_memory(shape, batch_first);
   const BorrowedThreads borrowed(threads);
   without_gil([&] { network.infer(arrays.call); });
+  if (return_c) return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, arrays.c);
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
 }
 
@@ -78,7 +82,8 @@ void register_networks(py::module_& m, const char* network_name, const char* tap
       .def_property_readonly("isa", &isa_of<T>)
       .def("infer", &infer<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
            py::arg("y") = py::none(), py::arg("h_n") = py::none(), py::arg("c_n") = py::none(),
-           py::arg("lengths") = py::none(), py::arg("reset") = py::none(), py::arg("threads") = 0);
+           py::arg("lengths") = py::none(), py::arg("reset") = py::none(), py::arg("threads") = 0,
+           py::arg("cut_h") = py::none(), py::arg("cut_c") = py::none(), py::arg("return_c") = false);
   remember(network);
   register_training<T>(m, network, tape_name);
 }

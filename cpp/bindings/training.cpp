@@ -39,6 +39,7 @@ struct GivenTraining {
     TrainingOptions<T> options;
     options.recompute = recompute;
     options.scale = mask_scale;
+    options.cut_rows = arrays.call.cut.rows;
     options.masks =
         arrays.y.ndim() == 2
             ? dense_or_null(masks, {shape.num_layers - 1, arrays.y.shape(0), features}, "masks")
@@ -67,7 +68,7 @@ const NetworkShape& trainable_shape(const Network<T>& network) {
 template <class T>
 py::object forward(Given self, Given x_given, Given h0, Given c0, bool batch_first, Given lengths, Given reset,
                    bool recompute, Given masks, double mask_scale, Given y, Given h_n, Given c_n, Given memory,
-                   int threads) {
+                   int threads, Given cut_h, Given cut_c, bool return_c) {
   Network<T>& network = object_from<Network<T>>(self);
   const NetworkShape& shape = trainable_shape(network);
   const Array<T> x = array_from<T>(x_given, "x");
@@ -76,25 +77,34 @@ py::object forward(Given self, Given x_given, Given h0, Given c0, bool batch_fir
   const GivenTraining<T> given(recompute, masks, mask_scale, memory);
   ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, results.y);
   arrays.take_states(shape, state, results);
+  const GivenCut<T> cut(cut_h, cut_c);
+  arrays.call.cut = cut.checked(shape, arrays.call.rows);
+  if (return_c) arrays.take_memory(shape, batch_first);
   const TrainingOptions<T> options = given.checked(shape, arrays);
   T* const block = given.block(shape, arrays, options);
   auto bound = std::make_shared<BoundTape<T>>(
       BoundTape<T>{py::cast<Shared<Network<T>>>(self), x, arrays.y, given.masks, given.memory, batch_first});
   const BorrowedThreads borrowed(threads);
   without_gil([&] { bound->tape = network.forward(arrays.call, options, block); });
+  if (return_c) return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound), arrays.c);
   return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound));
 }
 
 // The tape that forward() filled `memory` for, made again.
 template <class T>
 Shared<BoundTape<T>> tape_of(Given network_given, Given x_given, Given y_given, Given memory, bool batch_first,
-                             Given lengths, Given reset, bool recompute, Given masks, double mask_scale) {
+                             Given lengths, Given reset, bool recompute, Given masks, double mask_scale,
+                             Index cut_rows) {
   const Network<T>& network = object_from<Network<T>>(network_given, "network");
   const NetworkShape& shape = trainable_shape(network);
   const Array<T> x = array_from<T>(x_given, "x"), y = array_from<T>(y_given, "y");
   array_from<T>(memory, "memory");  // None is none
   const GivenTraining<T> given(recompute, masks, mask_scale, memory);
-  const ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
+  ForwardArrays<T> arrays(shape, x, batch_first, {lengths, reset}, y);
+  if (cut_rows != 0 && cut_rows != 1 && cut_rows != arrays.call.rows)
+    throw std::invalid_argument("cut_rows: expected 0, 1 or " + std::to_string(arrays.call.rows) + ", got " +
+                                std::to_string(cut_rows));
+  arrays.call.cut.rows = cut_rows;
   const TrainingOptions<T> options = given.checked(shape, arrays);
   T* const block = given.block(shape, arrays, options);
   auto bound = std::make_shared<BoundTape<T>>(
@@ -154,7 +164,8 @@ struct ParameterGradients {
 
 template <class T>
 py::object backward(Given self, Given tape_given, Given dy_given, Given dh_given, Given dc_given,
-                    const std::optional<std::vector<bool>>& wanted_list, int threads) {
+                    const std::optional<std::vector<bool>>& wanted_list, int threads, Given dc_given_y,
+                    bool wants_cut) {
   const Network<T>& network = object_from<Network<T>>(self);
   const BoundTape<T>& bound = object_from<BoundTape<T>>(tape_given, "tape");
   const NetworkShape& shape = network.shape();
@@ -192,6 +203,24 @@ py::object backward(Given self, Given tape_given, Given dy_given, Given dh_given
     call.dc0 = dc0->mutable_data();
   }
   call.wants_state = wanted.state;
+  const OptionalArray<T> dc = optional_array_from<T>(dc_given_y, "dc");
+  if (dc && !memory) throw std::invalid_argument("dc: expected None, this cell has no memory");
+  if (dc && packed) {
+    require_shape(*dc, {tape.places(), shape.directions * H}, "dc");
+    call.dc = packed_sequence(*dc, "dc");
+  } else if (dc) {
+    require_shape(*dc, {outer, inner, shape.directions * H}, "dc");
+    call.dc = sequence(*dc, bound.batch_first, "dc");
+  }
+  OptionalArray<T> dcut_h, dcut_c;
+  if (wants_cut) {
+    dcut_h = new_array<T>({shape.passes(), B, S});
+    call.dcut_h = dcut_h->mutable_data();
+    if (memory) {
+      dcut_c = new_array<T>({shape.passes(), B, H});
+      call.dcut_c = dcut_c->mutable_data();
+    }
+  }
   const ParameterGradients<T> gradients(shape, wanted.parameters);
   std::vector<PassParameters<T>> pointers = gradients.pointers;
   std::vector<T> unwanted_bias;  // the core makes both or none
@@ -203,6 +232,7 @@ py::object backward(Given self, Given tape_given, Given dy_given, Given dh_given
   call.gradients = pointers.data();
   const BorrowedThreads borrowed(threads);
   without_gil([&] { network.backward(tape, call); });
+  if (wants_cut) return py::make_tuple(dx, dh0, dc0, gradients.arrays, dcut_h, dcut_c);
   if (!wanted.state) return py::make_tuple(dx, py::none(), py::none(), gradients.arrays);
   return py::make_tuple(dx, dh0, dc0, gradients.arrays);
 }
@@ -214,12 +244,14 @@ py::object tape_bytes(Given self) {
 }
 
 template <class T>
-Index tape_size(Given self, Index places, Index rows, bool recompute, bool dropout) {
-  if (places < 0 || rows < 0) throw std::invalid_argument("places, rows: expected at least 0");
+Index tape_size(Given self, Index places, Index rows, bool recompute, bool dropout, Index cut_rows) {
+  if (places < 0 || rows < 0 || cut_rows < 0)
+    throw std::invalid_argument("places, rows, cut_rows: expected at least 0");
   const bool any = true;
   TrainingOptions<T> options;
   options.recompute = recompute;
   options.masks = dropout ? &any : nullptr;
+  options.cut_rows = cut_rows;
   return Tape<T>::numbers(object_from<Network<T>>(self).shape(), places, rows, options);
 }
 
@@ -232,18 +264,21 @@ void register_training(py::module_& m, py::class_<Network<T>, std::shared_ptr<Ne
   remember(tape);
   tape.def(py::init(&tape_of<T>), py::arg("network"), py::arg("x"), py::arg("y"), py::arg("memory"),
            py::arg("batch_first"), py::arg("lengths") = py::none(), py::arg("reset") = py::none(),
-           py::arg("recompute") = false, py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0)
+           py::arg("recompute") = false, py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0,
+           py::arg("cut_rows") = 0)
       .def_property_readonly("nbytes", &tape_bytes<T>);
   network
       .def("forward", &forward<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
            py::arg("lengths") = py::none(), py::arg("reset") = py::none(), py::arg("recompute") = false,
            py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0, py::arg("y") = py::none(),
            py::arg("h_n") = py::none(), py::arg("c_n") = py::none(), py::arg("memory") = py::none(),
-           py::arg("threads") = 0)
+           py::arg("threads") = 0, py::arg("cut_h") = py::none(), py::arg("cut_c") = py::none(),
+           py::arg("return_c") = false)
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dh_n"), py::arg("dc_n"),
-           py::arg("wanted") = py::none(), py::arg("threads") = 0)
+           py::arg("wanted") = py::none(), py::arg("threads") = 0, py::arg("dc") = py::none(),
+           py::arg("wants_cut") = false)
       .def("tape_size", &tape_size<T>, py::arg("places"), py::arg("rows"), py::arg("recompute") = false,
-           py::arg("dropout") = false);
+           py::arg("dropout") = false, py::arg("cut_rows") = 0);
 }
 
 template void register_training<float>(py::module_&, py::class_<Network<float>, std::shared_ptr<Network<float>>>&,

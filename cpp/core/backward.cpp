@@ -105,8 +105,7 @@ class BackwardRun {
         for (Index end = steps_; end > 0;) {
           const BackwardChunk<T> chunk = chunk_at({std::max<Index>(end - chunk_steps_, 0), end});
           if (rank == 0)
-            terms_.list(shape_, tape_.plan, rows_, pass, chunk, time_major(gates_.data(), rows_, gate_rows_),
-                        packed_.zeros.data());
+            terms_.list(shape_, tape_.plan, rows_, pass, chunk, time_major(gates_.data(), rows_, gate_rows_));
           if (tape_.makes_gates()) {
             all.wait();
             make_gates(pass, part_of(terms_.count, rank, parts));
@@ -142,7 +141,7 @@ class BackwardRun {
  private:
   // The lowest layer of which anything is wanted.
   Index lowest_layer() const {
-    if (call_.dx.data || call_.wants_state) return 0;
+    if (call_.dx.data || call_.wants_state || call_.dcut_h) return 0;
     const auto wanted = [](const PassParameters<T>& g) {
       return g.weight_ih || g.weight_hh || g.bias_ih || g.weight_hr || g.weight_ch;
     };
@@ -191,6 +190,11 @@ class BackwardRun {
     pass.x = layer ? as_const(tape_.input_of(layer, D * S)) : tape_.x;
     pass.h = features_from(output, direction * S);
     pass.h0 = tape_.h0() + p * rows_ * S;
+    const Index cut_rows = tape_.options.cut_rows;
+    const T* const zeros = packed_.zeros.data();
+    pass.cut_h = pass_of<T>(cut_rows ? tape_.cut_h() : nullptr, cut_rows, S, p, zeros);
+    pass.cut_c = pass_of<T>(cut_rows && has_memory(shape_.cell) ? tape_.cut_c() : nullptr, cut_rows, H, p, zeros);
+    if (call_.dcut_h) pass.dcut_h = call_.dcut_h + p * rows_ * S;
     if (tape_.keeps_gates()) pass.gates = as_const(tape_.gates(p, gate_rows_));
     if (has_memory(shape_.cell)) {
       const Index memory = p * rows_ * H;
@@ -198,6 +202,8 @@ class BackwardRun {
       pass.c0 = tape_.c0() + memory;
       pass.dc = call_.dc0 + memory;
       pass.dc_n = call_.dc_n ? call_.dc_n + memory : nullptr;
+      if (layer == last && call_.dc.data) pass.dc_y = features_from(packed_by(rows_before, call_.dc), direction * H);
+      if (call_.dcut_c) pass.dcut_c = call_.dcut_c + memory;
     }
     const Sequence<const T> dy = layer == last ? packed_by(rows_before, call_.dy) : as_const(between(layer));
     pass.dy = features_from(dy, direction * S);

@@ -16,31 +16,35 @@ template <class T>
 struct BackwardPass {
   TimeOrder order;
   Index input_size;
-  Sequence<const T> x;      // [T, B, layer_input]
-  Sequence<const T> h;      // [T, B, S], the layer's output
-  const T* h0;              // [B, S]
-  Sequence<const T> gates;  // [T, B, G*H] as forward keeps them; data null when the tape has none
-  Sequence<const T> c;      // [T, B, H]
-  const T* c0;              // [B, H]; null for cells without memory, as is c
-  Sequence<const T> dy;     // [T, B, S]; data null is zero
-  const T* dh_n;            // [B, S]; null is zero
-  const T* dc_n;            // [B, H]; null is zero
-  T* dh;                    // [B, S] gradient of the state before what has been done; dh0 in the end
-  T* dc;                    // [B, H] likewise
-  Sequence<T> dx;           // [T, B, layer_input]; data null is not wanted
-  bool add_to_dx;           // the other direction was here before
-  const bool* masks;        // [T, B, layer_input] dropout of x, for dx when both directions are in it; null for none
+  Sequence<const T> x;        // [T, B, layer_input]
+  Sequence<const T> h;        // [T, B, S], the layer's output
+  const T* h0;                // [B, S]
+  Sequence<const T> gates;    // [T, B, G*H] as forward keeps them; data null when the tape has none
+  Sequence<const T> c;        // [T, B, H]
+  const T* c0;                // [B, H]; null for cells without memory, as is c
+  Sequence<const T> dy;       // [T, B, S]; data null is zero
+  const T* dh_n;              // [B, S]; null is zero
+  const T* dc_n;              // [B, H]; null is zero
+  T* dh;                      // [B, S] gradient of the state before what has been done; dh0 in the end
+  T* dc;                      // [B, H] likewise
+  StateView<T> cut_h, cut_c;  // [B, S] and [B, H], what pieces began from that began at a cut
+  T* dcut_h;                  // [B, S] gradient of that; null is not wanted
+  T* dcut_c;                  // [B, H] likewise
+  Sequence<const T> dc_y;     // [T, B, H] gradient of c as an output; data null is zero
+  Sequence<T> dx;             // [T, B, layer_input]; data null is not wanted
+  bool add_to_dx;             // the other direction was here before
+  const bool* masks;          // [T, B, layer_input] dropout of x, for dx when both directions are in it; null for none
   const ForwardPacking<T>* forward;
   const BackwardPacking<T>* packing;
   const Variant<T>* variant;  // null for plain cells
   const T* peepholes;         // [peepholes_of(cell), H]; null without
 
   // h and c before time step t of a row.
-  const T* h_before(Index t, Index row, Start start, Index state_size, const T* zeros) const {
-    return row_state_before(start, t, row, order.reverse, h0 + row * state_size, h, zeros);
+  const T* h_before(Index t, Index row, Start start, Index state_size) const {
+    return row_state_before(start, t, row, order.reverse, h0 + row * state_size, h, cut_h.at(row));
   }
-  const T* c_before(Index t, Index row, Start start, Index hidden_size, const T* zeros) const {
-    return row_state_before(start, t, row, order.reverse, c0 + row * hidden_size, c, zeros);
+  const T* c_before(Index t, Index row, Start start, Index hidden_size) const {
+    return row_state_before(start, t, row, order.reverse, c0 + row * hidden_size, c, cut_c.at(row));
   }
 };
 
@@ -108,6 +112,8 @@ class BackwardLoop {
         const Index b = members_.row(k), S = shape_.state_size(), H = shape_.hidden_size;
         copy_or_zero(pass_.dh_n, b, S, pass_.dh);
         if (pass_.dc) copy_or_zero(pass_.dc_n, b, H, pass_.dc);
+        if (pass_.dcut_h) copy_or_zero(nullptr, b, S, pass_.dcut_h);
+        if (pass_.dcut_c) copy_or_zero(nullptr, b, H, pass_.dcut_c);
       }
     meeting.after_step(share_);
   }
@@ -182,7 +188,7 @@ class BackwardLoop {
 
   bool has_next(Index s, Index row) const { return s + 1 < pass_.order.steps && t(s + 1) < plan_.length(row); }
   bool is_cut_after(Index s, Index row) const {
-    return has_next(s, row) && plan_.start(pass_.order, s + 1, row) == Start::zero;
+    return has_next(s, row) && plan_.start(pass_.order, s + 1, row) == Start::cut;
   }
 
   // dh of given rows, [rows, S].
@@ -196,6 +202,9 @@ class BackwardLoop {
     if (rows.count == 0 || share_.panels.size() == 0) return;
     const Index H = shape_.hidden_size, k = s - chunk.steps.begin;
     const bool projected = shape_.projection_size > 0;
+    if (pass_.dc_y.data)
+      for (Index r = 0; r < rows.count; ++r)
+        add(pass_.dc_y.at(t(s), rows[r]), share_.panels, H, pass_.dc + rows[r] * H);
     BackwardStep<T> step = {};
     step.rows = rows.count;
     step.hidden_size = H;
@@ -239,13 +248,13 @@ class BackwardLoop {
   Rows<const T> h_before(Index s, const RowSet& rows) const {
     const Index S = state_stride();
     return before(s, rows, pass_.h0, S, pass_.h, lists_.h.data(),
-                  [&](Index row, Start start) { return pass_.h_before(t(s), row, start, S, zeros_); });
+                  [&](Index row, Start start) { return pass_.h_before(t(s), row, start, S); });
   }
 
   Rows<const T> c_before(Index s, const RowSet& rows) const {
     const Index H = shape_.hidden_size;
     return before(s, rows, pass_.c0, H, pass_.c, lists_.c.data(),
-                  [&](Index row, Start start) { return pass_.c_before(t(s), row, start, H, zeros_); });
+                  [&](Index row, Start start) { return pass_.c_before(t(s), row, start, H); });
   }
 
   // h or c of rows before step s, in `list` where they are listed; initial: [B, size]; of_row(row, start): of one.
@@ -295,7 +304,7 @@ class BackwardLoop {
   }
 
   // Once dz of a step is there: the gradient of the state before it, for rows that began with the step, and at the
-  // chunk's first step for all. Of what began from zero there is none.
+  // chunk's first step for all. Of what began at a cut it goes to what the cut began from.
   void to_state_before(const BackwardChunk<T>& chunk, Index s) const {
     const bool chunk_begins = s == chunk.steps.begin;
     RowSet rows = {};
@@ -308,7 +317,8 @@ class BackwardLoop {
         const Start began = plan_.start(pass_.order, s, b);
         if (began == Start::initial || (began == Start::continues && chunk_begins))
           lists_.leaving.data()[rows.count++] = b;
-        if (began == Start::zero && t(s) == 0 && !pass_.order.reverse) {  // it never saw the initial state
+        if (began == Start::cut && pass_.dcut_h) to_cut(chunk, s, b);
+        if (began == Start::cut && t(s) == 0 && !pass_.order.reverse) {  // it never saw the initial state
           fill_zero(pass_.dh + b * state_stride(), state_panels_, state_stride());
           if (pass_.dc) fill_zero(pass_.dc + b * shape_.hidden_size, share_.panels, shape_.hidden_size);
         }
@@ -319,6 +329,17 @@ class BackwardLoop {
     state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, rows, lists_.dz_next.data()),
                   rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count,
                   reads_state(shape_.cell));
+  }
+
+  // Adds the gradient of the state that a row began from at a cut.
+  void to_cut(const BackwardChunk<T>& chunk, Index s, Index row) const {
+    const Index S = state_stride(), H = shape_.hidden_size;
+    if (pass_.dc) add(pass_.dc + row * H, share_.panels, H, pass_.dcut_c + row * H);
+    if (state_panels_.size() == 0) return;
+    if (reads_state(shape_.cell)) add(pass_.dh + row * S, state_panels_, S, pass_.dcut_h + row * S);
+    const RowSet one = {1, row, nullptr};
+    state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, one, lists_.dz_next.data()),
+                  rows_of<T>({pass_.dcut_h, 0, S}, 0, one, lists_.state.data()), 1, true);
   }
 
   // out = dz W_hh.
@@ -338,6 +359,11 @@ class BackwardLoop {
   }
 
   Index width() const { return kPanelVectors * kernels_.lanes; }
+  // These panels' columns of a row, [size], to those of another.
+  void add(const T* from, const Range& panels, Index size, T* to) const {
+    const Index end = std::min(panels.end * width(), size);
+    for (Index n = std::min(panels.begin * width(), size); n < end; ++n) to[n] += from[n];
+  }
   // A row's columns of these panels.
   void fill_zero(T* row, const Range& panels, Index size) const {
     const Index first = std::min(panels.begin * width(), size), end = std::min(panels.end * width(), size);

@@ -84,7 +84,7 @@ class ForwardRun {
             if (plan().plain())
               loop.run(pass_at(layer, d, steps), share, meeting, own_z);
             else
-              PlannedLoop<T>(loop, plan(), packed_.zeros.data())
+              PlannedLoop<T>(loop, plan())
                   .run(pass_at(layer, d, steps), share, members, meeting, own_z, lists[static_cast<std::size_t>(rank)]);
           }
           if (layer == last_layer && steps.end == call_.steps) break;
@@ -103,6 +103,7 @@ class ForwardRun {
       }
       zero_past_the_ends(share, members);
     });
+    if (call_.c.data && tape_) copy_memory();
     for (Index layer = call_.steps > 0 ? last_layer : 0; layer <= last_layer; ++layer)  // no steps hand it through
       for (Index d = 0; d < shape_.directions; ++d) {
         const Range rows = {0, call_.rows};
@@ -130,8 +131,7 @@ class ForwardRun {
     if (plan().plain())
       loop.keep_last_state(pass, rows, of_h, of_c);
     else
-      PlannedLoop<T>(loop, plan(), packed_.zeros.data())
-          .keep_last_state(pass, of_h, of_c, members, shape_.state_size(), shape_.hidden_size);
+      PlannedLoop<T>(loop, plan()).keep_last_state(pass, of_h, of_c, members, shape_.state_size(), shape_.hidden_size);
   }
 
   // This share's part of what the next layer reads: a layer's outputs times their masks.
@@ -152,15 +152,35 @@ class ForwardRun {
   void zero_past_the_ends(const Share& share, const Members& members) const {
     if (plan().plain()) return;
     const Range part = part_of(members.count(), share.sharer, share.sharers);
-    for (Index k = part.begin; k < part.end; ++k)
+    for (Index k = part.begin; k < part.end; ++k) {
       zero_past_the_end(plan(), members.row(k), call_.steps, call_.y, shape_.directions * shape_.state_size());
+      if (call_.c.data)
+        zero_past_the_end(plan(), members.row(k), call_.steps, call_.c, shape_.directions * shape_.hidden_size);
+    }
+  }
+
+  // What the tape has of c's in the last layer, to the caller's.
+  void copy_memory() const {
+    const Index H = shape_.hidden_size;
+    for (Index d = 0; d < shape_.directions; ++d) {
+      const Sequence<T> from = tape_->c((shape_.num_layers - 1) * shape_.directions + d, H);
+      const Sequence<T> to = features_from(packed_by(plan().rows_before(), call_.c), d * H);
+      const Members members(plan(), {0, call_.rows}, call_.rows, 0, 1);
+      for (Index t = 0; t < call_.steps; ++t)
+        for (Index k = 0; k < members.active(t); ++k)
+          std::copy_n(from.at(t, members.row(k)), H, to.at(t, members.row(k)));
+    }
   }
 
   void keep_initial_state() const {
     for (const Range& gap : tape_->layout.gaps) std::fill(tape_->at(gap.begin), tape_->at(gap.end), T(0));
     const Index states = shape_.passes() * call_.rows;
     copy_or_zero(call_.h0, states * shape_.state_size(), tape_->h0());
-    if (has_memory(shape_.cell)) copy_or_zero(call_.c0, states * shape_.hidden_size, tape_->c0());
+    const bool memory = has_memory(shape_.cell);
+    if (memory) copy_or_zero(call_.c0, states * shape_.hidden_size, tape_->c0());
+    const Index cuts = shape_.passes() * call_.cut.rows;
+    copy_or_zero(call_.cut.h, cuts * shape_.state_size(), tape_->cut_h());
+    if (memory) copy_or_zero(call_.cut.c, cuts * shape_.hidden_size, tape_->cut_c());
   }
 
   Range first_steps() const { return {0, chunk_steps_}; }
@@ -218,7 +238,8 @@ class ForwardRun {
     const Index H = shape_.hidden_size, S = shape_.state_size(), rows = call_.rows;
     const Index p = layer * shape_.directions + direction;
     const bool first = steps.begin == 0;
-    const StateView<T> zero = {packed_.zeros.data(), 0};
+    const T* const zeros = packed_.zeros.data();
+    const StateView<T> zero = {zeros, 0};
     Pass<T> pass = {};
     pass.order = {steps.size(), shape_.runs_in_reverse(direction)};
     pass.begin = steps.begin;
@@ -228,9 +249,17 @@ class ForwardRun {
     pass.h_n = call_.h_n + p * rows * S;
     pass.h0 = {pass.h_n, S};
     if (first) pass.h0 = call_.h0 ? StateView<T>{call_.h0 + p * rows * S, S} : zero;
+    if (call_.cut.rows) {
+      pass.cut_h = pass_of(call_.cut.h, call_.cut.rows, S, p, zeros);
+      pass.cut_c = pass_of(call_.cut.c, call_.cut.rows, H, p, zeros);
+    } else {
+      pass.cut_h = pass.cut_c = zero;
+    }
     if (has_memory(shape_.cell)) {
       pass.c_n = call_.c_n + p * rows * H;
-      pass.c = {pass.c_n, 0, H};
+      pass.c = call_.c.data && layer == shape_.num_layers - 1
+                   ? features_from(packed_by(plan().rows_before(), call_.c).from(steps.begin), direction * H)
+                   : Sequence<T>{pass.c_n, 0, H};
       pass.c0 = {pass.c_n, H};
       if (first) pass.c0 = call_.c0 ? StateView<T>{call_.c0 + p * rows * H, H} : zero;
     }

@@ -21,18 +21,19 @@ inline constexpr Index kMergedRows = 192;
 template <class T>
 struct Pass {
   TimeOrder order;
-  Index begin;          // the time step of the call that this pass calls 0
-  bool descends;        // how the first step walks the panels; each other way round than the one before
-  Sequence<const T> x;  // [T, B, layer_input]
-  StateView<T> h0;      // [B, S]; may be h_n's memory
-  Sequence<T> h;        // [T, B, S], the layer's output
-  Sequence<T> c;        // [T, B, H]; in inference all steps are one [B, H]
-  StateView<T> c0;      // [B, H]; may be c_n's memory
-  Sequence<T> gates;    // [T, B, G*H]; data null in inference
-  T* h_n;               // [B, S]
-  T* c_n;               // [B, H]; may be c's memory; null for cells without it
-  T* m;                 // [parts of rows][rows, H], room for what is to be projected; null without projection
-  Index m_part;         // between the parts
+  Index begin;                // the time step of the call that this pass calls 0
+  bool descends;              // how the first step walks the panels; each other way round than the one before
+  Sequence<const T> x;        // [T, B, layer_input]
+  StateView<T> h0;            // [B, S]; may be h_n's memory
+  Sequence<T> h;              // [T, B, S], the layer's output
+  Sequence<T> c;              // [T, B, H]; in inference all steps are one [B, H]
+  StateView<T> c0;            // [B, H]; may be c_n's memory
+  StateView<T> cut_h, cut_c;  // [B, S] and [B, H], what pieces begin from that begin at a cut
+  Sequence<T> gates;          // [T, B, G*H]; data null in inference
+  T* h_n;                     // [B, S]
+  T* c_n;                     // [B, H]; may be c's memory; null for cells without it
+  T* m;                       // [parts of rows][rows, H], room for what is to be projected; null without projection
+  Index m_part;               // between the parts
 
   T* m_of(const Share& share) const { return m + share.row_part * m_part; }
 };

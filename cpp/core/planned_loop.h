@@ -23,9 +23,7 @@ struct RowLists {
 template <class T>
 class PlannedLoop {
  public:
-  // zeros: [H].
-  PlannedLoop(const ForwardLoop<T>& loop, const RowPlan& plan, const T* zeros)
-      : loop_(loop), plan_(plan), zeros_(zeros) {}
+  PlannedLoop(const ForwardLoop<T>& loop, const RowPlan& plan) : loop_(loop), plan_(plan) {}
 
   // The most rows whose input products are made at once, among those of so many that take part at one time.
   static Index merged_rows(const ForwardLoop<T>& loop, Index steps, Index rows, Index panels) {
@@ -73,8 +71,7 @@ class PlannedLoop {
                           const Range& columns) {
       const Index end = std::min(plan_.length(b) - pass.begin, pass.order.steps);  // of the row's steps in this pass
       if (end <= 0 && pass.begin > 0) return;
-      const T* const from =
-          end <= 0 ? initial.data + b * initial.stride : states.at(pass.order.reverse ? 0 : end - 1, b);
+      const T* const from = end <= 0 ? initial.at(b) : states.at(pass.order.reverse ? 0 : end - 1, b);
       if (from != to) std::copy(from + columns.begin, from + columns.end, to + columns.begin);
     };
     for (Index k = 0; k < members.count(); ++k) {
@@ -118,13 +115,13 @@ class PlannedLoop {
       const Index b = members.row(k);
       Start start = plan_.start(pass.begin + t, b, reverse);
       if (start == Start::continues && s == 0) start = Start::initial;  // of this pass
-      const auto state = [&](const StateView<T>& initial, const Sequence<T>& states) {
-        return row_state_before<T>(start, t, b, reverse, initial.data + b * initial.stride, as_const(states), zeros_);
+      const auto state = [&](const StateView<T>& initial, const Sequence<T>& states, const StateView<T>& cut) {
+        return row_state_before<T>(start, t, b, reverse, initial.at(b), as_const(states), cut.at(b));
       };
-      lists.h.data()[k] = state(pass.h0, pass.h);
+      lists.h.data()[k] = state(pass.h0, pass.h, pass.cut_h);
       lists.h_out.data()[k] = pass.h.at(t, b);
       if (pass.c0.data) {
-        lists.c.data()[k] = state(pass.c0, pass.c);
+        lists.c.data()[k] = state(pass.c0, pass.c, pass.cut_c);
         lists.c_out.data()[k] = pass.c.at(t, b);
       }
       if (pass.gates.data) lists.gates.data()[k] = pass.gates.at(t, b);
@@ -133,7 +130,6 @@ class PlannedLoop {
 
   const ForwardLoop<T>& loop_;
   const RowPlan& plan_;
-  const T* const zeros_;
 };
 
 }  // namespace lstmfast

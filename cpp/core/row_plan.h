@@ -14,7 +14,7 @@ namespace lstmfast {
 enum class Start {
   continues,  // that after the step before
   initial,    // the call's
-  zero        // nothing: the row was cut here
+  cut         // what pieces begin from that begin at a cut: zero, or what the call says
 };
 
 // Rows by length, the longest first, so that those that take part in a step are always the first ones.
@@ -51,9 +51,9 @@ class RowPlan {
   Start start(Index t, Index row, bool reverse) const {
     if (reverse) {
       if (t + 1 == length(row)) return Start::initial;
-      return is_reset(t + 1, row) ? Start::zero : Start::continues;
+      return is_reset(t + 1, row) ? Start::cut : Start::continues;
     }
-    if (is_reset(t, row)) return Start::zero;
+    if (is_reset(t, row)) return Start::cut;
     return t == 0 ? Start::initial : Start::continues;
   }
 
@@ -69,11 +69,11 @@ class RowPlan {
   Buffer<bool> reset_;         // [T, B]; empty for none
 };
 
-// Where a row's state before time step t is. initial: the row's own; zeros: as wide as the state.
+// Where a row's state before time step t is. initial, cut: the row's own.
 template <class T>
 const T* row_state_before(Start start, Index t, Index row, bool reverse, const T* initial,
-                          const Sequence<const T>& states, const T* zeros) {
-  if (start == Start::zero) return zeros;
+                          const Sequence<const T>& states, const T* cut) {
+  if (start == Start::cut) return cut;
   return start == Start::initial ? initial : states.at(reverse ? t + 1 : t - 1, row);
 }
 

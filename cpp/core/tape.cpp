@@ -19,6 +19,8 @@ TapeLayout<T>::TapeLayout(const NetworkShape& shape, Index places, Index rows, c
   }
   h0 = take({shape.passes(), rows, S});
   c0 = take({memory ? shape.passes() : 0, rows, H});
+  cut_h = take({shape.passes(), options.cut_rows, S});
+  cut_c = take({memory ? shape.passes() : 0, options.cut_rows, H});
 }
 
 template <class T>
@@ -35,7 +37,8 @@ Index TapeLayout<T>::take(std::initializer_list<Index> sizes) {
 namespace {
 
 template <class T>
-TrainingOptions<T> with_what_applies(const NetworkShape& shape, TrainingOptions<T> options) {
+TrainingOptions<T> with_what_applies(const NetworkShape& shape, TrainingOptions<T> options, Index cut_rows) {
+  options.cut_rows = cut_rows;
   if (shape.num_layers == 1) options.masks = nullptr;  // there is nothing between layers
   return options;
 }
@@ -48,7 +51,7 @@ Tape<T>::Kept::Kept(const NetworkShape& shape, const ForwardCall<T>& call, const
     : steps(call.steps),
       rows(call.rows),
       plan(call.steps, call.rows, call.times),
-      options(with_what_applies(shape, training)),
+      options(with_what_applies(shape, training, call.cut.rows)),
       layout(shape, plan.stored(call.steps, call.rows), call.rows, options),
       x(packed_by(plan.rows_before(), call.x)),
       y(packed_by(plan.rows_before(), as_const(call.y))),
@@ -64,7 +67,7 @@ Tape<T>::~Tape() = default;
 
 template <class T>
 Index Tape<T>::numbers(const NetworkShape& shape, Index places, Index rows, const TrainingOptions<T>& options) {
-  return TapeLayout<T>(shape, places, rows, with_what_applies(shape, options)).count;
+  return TapeLayout<T>(shape, places, rows, with_what_applies(shape, options, options.cut_rows)).count;
 }
 
 template <class T>

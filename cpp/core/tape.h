@@ -33,6 +33,7 @@ struct TapeLayout {
   std::vector<Index> dropped;  // [L-1] of [T, B, D*S], likewise after dropout; empty without
   Index h0;                    // [L*D, B, S]
   Index c0;                    // [L*D, B, H]; nothing for cells without memory
+  Index cut_h, cut_c;          // [L*D, cut_rows, S] and [L*D, cut_rows, H], likewise
   Index count = 0;             // of all numbers
   std::vector<Range> gaps;     // between parts; zero, for a caller may look at all of its memory
 
@@ -56,6 +57,8 @@ struct Tape<T>::Kept {
   T* at(Index number) const { return block_ + number; }
   T* h0() const { return at(layout.h0); }
   T* c0() const { return at(layout.c0); }
+  T* cut_h() const { return at(layout.cut_h); }
+  T* cut_c() const { return at(layout.cut_c); }
   Sequence<T> gates(Index pass, Index features) const { return part(layout.gates, pass, features); }
   Sequence<T> c(Index pass, Index features) const { return part(layout.c, pass, features); }
   // Outputs of a layer but the last, and what layer `layer` > 0 reads.

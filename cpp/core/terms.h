@@ -20,9 +20,9 @@ class Terms {
         c(peephole ? most : 0),
         c_out(peephole ? most : 0) {}
 
-  // Lists the chunk's terms. gates: where to make them anew; data null for nowhere. zeros: [H].
+  // Lists the chunk's terms. gates: where to make them anew; data null for nowhere.
   void list(const NetworkShape& shape, const RowPlan& plan, Index rows, const BackwardPass<T>& pass,
-            const BackwardChunk<T>& chunk, const Sequence<T>& gates_anew, const T* zeros) {
+            const BackwardChunk<T>& chunk, const Sequence<T>& gates_anew) {
     count = 0;
     for (Index s = chunk.steps.end; s-- > chunk.steps.begin;) {
       const Index t = pass.order.t(s), k = s - chunk.steps.begin;
@@ -30,7 +30,7 @@ class Terms {
         if (!plan.plain() && t >= plan.length(b)) continue;
         const Start start = plan.start(pass.order, s, b);
         x.data()[count] = pass.x.at(t, b);
-        h.data()[count] = pass.h_before(t, b, start, shape.state_size(), zeros);
+        h.data()[count] = pass.h_before(t, b, start, shape.state_size());
         dz.data()[count] = chunk.dz.at(k, b);
         if (pass.dx.data) dx.data()[count] = pass.dx.at(t, b);
         if (gates_anew.data) gates.data()[count] = gates_anew.at(k, b);
@@ -39,7 +39,7 @@ class Terms {
           m.data()[count] = chunk.m.at(k, b);
         }
         if (shape.peephole) {
-          c.data()[count] = pass.c_before(t, b, start, shape.hidden_size, zeros);
+          c.data()[count] = pass.c_before(t, b, start, shape.hidden_size);
           c_out.data()[count] = pass.c.at(t, b);
         }
         ++count;

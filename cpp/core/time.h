@@ -23,8 +23,18 @@ Sequence<T> steps_from(const Sequence<T>& sequence, const TimeOrder& order, Inde
 template <class T>
 struct StateView {
   const T* data;  // [rows, S], or [rows, H] of c; null for a cell without it
-  Index stride;   // between rows; 0 for one row of zeros that stands for all
+  Index stride;   // between rows; 0 for one row that stands for all
+
+  const T* at(Index row) const { return data + row * stride; }
 };
+
+// Of those of a pass [passes, rows, size], one row of which stands for all where there is only one; of zeros where
+// there are none.
+template <class T>
+StateView<T> pass_of(const T* states, Index rows, Index size, Index pass, const T* zeros) {
+  if (!states) return {zeros, 0};
+  return {states + pass * rows * size, rows == 1 ? 0 : size};
+}
 
 // State before step s: the initial one, or what the step before has left in a sequence.
 template <class T>

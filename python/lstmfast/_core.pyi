@@ -110,6 +110,7 @@ class Tape32:
         recompute: bool = False,
         masks: NDArray[np.bool_] | None = None,
         mask_scale: float = 0.0,
+        cut_rows: int = 0,  # of cut_h and cut_c: B, 1, or 0 for none
     ) -> None:
         """Make a tape again, of which the caller has kept the memory."""
 
@@ -163,8 +164,15 @@ class Network32:
         # The most that this call may use, of a runtime's that were lent; 0: of the core's own, as many as
         # set_num_threads says.
         threads: int = 0,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
-        """y [T, B, D*P] (or [B, T, D*P]), h_n [L*D, B, P], c_n [L*D, B, H] (None for an RNN)."""
+        # What pieces begin from at a cut, [L*D, B, P] and [L*D, B, H], or with one row for all; None is zero.
+        cut_h: NDArray[np.float32] | None = None,
+        cut_c: NDArray[np.float32] | None = None,
+        return_c: bool = False,
+    ) -> tuple[Any, ...]:
+        """y [T, B, D*P] (or [B, T, D*P]), h_n [L*D, B, P], c_n [L*D, B, H] (None for an RNN).
+
+        With return_c also the last layer's c, [T, B, D*H] (or [B, T, D*H]).
+        """
 
     def forward(
         self,
@@ -185,7 +193,10 @@ class Network32:
         # [tape_size], aligned to 64 bytes, for what the tape keeps; None is the tape's own.
         memory: NDArray[np.float32] | None = None,
         threads: int = 0,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None, Tape32]:
+        cut_h: NDArray[np.float32] | None = None,
+        cut_c: NDArray[np.float32] | None = None,
+        return_c: bool = False,
+    ) -> tuple[Any, ...]:
         """As infer, with the tape. It refers to x, y and masks: they must stay as they are."""
 
     def backward(
@@ -197,14 +208,12 @@ class Network32:
         # Of x, of the state and of each parameter: whether its gradient is wanted. None is all.
         wanted: Sequence[bool] | None = None,
         threads: int = 0,
-    ) -> tuple[
-        # None where it is not wanted: `| Any`, for those who want all need not ask.
-        NDArray[np.float32] | Any,  # dx, x's shape, C order
-        NDArray[np.float32] | Any,  # dh0 [L*D, B, P]
-        NDArray[np.float32] | None,  # dc0 [L*D, B, H]; None for an RNN
-        list[NDArray[np.float32] | Any],  # in the order of `parameters`
-    ]: ...
-    def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int:
+        dc: NDArray[np.float32] | None = None,  # c's shape of every step, likewise
+        wants_cut: bool = False,  # whether the gradients of cut_h and cut_c are
+    ) -> tuple[Any, ...]: ...
+    def tape_size(
+        self, places: int, rows: int, recompute: bool = False, dropout: bool = False, cut_rows: int = 0
+    ) -> int:
         """How many numbers the tape of B rows keeps; places: T * B, or the rows of a packed x."""
 
 def small_network(
@@ -241,6 +250,7 @@ class Tape64:
         recompute: bool = False,
         masks: NDArray[np.bool_] | None = None,
         mask_scale: float = 0.0,
+        cut_rows: int = 0,
     ) -> None: ...
     @property
     def nbytes(self) -> int: ...
@@ -278,7 +288,10 @@ class Network64:
         lengths: NDArray[np.int64] | None = None,
         reset: NDArray[np.bool_] | None = None,
         threads: int = 0,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]: ...
+        cut_h: NDArray[np.float64] | None = None,
+        cut_c: NDArray[np.float64] | None = None,
+        return_c: bool = False,
+    ) -> tuple[Any, ...]: ...
     def forward(
         self,
         x: NDArray[np.float64],
@@ -295,7 +308,10 @@ class Network64:
         c_n: NDArray[np.float64] | None = None,
         memory: NDArray[np.float64] | None = None,
         threads: int = 0,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, Tape64]: ...
+        cut_h: NDArray[np.float64] | None = None,
+        cut_c: NDArray[np.float64] | None = None,
+        return_c: bool = False,
+    ) -> tuple[Any, ...]: ...
     def backward(
         self,
         tape: Tape64,
@@ -304,13 +320,12 @@ class Network64:
         dc_n: NDArray[np.float64] | None,
         wanted: Sequence[bool] | None = None,
         threads: int = 0,
-    ) -> tuple[
-        NDArray[np.float64] | Any,
-        NDArray[np.float64] | Any,
-        NDArray[np.float64] | None,
-        list[NDArray[np.float64] | Any],
-    ]: ...
-    def tape_size(self, places: int, rows: int, recompute: bool = False, dropout: bool = False) -> int: ...
+        dc: NDArray[np.float64] | None = None,
+        wants_cut: bool = False,
+    ) -> tuple[Any, ...]: ...
+    def tape_size(
+        self, places: int, rows: int, recompute: bool = False, dropout: bool = False, cut_rows: int = 0
+    ) -> int: ...
 
 class StreamParts:
     """Base of `Stream` and `StreamPool`, which holds these where `fast_step` finds them at once."""

@@ -144,16 +144,16 @@ def test_anything_for_self() -> None:
         odd = Odd()
         odd._network = network
         with pytest.raises((AttributeError, TypeError)):
-            call(odd, x)  # type: ignore[arg-type]
+            call(odd, x)  # type: ignore[call-overload]
     half = Odd()
     half._network = _core.Network32.__new__(_core.Network32)
     with pytest.raises((AttributeError, TypeError, RuntimeError)):
-        call(half, x)  # type: ignore[arg-type]
+        call(half, x)  # type: ignore[call-overload]
     for bad in (None, 3, object(), x):
         with pytest.raises((AttributeError, TypeError)):
-            call(bad, x)  # type: ignore[arg-type]
+            call(bad, x)  # type: ignore[call-overload]
     with pytest.raises(TypeError):
-        call()  # type: ignore[call-arg]
+        call()  # type: ignore[call-overload]
 
 
 def test_results_are_new_and_nothing_leaks(kind: str) -> None:
@@ -185,7 +185,8 @@ def test_it_looks_like_a_method() -> None:
     call = lstmfast.LSTM.__call__
     assert call.__name__ == "__call__"
     assert call.__doc__ == general(lstmfast.LSTM(1, 1)).__doc__
-    assert list(inspect.signature(call).parameters) == ["self", "x", "state", "lengths", "reset", "out"]
+    names = ["self", "x", "state", "lengths", "reset", "reset_to", "return_c", "out"]
+    assert list(inspect.signature(call).parameters) == names
 
     class Twice(lstmfast.LSTM):
         def __call__(self, x: Any, state: Any = None, **options: Any) -> Any:

@@ -90,6 +90,14 @@ struct RowTimes {
   bool plain() const { return !lengths && !reset; }
 };
 
+// What pieces that begin at a cut begin from, instead of zero: each row a state of its own, or one for all.
+template <class T>
+struct CutState {
+  Index rows = 0;        // B or 1; 0: zero
+  const T* h = nullptr;  // [L*D, rows, S]; null is zero
+  const T* c = nullptr;  // [L*D, rows, H]; null is zero
+};
+
 // Results share memory with nothing else, but h_n may be h0 and c_n may be c0. y may be written to before the last
 // layer is run.
 template <class T>
@@ -103,6 +111,8 @@ struct ForwardCall {
   T* h_n;               // [L*D, B, S], after each row's own last step
   T* c_n;               // [L*D, B, H]; unused by cells without memory
   RowTimes times = {};
+  CutState<T> cut = {};
+  Sequence<T> c = {};  // [T, B, D*H] of the last layer, zero past a row's end; data null is not wanted
 };
 
 // What a forward pass keeps besides, and does besides, when a backward pass follows.
@@ -113,6 +123,7 @@ struct TrainingOptions {
   // before the next layer reads them. Must stay as they are while the tape lives. null: none
   const bool* masks = nullptr;
   T scale = 0;
+  Index cut_rows = 0;  // of ForwardCall::cut, which a tape keeps; forward() fills it in
 };
 
 // What a forward pass keeps: the gates that a cell reads (but for `recompute`) and c of every step, the initial state,
@@ -156,6 +167,9 @@ struct BackwardCall {
   T* dc0;                              // [L*D, B, H]; unused by cells without memory
   const PassParameters<T>* gradients;  // [L*D], overwritten; of a pass both biases or none
   bool wants_state = true;             // dh0 and dc0, which are scratch otherwise
+  Sequence<const T> dc = {};           // [T, B, D*H], gradient of ForwardCall::c; as dy
+  T* dcut_h = nullptr;                 // [L*D, B, S], of what each row's cuts began from; null is not wanted
+  T* dcut_c = nullptr;                 // [L*D, B, H], likewise; unused by cells without memory
 };
 
 template <class T>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy import ndarray
@@ -20,6 +20,20 @@ StateLikeT = TypeVar("StateLikeT")  # what a call takes for one
 # What messages call a state, its parts together, h and c.
 Names: TypeAlias = tuple[str, tuple[str, str], str, str]
 _STATE = ("state", ("h_0", "c_0"), "state: h_0", "state: c_0")
+_RESET_TO = ("reset_to", ("h", "c"), "reset_to: h", "reset_to: c")
+
+
+class CutState(NamedTuple):
+    """What pieces of rows begin from at a cut, as the core takes it: zero where it has nothing."""
+
+    h: Array | None = None  # [L*D, B, S] or [L*D, 1, S]
+    c: Array | None = None  # likewise
+    shared: bool = False  # whether it came as one for all rows
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything."""
+        return self.h is not None or self.c is not None
 
 
 class Inference(Layer, Generic[StateT, StateLikeT]):
@@ -33,6 +47,30 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
     def _join(self, h: Array, c: Array, batched: bool) -> StateT:
         """Turn the core's h and c (None for an RNN) into a state."""
 
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        reset_to: StateLikeT | None = None,
+        return_c: Literal[False] = False,
+        out: tuple[Array, StateT] | None = None,
+    ) -> tuple[Array, StateT]: ...
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        reset_to: StateLikeT | None = None,
+        return_c: Literal[True],
+        out: None = None,
+    ) -> tuple[Array, StateT, Array]: ...
     @_core.fast_call  # the usual arguments skip this function; it does the rest, and all messages
     def __call__(
         self,
@@ -41,14 +79,18 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        reset_to: StateLikeT | None = None,
+        return_c: bool = False,
         out: tuple[Array, StateT] | None = None,
-    ) -> tuple[Array, StateT]:
+    ) -> tuple[Array, StateT] | tuple[Array, StateT, Array]:
         """Run all steps and keep nothing (inference). See the class for shapes and errors.
 
         Parameters
         ----------
-        x, state, lengths, reset
+        x, state, lengths, reset, reset_to
             See the class. Dropout plays no part here.
+        return_c
+            Of an LSTM: return c of every step as well. Not together with `out`.
         out
             What a call returned, or C-ordered arrays of its shapes and dtype: the results are written there,
             and `out` itself is returned. No array may share memory with another, but the new state may
@@ -61,20 +103,65 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
             the forward one's H numbers come first.
         state
             The state after the last step, shaped like the initial one.
+        c
+            With `return_c` alone: the last layer's c at every step, shaped like y but H wide where y is P.
         """
         x, h, c, rows, batched = self._take(x, state)
         lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        cut = self._take_cut(reset_to, rows, batched)
+        if self._check_return_c(return_c):
+            if out is not None:
+                raise ValueError("out: expected None with return_c=True")
+            y, h, c, memory = self._network.infer(
+                x, h, c, self._batch_first, None, None, None, lengths, reset, 0, cut.h, cut.c, True
+            )
+            return self._as_given(y, batched), self._join(h, c, batched), self._as_given(memory, batched)
+        more = (0, cut.h, cut.c) if cut.given else ()
         if out is not None:
             y, h_n, c_n = self._take_out(out, x.shape, rows, batched)
             checks.apart(
                 {"out: y": y, "out: h_n": h_n, "out: c_n": c_n}, {"x": x, "state: h_0": h, "state: c_0": c}
             )
-            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset)
+            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset, *more)
             return out
-        y, h, c = self._network.infer(x, h, c, self._batch_first, None, None, None, lengths, reset)
+        y, h, c = self._network.infer(x, h, c, self._batch_first, None, None, None, lengths, reset, *more)
+        return self._as_given(y, batched), self._join(h, c, batched)
+
+    def _as_given(self, y: Array, batched: bool) -> Array:
+        """Return what has the core's three axes with those that x came with."""
         if batched:
-            return y, self._join(h, c, True)
-        return (y[0] if self._batch_first else y[:, 0]), self._join(h, c, False)
+            return y
+        return y[0] if self._batch_first else y[:, 0]
+
+    def _check_return_c(self, return_c: object) -> bool:
+        wanted = checks.flag(return_c, "return_c")
+        if wanted and not self._KIND.has_memory:
+            raise ValueError(f"return_c: expected False, for {self._KIND.name} has no c, got True")
+        return wanted
+
+    def _take_cut(self, reset_to: StateLikeT | None, rows: int, batched: bool) -> CutState:
+        """Check and convert a call's reset_to: a state, or one without the axis of rows, for all of them."""
+        if reset_to is None:
+            return CutState()
+        halves = self._halves(reset_to, _RESET_TO[0], _RESET_TO[1])
+        shapes = (self._h_shape(rows, batched), self._c_shape(rows, batched))
+        ones = (self._h_shape(rows, False), self._c_shape(rows, False))
+        taken: list[Array | None] = []
+        shared = False
+        for half, in_rows, one, name in zip(halves, shapes, ones, _RESET_TO[2:], strict=True):
+            if half is None:
+                taken.append(None)
+                continue
+            array = checks.real_array(half, name)
+            if array.ndim == 2:
+                shared = True
+                array = checks.exact(array, name, *one, self._dtype)[:, np.newaxis]
+            else:
+                array = checks.exact(array, name, *in_rows, self._dtype)
+            taken.append(array)
+        if shared and any(half is not None and half.shape[1] != 1 for half in taken):
+            raise ValueError("reset_to: expected h and c both with an axis of rows, or both without one")
+        return CutState(taken[0], taken[1], shared)
 
     def _take(
         self, x: ArrayLike, state: StateLikeT | None

@@ -63,8 +63,12 @@ class _Network(Protocol):
         c_n: AnyArray | None = None,
         lengths: AnyArray | None = None,
         reset: AnyArray | None = None,
+        threads: int = 0,
+        cut_h: AnyArray | None = None,
+        cut_c: AnyArray | None = None,
+        return_c: bool = False,
         /,
-    ) -> tuple[AnyArray, AnyArray, Any]: ...
+    ) -> Any: ...  # noqa: ANN401 - three arrays, or four with return_c
     def forward(
         self,
         x: AnyArray,
@@ -77,7 +81,11 @@ class _Network(Protocol):
         masks: AnyArray | None = None,
         mask_scale: float = 0.0,
         /,
-    ) -> tuple[AnyArray, AnyArray, Any, Any]: ...
+        *,
+        cut_h: AnyArray | None = None,
+        cut_c: AnyArray | None = None,
+        return_c: bool = False,
+    ) -> Any: ...  # noqa: ANN401 - arrays and a tape, and with return_c one more
     def backward(
         self,
         tape: Any,  # noqa: ANN401 - Tape32 or Tape64, each of its own network
@@ -85,7 +93,10 @@ class _Network(Protocol):
         dh_n: AnyArray | None,
         dc_n: AnyArray | None,
         /,
-    ) -> tuple[AnyArray, AnyArray, Any, list[Any]]: ...
+        *,
+        dc: AnyArray | None = None,
+        wants_cut: bool = False,
+    ) -> Any: ...  # noqa: ANN401 - arrays, and with wants_cut two more
 
 
 class Layer(ABC):

@@ -111,6 +111,10 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
     first to run: the initial state is that of the last piece, h_n and c_n are those of the first; a mark at
     the row's first step cuts nothing. Marks past a row's length are ignored.
 
+    `reset_to`, a state: what the pieces that begin at a cut begin from instead of zero, a learned state, say.
+    It is shaped like the initial state, or [L*D, H] where all rows share one; `Gradients.reset_to` has its
+    gradient.
+
     Data that arrives frame by frame: `stream` keeps a state from call to call, `stream_pool` those of
     thousands of streams.
 

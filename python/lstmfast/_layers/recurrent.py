@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +27,7 @@ _DSTATE: Names = ("dstate", ("dh_n", "dc_n"), "dstate: dh_n", "dstate: dc_n")
 class Recurrent(Model, Streamed[StateT, StateLikeT]):
     """Base of `LSTM` and `RNN`; they differ in their kind and in what a state is."""
 
+    @overload
     def forward(
         self,
         x: ArrayLike,
@@ -34,18 +35,47 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        reset_to: StateLikeT | None = None,
         recompute: bool = False,
+        return_c: Literal[False] = False,
         seed: int | np.random.Generator | None = None,
-    ) -> tuple[Array, StateT, Tape]:
+    ) -> tuple[Array, StateT, Tape]: ...
+    @overload
+    def forward(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        reset_to: StateLikeT | None = None,
+        recompute: bool = False,
+        return_c: Literal[True],
+        seed: int | np.random.Generator | None = None,
+    ) -> tuple[Array, StateT, Tape, Array]: ...
+    def forward(
+        self,
+        x: ArrayLike,
+        state: StateLikeT | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        reset_to: StateLikeT | None = None,
+        recompute: bool = False,
+        return_c: bool = False,
+        seed: int | np.random.Generator | None = None,
+    ) -> tuple[Array, StateT, Tape] | tuple[Array, StateT, Tape, Array]:
         """Run all steps and keep what `backward` needs. See the class for shapes and errors.
 
         Parameters
         ----------
-        x, state, lengths, reset
+        x, state, lengths, reset, reset_to
             See the class.
         recompute
             Keep h and c of every step but not the gates, which `backward` then computes once more: the same
             bits for less memory and more time.
+        return_c
+            Of an LSTM: return c of every step as well.
         seed
             Of what dropout drops: None (different every time), an integer >= 0 (the same every time) or a
             `numpy.random.Generator`. Outputs are kept where its `random((L-1, T, B, D*H), dtype=float32)`, in
@@ -59,26 +89,39 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
             it: copy it to change it.
         tape
             For `backward`. It refers to x, too, which must not be changed before.
+        c
+            With `return_c` alone: as from a call.
         """
         x, h, c, rows, batched = self._take(x, state)
         lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        cut = self._take_cut(reset_to, rows, batched)
         recompute = checks.flag(recompute, "recompute")
+        return_c = self._check_return_c(return_c)
         layout = self._layout
         outputs = (layout.num_layers - 1, self._steps(x.shape), rows, layout.features)
         masks, scale = dropout.drawn(self._dropout, outputs, seed)
         network = self._network
-        y, h, c, core_tape = network.forward(
-            x, h, c, self._batch_first, lengths, reset, recompute, masks, scale
+        more: dict[str, Any] = {"cut_h": cut.h, "cut_c": cut.c} if cut.given else {}
+        if return_c:
+            more["return_c"] = True
+        y, h, c, core_tape, *memory = network.forward(
+            x, h, c, self._batch_first, lengths, reset, recompute, masks, scale, **more
         )
         y.flags.writeable = False
         core_shape = y.shape
-        if not batched:
-            y = y[0] if self._batch_first else y[:, 0]
-        tape = Tape(core_tape, self, network, rows, core_shape, y.shape, batched)
+        y = self._as_given(y, batched)
+        tape = Tape(core_tape, self, network, rows, core_shape, y.shape, batched, cut)
+        if return_c:
+            return y, self._join(h, c, batched), tape, self._as_given(memory[0], batched)
         return y, self._join(h, c, batched), tape
 
     def backward(
-        self, tape: Tape, dy: ArrayLike | None, dstate: StateLikeT | None = None
+        self,
+        tape: Tape,
+        dy: ArrayLike | None,
+        dstate: StateLikeT | None = None,
+        *,
+        dc: ArrayLike | None = None,
     ) -> Gradients[StateT]:
         """Find the derivatives of a scalar loss by backpropagation through time.
 
@@ -92,6 +135,8 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         dstate
             dloss/d(state after the last step), shaped like that state; None is zero, also as one half of an
             LSTM's pair.
+        dc
+            dloss/dc of an LSTM's c at every step, the shape of `forward`'s with `return_c`; None is zero.
 
         Returns
         -------
@@ -126,15 +171,35 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         if dy is not None:
             axes = self._y_axes(batched)
             dy = checks.exact(dy, "dy", tape._y_shape, axes, self._dtype).reshape(tape._core_shape)
-        dh = dc = None
+        more: dict[str, Any] = {}
+        if dc is not None:
+            more["dc"] = self._take_dc(dc, tape)
+        if tape._cut.given:
+            more["wants_cut"] = True
+        dh_n = dc_n = None
         if dstate is not None:
-            dh, dc = self._split(dstate, _DSTATE, tape._rows, batched)
-        dx, dh, dc, dparameters = network.backward(tape._core, dy, dh, dc)
-        if not batched:
-            dx = dx[0] if self._batch_first else dx[:, 0]
+            dh_n, dc_n = self._split(dstate, _DSTATE, tape._rows, batched)
+        dx, dh_0, dc_0, dparameters, *dcut = network.backward(tape._core, dy, dh_n, dc_n, **more)
         return Gradients(
-            dx, self._join(dh, dc, batched), dict(zip(self._parameters, dparameters, strict=True))
+            self._as_given(dx, batched),
+            self._join(dh_0, dc_0, batched),
+            dict(zip(self._parameters, dparameters, strict=True)),
+            self._of_cut(dcut, tape._cut.shared) if dcut else None,
         )
+
+    def _take_dc(self, dc: ArrayLike, tape: Tape) -> Array:
+        """Check and convert the gradient of c of every step."""
+        if not self._KIND.has_memory:
+            raise ValueError(f"dc: expected None, for {self._KIND.name} has no c")
+        width = self._layout.directions * self._layout.hidden_size
+        axes = self._y_axes(tape._batched).replace("P]", "H]")
+        checked = checks.exact(dc, "dc", (*tape._y_shape[:-1], width), axes, self._dtype)
+        return checked.reshape(*tape._core_shape[:-1], width)
+
+    def _of_cut(self, dcut: list[Any], shared: bool) -> StateT:
+        """Put the gradient of what cuts began from together; of what was one for all rows, their sum."""
+        halves = [half if half is None or not shared else half.sum(axis=1, keepdims=True) for half in dcut]
+        return self._join(halves[0], halves[1], not shared)
 
     def quantize(
         self, kind: str, calibration: ArrayLike | None = None

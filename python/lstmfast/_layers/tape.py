@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NoReturn
 
 from .._base.checks import Array
-from .._base.inference import StateT
+from .._base.inference import CutState, StateT
 
 if TYPE_CHECKING:
     from .._core import Tape32, Tape64
@@ -23,7 +23,7 @@ class Tape:
     `backward`.
     """
 
-    __slots__ = ("_batched", "_core", "_core_shape", "_network", "_owner", "_rows", "_y_shape")
+    __slots__ = ("_batched", "_core", "_core_shape", "_cut", "_network", "_owner", "_rows", "_y_shape")
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Tape:
         core_shape: tuple[int, ...],  # y's, as the core made it: three axes
         y_shape: tuple[int, ...],  # y's, as the caller got it
         batched: bool,
+        cut: CutState,  # what its pieces began from
     ) -> None:
         self._core = core
         self._owner = owner
@@ -42,6 +43,7 @@ class Tape:
         self._core_shape = core_shape
         self._y_shape = y_shape
         self._batched = batched
+        self._cut = cut
 
     @property
     def nbytes(self) -> int:
@@ -69,8 +71,11 @@ class Gradients(Generic[StateT]):
         dloss/d(initial state): the pair (dh_0, dc_0) for an LSTM, dh_0 for an RNN, shaped like the state.
     parameters
         dloss/d(parameter) by name, in the order and with the shapes of the model's `parameters`.
+    reset_to
+        dloss/d(reset_to), shaped like it, where the forward call had one; else None.
     """
 
     x: Array
     state: StateT
     parameters: dict[str, Array]
+    reset_to: StateT | None = None

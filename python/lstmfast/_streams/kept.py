@@ -12,6 +12,7 @@ from .._base.inference import Inference, Names, StateT
 
 # What messages call a state, its parts together, h and c.
 STATE: Names = ("state", ("h", "c"), "state: h", "state: c")
+TO: Names = ("to", ("h", "c"), "to: h", "to: c")  # of one row
 
 
 class Kept(_core.StreamParts, Generic[StateT]):

@@ -14,7 +14,7 @@ from .._base import checks
 from .._base.checks import Array
 from .._base.inference import Inference, StateT
 from .arguments import check_model, check_room, frames, ids_of
-from .kept import STATE, Kept
+from .kept import STATE, TO, Kept
 
 MOST_STREAMS = 1 << 24  # of a pool, as the core has it
 
@@ -95,8 +95,13 @@ class StreamPool(Kept[StateT]):
         """Be true, also with no stream open."""
         return True
 
-    def open(self) -> int:
-        """Open a stream in the zero state.
+    def open(self, state: Any = None) -> int:  # noqa: ANN401 - what `Stream.reset` takes
+        """Open a stream in the zero state, or in another.
+
+        Parameters
+        ----------
+        state
+            None for zero; else the state of one row: (h [L, H], c [L, H]), or h of an RNN or a GRU.
 
         Returns
         -------
@@ -107,12 +112,17 @@ class StreamPool(Kept[StateT]):
         ------
         RuntimeError
             If as many are open as the capacity says.
+        TypeError, ValueError
+            If the state is not as above. None is opened then.
         """
+        h, c = (None, None) if state is None else self._model._split(state, STATE, 1, False)
         id: int = self._core.open()
         if id < 0:
             raise RuntimeError(
                 f"all {self.capacity} streams of the pool are open: close some, or make room, grow(capacity)"
             )
+        if state is not None:
+            self._core.write(np.array([id]), h, c)
         return id
 
     def close(self, ids: ArrayLike) -> None:
@@ -214,15 +224,26 @@ class StreamPool(Kept[StateT]):
             h, c = self._model._split(state, STATE, len(names), True)
         self._core.write(names, h, c)
 
-    def reset(self, ids: ArrayLike) -> None:
-        """Set the states of some streams to zero.
+    def reset(self, ids: ArrayLike, *, to: Any = None) -> None:  # noqa: ANN401 - a state
+        """Set the states of some streams to zero, or to a state.
+
+        Parameters
+        ----------
+        ids
+            [n], each once, or one id.
+        to
+            None for zero; else the state of one row, that all these take: (h [L, H], c [L, H]), or h of an
+            RNN or a GRU.
 
         Raises
         ------
         TypeError, ValueError
-            If ids are not of open streams, each once. Nothing is reset then.
+            If an argument is not as above. Nothing is reset then.
         """
-        self._core.write(ids_of(ids), None, None)
+        names = ids_of(ids)
+        one = (None, None) if to is None else self._model._split(to, TO, 1, False)
+        h, c = (None if half is None else np.repeat(half, len(names), axis=1) for half in one)
+        self._core.write(names, h, c)
 
     def __reduce__(self) -> tuple[Any, ...]:
         made = type(self), self._model, *self._core.saved()

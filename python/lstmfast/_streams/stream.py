@@ -11,7 +11,7 @@ from .._base import checks
 from .._base.checks import Array
 from .._base.inference import Inference, StateT
 from .arguments import check_model, check_room, frames, rows_of
-from .kept import STATE, Kept
+from .kept import STATE, TO, Kept
 from .snapshot import StreamSnapshot, described
 
 
@@ -163,23 +163,35 @@ class Stream(Kept[StateT]):
             h, c = model._split(model._join(h, c, True), STATE, rows, batched)  # type: ignore[arg-type]
         self._core.write(h, c)
 
-    def reset(self, rows: ArrayLike | None = None) -> None:
-        """Set the state of some rows to zero.
+    def reset(self, rows: ArrayLike | None = None, *, to: Any = None) -> None:  # noqa: ANN401 - a state
+        """Set the state of some rows to zero, or to a state.
 
         Parameters
         ----------
         rows
             None for all; else which: integers from 0 to B-1, one or several, or bools [B].
+        to
+            None for zero; else the state of one row, that all these take: (h [L, H], c [L, H]), or h of an
+            RNN or a GRU.
 
         Raises
         ------
         TypeError, ValueError
-            If rows are not as above. Nothing is reset then.
+            If an argument is not as above. Nothing is reset then.
         """
-        if rows is None:
-            self._core.write(None, None)
-        else:
-            self._core.clear(rows_of(rows, self.batch))
+        if to is None:
+            if rows is None:
+                self._core.write(None, None)
+            else:
+                self._core.clear(rows_of(rows, self.batch))
+            return
+        chosen = slice(None) if rows is None else rows_of(rows, self.batch)
+        one = self._model._split(to, TO, 1, False)
+        h, c = self._core.read()
+        for half, value in zip((h, c), one, strict=True):
+            if half is not None:
+                half[:, chosen] = 0 if value is None else value
+        self._core.write(h, c)
 
     def snapshot(self) -> StreamSnapshot:
         """Return the state as it is now, for `restore` to come back to: of this stream, or of another."""

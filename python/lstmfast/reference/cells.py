@@ -74,12 +74,12 @@ class Cell(NamedTuple):
         return out, c0, cache
 
     def backward(
-        self, cache: LayerCache, dy: Array, dh_n: Array, dc_n: Array
+        self, cache: LayerCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None
     ) -> tuple[Array, Array, Array, dict[str, Array]]:
         """dx, dh0, dc0 (dc_n of cells without c) and the gradients of the weights by their kinds."""
         if isinstance(cache, VariantCache):
             if self.name == "lstm":
-                return lstm_variant_backward(cache, dy, dh_n, dc_n)
+                return lstm_variant_backward(cache, dy, dh_n, dc_n, dc_y)
             backward = gru_variant_backward if self.name.startswith("gru") else rnn_variant_backward
             dx, dh0, gradients = backward(cache, dy, dh_n)
             return dx, dh0, dc_n, gradients
@@ -87,7 +87,7 @@ class Cell(NamedTuple):
         kinds: tuple[str, ...] = ("weight_ih", "weight_hh", "bias_ih", "weight_hr")
         dc0 = dc_n
         if isinstance(cache, LSTMCache):
-            dx, dh0, dc0, dweights = lstm_layer_backward(cache, dy, dh_n, dc_n)
+            dx, dh0, dc0, dweights = lstm_layer_backward(cache, dy, dh_n, dc_n, dc_y)
         elif isinstance(cache, GRUCache):
             dx, dh0, dweights = gru_layer_backward(cache, dy, dh_n)
             kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -69,7 +69,7 @@ def lstm_layer_forward(
 
 
 def lstm_layer_backward(
-    cache: LSTMCache, dy: Array, dh_n: Array, dc_n: Array
+    cache: LSTMCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None = None
 ) -> tuple[Array, Array, Array, tuple[Array, ...]]:
     """Gradients of one LSTM layer in one direction.
 
@@ -80,6 +80,8 @@ def lstm_layer_backward(
     dy : [T, B, P]
     dh_n : [B, P]
     dc_n : [B, H]
+    dc_y : [T, B, H], or None for zeros
+        Of c after each step, where that is an output as well.
 
     Returns
     -------
@@ -109,6 +111,8 @@ def lstm_layer_backward(
     for t in reversed(range(len(x))):
         dh_after[t] = dh + dy[t]  # h' is also the output of this step
         dm = dh_after[t] if weight_hr is None else dh_after[t] @ weight_hr  # h' = m, or weight_hr m
+        if dc_y is not None:
+            dc = dc + dc_y[t]
         dc = dc + dm * m_by_c[t]  # c' acts on later steps and, through m, at once
         dz_i[t] = dc * c_by_zi[t]
         dz_f[t] = dc * c_by_zf[t]

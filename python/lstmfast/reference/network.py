@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .cells import LayerCache, chosen
+from .lstm import LSTMCache
 from .pieces import Piece, cut
 from .products import Array
+from .variants import VariantCache
 
 # Per direction: the reverse one reads x from its end.
 _TIME: tuple[slice, ...] = (slice(None), slice(None, None, -1))
@@ -28,6 +30,13 @@ class PiecesCache(NamedTuple):
 
     x_shape: tuple[int, ...]  # [T, B, I]
     pieces: list[tuple[Piece, NetworkCache]]
+
+
+class Cut(NamedTuple):
+    """What pieces that begin at a cut begin from, and of a gradient what arrives there."""
+
+    h: Array  # [L*D, B, P]
+    c: Array  # [L*D, B, H]
 
 
 class Reference:
@@ -118,6 +127,7 @@ class Reference:
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
         masks: ArrayLike | None = None,
+        reset_to: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
     ) -> tuple[Array, tuple[Array, Array | None], NetworkCache | PiecesCache]:
         """Run the network over whole sequences, or over the pieces that lengths and reset cut them into.
 
@@ -125,7 +135,7 @@ class Reference:
         every step that reset marks, and each piece runs as a sequence of its own, alone, through all layers.
         The forward direction starts the row's first piece from the row's initial state, unless reset marks
         step 0; the reverse direction, which comes from the other end, starts the last one from it. All other
-        pieces start from zero. A row of length 0 is one piece without steps.
+        pieces start from zero, or from what reset_to says. A row of length 0 is one piece without steps.
 
         Parameters
         ----------
@@ -141,6 +151,8 @@ class Reference:
             What the outputs of every layer but the last are multiplied with before the next layer reads
             them. For dropout of probability p: 0 with that probability, and else 1 / (1 - p). As x, it must
             not change before `backward`.
+        reset_to : pair of [L*D, B, P] and [L*D, B, H], None for zeros
+            What each row's pieces start from but for the one that takes the initial state.
 
         Returns
         -------
@@ -163,9 +175,9 @@ class Reference:
         if lengths is None and reset is None:
             y, h_n, c_n, cache = self._forward_whole(x, h0, c0, masks)
         else:
-            y, h_n, c_n, cache = self._forward_pieces(
-                x, h0, c0, masks, cut(T, B, lengths, reset, L, self._ways)
-            )
+            pieces = cut(T, B, lengths, reset, L, self._ways)
+            starts = Cut(self._array("h0", reset_to[0], h0.shape), self._array("c0", reset_to[1], c0.shape))
+            y, h_n, c_n, cache = self._forward_pieces(x, h0, c0, masks, pieces, starts)
         return y, (h_n, c_n if self._cell.has_memory else None), cache
 
     def backward(
@@ -174,6 +186,7 @@ class Reference:
         dy: ArrayLike | None = None,
         dh_n: ArrayLike | None = None,
         dc_n: ArrayLike | None = None,
+        dc: ArrayLike | None = None,
     ) -> tuple[Array, Array, Array | None, dict[str, Array]]:
         """Gradients of a loss, given its gradients with respect to y, h_n and c_n.
 
@@ -185,6 +198,8 @@ class Reference:
             Where a row has ended it is not read.
         dh_n, dc_n : [L*D, B, P] and [L*D, B, H], or None for zeros
             dc_n is for the LSTM alone.
+        dc : [T, B, D*H], or None for zeros
+            Of what `memory` gives.
 
         Returns
         -------
@@ -195,15 +210,43 @@ class Reference:
         dparameters : dict
             The names and shapes of the parameters.
         """
+        return self.backward_with_cut(cache, dy, dh_n, dc_n, dc)[:4]
+
+    def backward_with_cut(
+        self,
+        cache: NetworkCache | PiecesCache,
+        dy: ArrayLike | None = None,
+        dh_n: ArrayLike | None = None,
+        dc_n: ArrayLike | None = None,
+        dc: ArrayLike | None = None,
+    ) -> tuple[Array, Array, Array | None, dict[str, Array], Cut]:
+        """As `backward`, and the gradients of reset_to."""
         T, B, _ = cache.x_shape if isinstance(cache, PiecesCache) else cache.layers[0].x.shape
         L, D, H, P = self.num_layers, self.num_directions, self.hidden_size, self.output_size
         dy = self._array("dy", dy, (T, B, D * P))
         dh_n, dc_n = self._array("dh_n", dh_n, (L * D, B, P)), self._array("dc_n", dc_n, (L * D, B, H))
+        dc_y = None if dc is None else self._array("dc", dc, (T, B, D * H))
+        starts = Cut(np.zeros_like(dh_n), np.zeros_like(dc_n))
         if isinstance(cache, PiecesCache):
-            dx, dh0, dc0, dparameters = self._backward_pieces(cache, dy, dh_n, dc_n)
+            dx, dh0, dc0, dparameters = self._backward_pieces(cache, dy, dh_n, dc_n, dc_y, starts)
         else:
-            dx, dh0, dc0, dparameters = self._backward_whole(cache, dy, dh_n, dc_n)
-        return dx, dh0, dc0 if self._cell.has_memory else None, dparameters
+            dx, dh0, dc0, dparameters = self._backward_whole(cache, dy, dh_n, dc_n, dc_y)
+        return dx, dh0, dc0 if self._cell.has_memory else None, dparameters, starts
+
+    def memory(self, cache: NetworkCache | PiecesCache) -> Array:
+        """Return the last layer's c after every step of `forward`, [T, B, D*H]; 0 where a row has ended."""
+        if isinstance(cache, PiecesCache):
+            c = np.zeros((*cache.x_shape[:2], self.num_directions * self.hidden_size), self.dtype)
+            for (rows, steps, _, _), piece in cache.pieces:
+                c[steps, rows] = self.memory(piece)
+            return c
+        last = cache.layers[-self.num_directions :]
+        memories = [
+            layer.c[1:][time]
+            for layer, time in zip(last, _TIME[self._ways], strict=True)
+            if isinstance(layer, (LSTMCache, VariantCache))
+        ]
+        return np.concatenate(memories, axis=2)
 
     # Whole sequences. Here and for pieces all cells have c's, which nobody reads of those without.
 
@@ -228,7 +271,7 @@ class Reference:
         return y, h_n, c_n, NetworkCache(caches, masks)
 
     def _backward_whole(
-        self, cache: NetworkCache, dy: Array, dh_n: Array, dc_n: Array
+        self, cache: NetworkCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None
     ) -> tuple[Array, Array, Array, dict[str, Array]]:
         """From the last layer to the first: dx, dh0, dc0 and dparameters."""
         P, D = self.output_size, self.num_directions
@@ -240,18 +283,23 @@ class Reference:
                 k = layer * D + direction
                 layer_cache = cache.layers[k]
                 dy_k = dy[time, :, direction * P : (direction + 1) * P]
-                dx_k, dh0[k], dc0[k], gradients = self._cell.backward(layer_cache, dy_k, dh_n[k], dc_n[k])
+                H = self.hidden_size
+                dc_k = None if dc_y is None else dc_y[time, :, direction * H : (direction + 1) * H]
+                dx_k, dh0[k], dc0[k], gradients = self._cell.backward(
+                    layer_cache, dy_k, dh_n[k], dc_n[k], dc_k
+                )
                 dx += dx_k[time]  # both directions read the same x
                 dparameters.update({kind + self._suffixes[k]: gradients[kind] for kind in self._kinds})
             if cache.masks is not None and layer > 0:
                 dx = dx * cache.masks[layer - 1]
             dy = dx  # this layer's x is the y of the layer below
+            dc_y = None  # c of the last layer alone is an output
         return dy, dh0, dc0, dparameters
 
     # Pieces of sequences.
 
     def _forward_pieces(
-        self, x: Array, h0: Array, c0: Array, masks: Array | None, pieces: list[Piece]
+        self, x: Array, h0: Array, c0: Array, masks: Array | None, pieces: list[Piece], starts: Cut
     ) -> tuple[Array, Array, Array, PiecesCache]:
         """Each piece alone, and what they give put together: y, h_n, c_n and the cache."""
         y = np.zeros((*x.shape[:2], self.num_directions * self.output_size), self.dtype)
@@ -261,8 +309,8 @@ class Reference:
             rows, steps, takes_initial, gives_final = piece
             y[steps, rows], h_end, c_end, cache = self._forward_whole(
                 x[steps, rows],
-                np.where(takes_initial, h0[:, rows], 0),
-                np.where(takes_initial, c0[:, rows], 0),
+                np.where(takes_initial, h0[:, rows], starts.h[:, rows]),
+                np.where(takes_initial, c0[:, rows], starts.c[:, rows]),
                 None if masks is None else masks[:, steps, rows],
             )
             h_n[:, rows] = np.where(gives_final, h_end, h_n[:, rows])
@@ -271,9 +319,11 @@ class Reference:
         return y, h_n, c_n, PiecesCache(x.shape, caches)
 
     def _backward_pieces(
-        self, cache: PiecesCache, dy: Array, dh_n: Array, dc_n: Array
+        self, cache: PiecesCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None, starts: Cut
     ) -> tuple[Array, Array, Array, dict[str, Array]]:
         """Each piece alone; its initial state is where gradients end, its final state where they start.
+
+        To starts is added what arrives at what cuts began from.
 
         The weights are the same in every piece: their gradients are sums over all.
         """
@@ -286,7 +336,11 @@ class Reference:
                 dy[steps, rows],
                 np.where(gives_final, dh_n[:, rows], 0),
                 np.where(gives_final, dc_n[:, rows], 0),
+                None if dc_y is None else dc_y[steps, rows],
             )
+            # A row without steps begins from nothing: its gradients go on to the initial state.
+            starts.h[:, rows] += np.where(takes_initial, 0, dh_start)
+            starts.c[:, rows] += np.where(takes_initial, 0, dc_start)
             dh0[:, rows] = np.where(takes_initial, dh_start, dh0[:, rows])
             dc0[:, rows] = np.where(takes_initial, dc_start, dc0[:, rows])
             for name, gradient in dparameters_of_piece.items():

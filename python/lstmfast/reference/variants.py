@@ -145,7 +145,7 @@ def lstm_variant_forward(
 
 
 def lstm_variant_backward(
-    cache: VariantCache, dy: Array, dh_n: Array, dc_n: Array
+    cache: VariantCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None = None
 ) -> tuple[Array, Array, Array, dict[str, Array]]:
     """dx, dh0, dc0 and the gradients of the weights by name."""
     x, h, c, z, _, weights, variant = cache
@@ -164,6 +164,8 @@ def lstm_variant_backward(
         dm = dh_after[t] if weight_hr is None else dh_after[t] @ weight_hr
         dz_o = dm * shown * by_zo
         dc = dc + dm * o * by_c
+        if dc_y is not None:
+            dc = dc + dc_y[t]
         if p is not None:
             dc = dc + dz_o * p[-1]  # o sees c'
         if variant.coupled:

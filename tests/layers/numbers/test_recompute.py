@@ -74,7 +74,8 @@ def test_nan_and_infinity_come_again(cell: str) -> None:
 def test_a_tape_may_be_used_again(cell: str) -> None:
     """Making the gates anew leaves the tape, x and y as they were."""
     model = make_cell(cell, 3, 21, num_layers=2, bidirectional=True, dropout=0.3)
-    given, cut = arguments(model, 9, 5), times_of("lengths and reset", 9, 5)
+    given = arguments(model, 9, 5)
+    cut: dict[str, Any] = times_of("lengths and reset", 9, 5)
     x, state, dy, dstate = given.values()
     before = x.copy()
     y, _, tape = model.forward(x, state, **cut, recompute=True, seed=4)
