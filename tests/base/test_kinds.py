@@ -24,6 +24,7 @@ TOY = Kind(
     "Rectified",
     cells=(Cell("rnn_relu"),),
     gates=1,
+    kept_gates=0,
     states=("h",),
     projects=False,
     defaults={

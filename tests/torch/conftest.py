@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..helpers import CELLS, KINDS
+from ..helpers import CELLS as MODULES
+from ..helpers import KINDS as MODULE_KINDS
 
-# Those that lstmfast.torch has modules of.
-MODULE_KINDS = tuple(kind for kind in KINDS if kind != "gru")
-MODULES = tuple(cell for cell in CELLS if cell[0] in MODULE_KINDS)
+__all__ = ["MODULES", "MODULE_KINDS"]  # those that lstmfast.torch has modules of: all
 
 
 @pytest.fixture(params=MODULE_KINDS)

@@ -17,6 +17,8 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("lstm", {}),
     "lstm, both ways, projected": ("lstm", {"bidirectional": True, "proj_size": P, "batch_first": True}),
     "lstm, deep, no bias": ("lstm", {"num_layers": 3, "bias": False, "batch_first": True}),
+    "gru": ("gru", {"num_layers": 2, "bidirectional": True}),
+    "gru, no bias": ("gru", {"bias": False, "batch_first": True}),
     "rnn": ("rnn_tanh", {"num_layers": 2, "bidirectional": True}),
     "rnn, relu": ("rnn_relu", {"batch_first": True}),
 }

@@ -33,6 +33,8 @@ def make(library: Any, kind: str, dtype: str = "float64", **options: Any) -> Any
         return library.LSTM(*sizes, **options)
     if not options.get("proj_size", 1):
         del options["proj_size"]
+    if kind == "gru":
+        return library.GRU(*sizes, **options)
     return library.RNN(*sizes, nonlinearity=kind.removeprefix("rnn_"), **options)
 
 

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
 
-OURS = (lstmfast.torch.LSTM, lstmfast.torch.RNN)
+OURS = (lstmfast.torch.LSTM, lstmfast.torch.GRU, lstmfast.torch.RNN)
 
 
 class Tagger(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -56,9 +56,9 @@ def test_every_module_in_place() -> None:
     assert lstmfast.torch.accelerate(model) is model
     assert [(n, id(m)) for n, m in model.named_modules(remove_duplicate=False)] == before
     assert (weights(model), list(model.state_dict()), repr(model)) == (parameters, keys, text)
-    for module in (model.direct, model.listed[0], model.named["deep"][0], model.twice):
+    for module in (model.direct, model.listed[0], model.named["deep"][0], model.twice, model.gru):
         assert type(module) in OURS
-        assert isinstance(module, (torch.nn.LSTM, torch.nn.RNN))
+        assert isinstance(module, (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN))
     assert lstmfast.torch.accelerate(model) is model  # again
     attributes = {name: set(vars(module)) for name, module in Nest().named_modules()}
     assert lstmfast.torch.restore(model) is model
@@ -109,7 +109,7 @@ def test_report() -> None:
         "listed.0": (True, "accelerated"),
         "named.deep.0": (True, "accelerated"),
         "twice": (True, "accelerated"),
-        "gru": (False, "lstmfast.torch has no GRU"),
+        "gru": (True, "accelerated"),
         "cell": (False, "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
         "own": late,
         "late": late,
@@ -117,7 +117,7 @@ def test_report() -> None:
         "normed": late,
     }
     assert entries["gru"].module is model.gru
-    assert str(entries["gru"]) == "gru: GRU(3, 4): lstmfast.torch has no GRU"
+    assert str(entries["gru"]) == "gru: GRU(3, 4): accelerated"
     assert str(lstmfast.torch.report(torch.nn.LSTM(3, 4))[0]).startswith("(the model itself): LSTM(3, 4): ")
 
 
@@ -153,9 +153,9 @@ def test_what_is_no_model(function: str, wrong: Any) -> None:
 def test_explain_of_modules_that_are_not_ours() -> None:
     x = torch.zeros(4, 2, 3)
     assert "call lstmfast.torch.accelerate" in str(lstmfast.torch.explain(torch.nn.LSTM(3, 4), x))
-    assert str(lstmfast.torch.explain(torch.nn.GRU(3, 4), x)) == "torch: lstmfast.torch has no GRU"
+    assert "call lstmfast.torch.accelerate" in str(lstmfast.torch.explain(torch.nn.GRU(3, 4), x))
     for wrong in (torch.nn.Linear(3, 4), None):
-        with pytest.raises(TypeError, match=r"^module: expected an LSTM or RNN, got "):
+        with pytest.raises(TypeError, match=r"^module: expected an LSTM, GRU or RNN, got "):
             lstmfast.torch.explain(wrong, x)  # type: ignore[arg-type, unused-ignore]
 
 

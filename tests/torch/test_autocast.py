@@ -22,7 +22,7 @@ DTYPES = pytest.mark.parametrize("low", ["bfloat16", "float16"])
 
 @DTYPES
 @pytest.mark.parametrize("form", ["plain", "packed", "unbatched", "projected"])
-@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
 def test_as_pytorchs_where_that_works(kind: str, form: str, low: str, dtype: str) -> None:
     """In both dtypes of weights; where PyTorch's own raises, results are of the dtype that was asked for."""
     options = {"proj_size": P} if form == "projected" and kind == "lstm" else {}

@@ -145,6 +145,7 @@ def plainly(module: Any) -> Callable[[Any, Any], list[Any]]:
 AUTOGRAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("lstm", {"num_layers": 2, "dropout": 0.5}),
     "lstm, both ways, projected": ("lstm", {"bidirectional": True, "proj_size": P, "batch_first": True}),
+    "gru": ("gru", {"num_layers": 2, "dropout": 0.5, "batch_first": True}),
     "rnn": ("rnn_tanh", {"num_layers": 2, "bidirectional": True, "dropout": 0.5}),
 }
 CONFIG = pytest.mark.parametrize("config", AUTOGRAD_CONFIGS)
@@ -323,6 +324,8 @@ GRADCHECKS: dict[str, tuple[str, dict[str, Any], list[int] | None]] = {
     "lstm, 2 layers, both ways": ("lstm", {"num_layers": 2, "bidirectional": True}, None),
     "lstm, projected": ("lstm", {"proj_size": 2, "num_layers": 2, "batch_first": True}, None),
     "lstm, packed": ("lstm", {"bidirectional": True, "bias": False}, [2, 3, 1]),
+    "gru": ("gru", {"num_layers": 2, "bidirectional": True}, None),
+    "gru, packed": ("gru", {"bidirectional": True, "bias": False}, [2, 3, 1]),
     "rnn, packed": ("rnn_tanh", {"num_layers": 2}, [3, 3, 2]),
     "rnn, relu": ("rnn_relu", {"bidirectional": True}, None),
 }

@@ -245,7 +245,7 @@ CHANGES |= {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
 def test_the_next_call_has_the_weights_as_they_are(name: str, kind: str, dtype: str) -> None:
     """In inference and in training; and what was called before was not for nothing."""
     theirs, ours = pair(kind, dtype, num_layers=2)

@@ -1,4 +1,4 @@
-"""Classes over torch.nn.LSTM and RNN, forwards of a module's own, and what torch.fx makes of ours."""
+"""Classes over torch.nn.LSTM, GRU and RNN, forwards of a module's own, and what torch.fx makes of ours."""
 
 from __future__ import annotations
 
@@ -63,6 +63,10 @@ class Mixed(Mixin, torch.nn.RNN):  # type: ignore[misc, name-defined]
     """With it."""
 
 
+class MixedGRU(Mixin, torch.nn.GRU):  # type: ignore[misc, name-defined]
+    """The same over a GRU."""
+
+
 class Clashing(torch.nn.LSTM):  # type: ignore[misc, name-defined]
     """Attributes with names that lstmfast could have used."""
 
@@ -78,7 +82,7 @@ class Clashing(torch.nn.LSTM):  # type: ignore[misc, name-defined]
         return super().forward(*args)
 
 
-CLASSES = [Orthogonal, WithLengths, Grandchild, Mixed, Clashing]
+CLASSES = [Orthogonal, WithLengths, Grandchild, Mixed, MixedGRU, Clashing]
 
 
 def made(cls: Any) -> Any:
@@ -129,7 +133,7 @@ def test_subclasses(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = lstmfast.torch.report(ours)
     assert entry.accelerated
     way = lstmfast.torch.explain(ours, x)
-    own = cls in (WithLengths, Grandchild, Mixed, Clashing)
+    own = cls in (WithLengths, Grandchild, Mixed, MixedGRU, Clashing)
     assert way.path == ("its own" if own else "lstmfast")
     assert ("has a forward of its own" in entry.reason) is own
     assert lstmfast.torch.freeze(ours) is ours
@@ -222,7 +226,7 @@ def hooked(module: Any) -> Any:
     return module
 
 
-@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
 @pytest.mark.parametrize("way", ["made as ours", "accelerated", "copied"])
 def test_hooks_run_once_in_symbolic_traces(kind: str, way: str) -> None:
     theirs, ours = pair(kind, "float32")

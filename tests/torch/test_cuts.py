@@ -51,9 +51,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not sup
 
 
 def by_plain_layer(ours: Any, x: Any, hx: Any, cuts: dict[str, Any]) -> dict[str, Any]:
-    """What lstmfast.LSTM or RNN gives, by the names of `results`."""
-    name = "LSTM" if ours.mode == "LSTM" else "RNN"
-    model = getattr(lstmfast, name).from_torch(ours)
+    """What lstmfast.LSTM, GRU or RNN gives, by the names of `results`."""
+    model = getattr(lstmfast, type(ours).__name__).from_torch(ours)
     cuts = {name: np.asarray(value) for name, value in cuts.items()}
     if "reset" in cuts:
         cuts["reset"] = cuts["reset"] != 0

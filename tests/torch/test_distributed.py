@@ -57,6 +57,7 @@ class Case(NamedTuple):
 
 CASES = {
     "as it is": Case(),
+    "a GRU": Case(kind="GRU"),
     "an RNN": Case(kind="RNN"),
     "packed": Case(packed=True),
     "accumulating": Case(pieces=2),

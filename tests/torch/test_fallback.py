@@ -52,10 +52,10 @@ def compared(theirs: Any, ours: Any, reason: str, x: Any, hx: Any = None) -> Any
 def pytorch_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Our modules whose call went along PyTorch's path."""
     calls: list[Any] = []
-    for cls in (torch.nn.LSTM, torch.nn.RNN):
+    for cls in (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN):
 
         def forward(self: Any, *args: Any, inner: Any = cls.forward) -> Any:
-            if isinstance(self, (lstmfast.torch.LSTM, lstmfast.torch.RNN)):
+            if isinstance(self, (lstmfast.torch.LSTM, lstmfast.torch.GRU, lstmfast.torch.RNN)):
                 calls.append(self)
             return inner(self, *args)
 
@@ -176,5 +176,5 @@ def test_tracing(kind: str, pytorch_calls: list[Any]) -> None:
 
 @pytest.mark.parametrize("bad", [None, 3, "LSTM", torch.nn.Linear(2, 2), torch.nn.LSTM])
 def test_explain_refuses_what_is_no_recurrent_module(bad: Any) -> None:
-    with pytest.raises(TypeError, match="module: expected an LSTM or RNN"):
+    with pytest.raises(TypeError, match="module: expected an LSTM, GRU or RNN"):
         lstmfast.torch.explain(bad, torch.zeros(1, 1, I))

@@ -42,7 +42,7 @@ def results(module: Any, x: Any) -> list[Any]:
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS)
-@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_modules(kind: str, given: int) -> None:
     torch.manual_seed(0)
     module = getattr(lstmfast.torch, kind)(64, 128)

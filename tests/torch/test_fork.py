@@ -83,7 +83,7 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_way_in_a_child(kind: str, dtype: str) -> None:
     assert run_python(SCRIPT + CASES, kind, dtype, timeout=1200) == "done\n"

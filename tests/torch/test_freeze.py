@@ -23,7 +23,7 @@ def y_of(module: Any, x: Any, hx: Any = None) -> Any:
         return module(x, hx)[0]
 
 
-@pytest.mark.parametrize("kind", ["lstm", "rnn_relu"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_relu"])
 def test_frozen_results_are_the_same_bits(kind: str, dtype: str) -> None:
     _, ours = pair(kind, dtype, num_layers=2, bidirectional=True, dropout=0.5)
     x, hx = input_of(ours), state_of(ours)
@@ -223,7 +223,7 @@ def test_computed_weights_are_refused_at_once() -> None:
 
 
 def test_whole_models_are_frozen_wholly_or_not_at_all() -> None:
-    model = torch.nn.Sequential(lstmfast.torch.LSTM(3, 3), torch.nn.ReLU(), lstmfast.torch.RNN(3, 3))
+    model = torch.nn.Sequential(lstmfast.torch.LSTM(3, 3), torch.nn.ReLU(), lstmfast.torch.GRU(3, 3))
     first, _, last = model
     assert lstmfast.torch.freeze(model) is model
     assert first.frozen

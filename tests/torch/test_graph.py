@@ -43,12 +43,13 @@ class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
         return self.head(y) + h.sum()
 
 
-LSTM, RNN = lstmfast.torch.LSTM, lstmfast.torch.RNN
+LSTM, GRU, RNN = lstmfast.torch.LSTM, lstmfast.torch.GRU, lstmfast.torch.RNN
 MODELS: dict[str, Callable[[], Any]] = {
     "lstm": lambda: Model(LSTM),
     "lstm, deep, both ways, batch first": lambda: Model(
         LSTM, num_layers=2, bidirectional=True, batch_first=True
     ),
+    "gru": lambda: Model(GRU, num_layers=2, bidirectional=True),
     "rnn": lambda: Model(RNN, num_layers=2, nonlinearity="relu"),
     "dropout, evaluated": lambda: Model(LSTM, num_layers=2, dropout=0.5).eval(),
     "frozen": lambda: lstmfast.torch.freeze(Model(LSTM)),
@@ -324,12 +325,12 @@ def test_traced_saved_and_loaded(name: str) -> None:
             torch.testing.assert_close(each(TOKENS[:3, :2]), model(TOKENS[:3, :2]))
 
 
-@pytest.mark.parametrize("name", ["lstm", "rnn"])
-def test_scripted_models_are_pytorchs_own(name: str) -> None:
+@pytest.mark.parametrize("make", [LSTM, GRU, RNN])
+def test_scripted_models_are_pytorchs_own(make: Any) -> None:
     class Plain(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.recurrent = LSTM(6, 7) if name == "lstm" else RNN(6, 7)
+            self.recurrent = make(6, 7)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[name-defined]
             return self.recurrent(x)[0]
@@ -337,9 +338,9 @@ def test_scripted_models_are_pytorchs_own(name: str) -> None:
     model, x = Plain(), torch.randn(5, 4, 6)
     recurrent = model.recurrent
     scripted = torch.jit.script(model)
-    assert type(recurrent) in (LSTM, RNN)
+    assert type(recurrent) is make
     # Whoever prepares a module for scripting finds what it gives in the model itself: PyTorch puts it there.
-    assert type(model.recurrent) in (torch.nn.LSTM, torch.nn.RNN)
+    assert type(model.recurrent) is getattr(torch.nn, make.__name__)
     assert list(model.parameters()) == list(recurrent.parameters())
     with torch.no_grad():
         torch.testing.assert_close(scripted(x), model(x))

@@ -36,6 +36,8 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm, deep, dropout": ("lstm", {"num_layers": 2, "dropout": 0.5}),
     "lstm, both ways, projected": ("lstm", {"bidirectional": True, "proj_size": P, "batch_first": True}),
     "lstm, batch first, no bias": ("lstm", {"num_layers": 2, "batch_first": True, "bias": False}),
+    "gru": ("gru", {"num_layers": 2, "bidirectional": True, "dropout": 0.5}),
+    "gru, batch first, no bias": ("gru", {"batch_first": True, "bias": False}),
     "rnn": ("rnn_tanh", {"num_layers": 2, "bidirectional": True, "dropout": 0.5}),
     "rnn, relu": ("rnn_relu", {"batch_first": True}),
 }
@@ -43,7 +45,12 @@ CONFIG = pytest.mark.parametrize("config", CONFIGS)
 # In float32 oneDNN computes what PyTorch gives for a plain LSTM, and only that.
 SOME = pytest.mark.parametrize(
     ("config", "dtype"),
-    [("lstm", "float32"), ("rnn", "float32"), *((config, "float64") for config in CONFIGS)],
+    [
+        ("lstm", "float32"),
+        ("gru", "float32"),
+        ("rnn", "float32"),
+        *((config, "float64") for config in CONFIGS),
+    ],
 )
 TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-4}, "float64": {"rtol": 1e-9, "atol": 1e-10}}
 
@@ -116,7 +123,7 @@ def test_penalties_add_up_in_memory_of_their_own(config: str, form: str) -> None
     assert_agree(found[1], found[0], "float64")
 
 
-@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
 def test_a_direction_by_itself_has_no_gradients(kind: str) -> None:
     """None, and not zeros: optimizers tell them apart."""
     found = []

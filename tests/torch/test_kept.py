@@ -30,10 +30,12 @@ KINDS = pytest.mark.parametrize(
         ("lstm", {}),
         ("lstm", {"num_layers": 2, "bidirectional": True}),
         ("lstm", {"proj_size": P}),
+        ("gru", {}),
+        ("gru", {"num_layers": 2, "bidirectional": True}),
         ("rnn_tanh", {}),
         ("rnn_relu", {"num_layers": 2, "bias": False}),
     ],
-    ids=["lstm", "lstm, deep", "lstm, projected", "rnn", "rnn, relu"],
+    ids=["lstm", "lstm, deep", "lstm, projected", "gru", "gru, deep", "rnn", "rnn, relu"],
 )
 
 

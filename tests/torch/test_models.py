@@ -12,7 +12,7 @@ import lstmfast
 
 torch = pytest.importorskip("torch")
 
-KINDS = ("LSTM", "RNN")
+KINDS = ("LSTM", "GRU", "RNN")
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"num_layers": 2, "dropout": 0.25},
@@ -104,7 +104,7 @@ def test_weights_that_are_computed_and_modules_of_subclasses() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "wrong",
-    [None, "path", {}, lambda: torch.nn.GRU(3, 4), lambda: torch.nn.Linear(3, 4), lambda: torch.zeros(3)],
+    [None, "path", {}, lambda: torch.nn.GRUCell(3, 4), lambda: torch.nn.Linear(3, 4), lambda: torch.zeros(3)],
 )
 def test_what_is_no_such_module(kind: str, wrong: Any) -> None:
     given = wrong() if callable(wrong) else wrong
@@ -117,6 +117,8 @@ def test_one_kind_is_not_the_other() -> None:
         lstmfast.RNN.from_torch(torch.nn.LSTM(3, 4))
     with pytest.raises(TypeError, match=r"^module: expected a torch\.nn\.LSTM, got an object of type RNN$"):
         lstmfast.LSTM.from_torch(torch.nn.RNN(3, 4))
+    with pytest.raises(TypeError, match=r"^module: expected a torch\.nn\.RNN, got an object of type GRU$"):
+        lstmfast.RNN.from_torch(torch.nn.GRU(3, 4))
 
 
 def test_weights_that_are_none() -> None:

@@ -1,4 +1,4 @@
-"""lstmfast.torch.LSTM and RNN beside torch.nn's with the same weights: results, gradients, autograd."""
+"""lstmfast.torch.LSTM, GRU and RNN beside torch.nn's with the same weights: results, gradients, autograd."""
 
 from __future__ import annotations
 
@@ -209,8 +209,8 @@ def test_pytorchs_own_module_inputs(dtype: str) -> None:
     pytest.importorskip("expecttest")  # PyTorch's test code wants it
     from torch.testing._internal.common_modules import module_db
 
-    infos = [info for info in module_db if info.module_cls in (torch.nn.LSTM, torch.nn.RNN)]
-    assert len(infos) >= 2
+    infos = [info for info in module_db if info.module_cls in (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN)]
+    assert len(infos) >= 3
     count, x_dtype = 0, getattr(torch, dtype)
     for info in infos:
         ours_class = getattr(lstmfast.torch, info.module_cls.__name__)
@@ -231,7 +231,7 @@ def test_pytorchs_own_module_inputs(dtype: str) -> None:
 # The modules themselves.
 
 
-@pytest.mark.parametrize("name", ["LSTM", "RNN"])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 def test_constructors_are_pytorchs(name: str) -> None:
     theirs, ours = getattr(torch.nn, name), getattr(lstmfast.torch, name)
     assert inspect.signature(ours) == inspect.signature(theirs)
@@ -240,8 +240,10 @@ def test_constructors_are_pytorchs(name: str) -> None:
         ((3, 4, 2, False, True, 0.5, True), {"dtype": torch.float64}),
         ((), {"input_size": 3, "hidden_size": 4, "bidirectional": True, "device": "cpu"}),
     ]
-    good += [((3, 4), {"proj_size": 2})] if name == "LSTM" else [((3, 4, 1, "relu"), {})]
+    if name == "LSTM":
+        good += [((3, 4), {"proj_size": 2})]
     if name == "RNN":
+        good += [((3, 4, 1, "relu"), {})]
         del good[1]  # its fourth argument is the nonlinearity
     for args, options in good:
         modules = []
@@ -260,7 +262,7 @@ def test_constructors_are_pytorchs(name: str) -> None:
         torch.testing.assert_close(call(modules[1].eval(), x)[0], call(modules[0].eval(), x)[0])
 
 
-@pytest.mark.parametrize("name", ["LSTM", "RNN"])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize(
     ("args", "options"),
     [

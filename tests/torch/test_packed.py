@@ -1,4 +1,4 @@
-"""lstmfast.torch.LSTM and RNN on packed sequences, beside torch.nn's with the same weights."""
+"""lstmfast.torch.LSTM, GRU and RNN on packed sequences, beside torch.nn's with the same weights."""
 
 from __future__ import annotations
 
@@ -237,11 +237,9 @@ def test_bits_are_those_of_padded_rows(kind: str, proj_size: int, dtype: str, bi
     x, hx = input_of(module, len(lengths), max(lengths)), state_of(module, len(lengths))
     options: dict[str, Any] = {"proj_size": proj_size} if proj_size else {}
     options |= {"num_layers": 2, "bidirectional": bidirectional, "dtype": dtype}
-    if kind == "lstm":
-        model: Any = lstmfast.LSTM(module.input_size, module.hidden_size, **options)
-    else:
+    if kind.startswith("rnn"):
         options["nonlinearity"] = kind.removeprefix("rnn_")
-        model = lstmfast.RNN(module.input_size, module.hidden_size, **options)
+    model = getattr(lstmfast, type(module).__name__)(module.input_size, module.hidden_size, **options)
     model.load_state_dict(module.state_dict())
     states = [state.numpy() for state in tensors(hx)]
     y, end = model(x.numpy(), tuple(states) if kind == "lstm" else states[0], lengths=np.array(lengths))

@@ -46,24 +46,27 @@ def test_the_same_bits(config: str, cut: str | None, dtype: str) -> None:
     assert_same_bits(results(ours, x, hx, seed=3, **cuts), expected)
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")
 @pytest.mark.usefixtures("fresh_dynamo")
-def test_a_call_keeps_less(compiled: bool) -> None:
-    modules = [lstmfast.torch.LSTM(8, 64, recompute=recompute) for recompute in (False, True)]
+def test_a_call_keeps_less(name: str, compiled: bool) -> None:
+    make = getattr(lstmfast.torch, name)
+    modules = [make(8, 64, recompute=recompute) for recompute in (False, True)]
     x = torch.randn(50, 4, 8)
     calls: Any = modules
     if compiled:
         calls = [torch.compile(module, backend="aot_eager", fullgraph=True) for module in modules]
     much, little = (kept_bytes(module, x) for module in calls)
-    assert much - little == 50 * 4 * 4 * 64 * 4  # gates: T * B * 4 H numbers of 4 bytes
+    assert much - little == 50 * 4 * 4 * 64 * 4  # gates, a GRU's q among them: T * B * 4 H numbers of 4 bytes
     modules[1].load_state_dict(modules[0].state_dict())
     grads = [torch.autograd.grad(m(x)[0].square().sum(), tuple(m.parameters())) for m in modules]
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
-def test_gradients_of_gradients() -> None:
-    _, ours = configured("lstm, both ways, projected")
+@pytest.mark.parametrize("config", ["lstm, both ways, projected", "gru"])
+def test_gradients_of_gradients(config: str) -> None:
+    _, ours = configured(config)
     found = []
     for recompute in (False, True):
         ours.recompute = recompute
@@ -72,7 +75,7 @@ def test_gradients_of_gradients() -> None:
         first = torch.autograd.grad(
             [y, *tensors(end)], [x, *ours.parameters()], upstream([y, *tensors(end)]), create_graph=True
         )
-        found.append(torch.autograd.grad(sum(grad.square().sum() for grad in first), [x, *hx]))
+        found.append(torch.autograd.grad(sum(grad.square().sum() for grad in first), [x, *tensors(hx)]))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 

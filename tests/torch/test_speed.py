@@ -26,7 +26,7 @@ pytest.importorskip("torch")
 
 MOST_FOR_FROZEN = 15e-6  # seconds more than the plain call
 WANTED_TIMES_PACKED_SEQUENCE = 5.0
-MOST_TIMES_A_PENALTY = 1.1  # of nn.LSTM's or RNN's time
+MOST_TIMES_A_PENALTY = 1.1  # of nn.LSTM's, GRU's or RNN's time
 WANTED_TIMES_PARAMETRIZED = 1.5
 WANTED_TIMES_STEP_BY_STEP = 5.0
 
@@ -236,8 +236,10 @@ def test_penalties_cost_no_more_than_pytorchs() -> None:
     sizes = [(20, 8, 16, 32), (50, 16, 64, 64), (50, 32, 128, 128)]
     kinds = [
         ("LSTM", "padded"),
+        ("GRU", "padded"),
         ("RNN", "padded"),
         ("LSTM", "packed"),
+        ("GRU", "packed"),
         ("RNN", "packed"),
         ("LSTM", "projected"),
     ]

@@ -75,7 +75,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
 @pytest.mark.parametrize("wanted", [("x", "state", "weights"), ("weights",), ("x",)])
 def test_flop_counter(kind: str, form: str, wanted: tuple[str, ...]) -> None:
     """Each product counts as PyTorch's own in float64 does; its float32 LSTM counts as nothing."""
@@ -100,7 +100,7 @@ def test_flop_counter(kind: str, form: str, wanted: tuple[str, ...]) -> None:
     assert found[1] == found[0]
 
 
-@pytest.mark.parametrize("kind", ["lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
 def test_flop_counter_of_packed_sequences(kind: str) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -199,7 +199,7 @@ def test_parametrizations_removed_from_an_accelerated_module(kind: str) -> None:
     lstmfast.torch.accelerate(ours)
     for module in (theirs, ours):
         torch.nn.utils.parametrize.remove_parametrizations(module, "weight_ih_l0")
-    assert type(ours) is (lstmfast.torch.LSTM if kind == "lstm" else lstmfast.torch.RNN)
+    assert type(ours) is getattr(lstmfast.torch, type(theirs).__name__)
     assert_same_calls(theirs, ours)
     lstmfast.torch.restore(ours)
     assert type(ours) is type(theirs)

@@ -29,6 +29,7 @@ class Kind:
     name: str  # of its class, in files, and of PyTorch's class where it has one
     cells: tuple[Cell, ...]
     gates: int  # G
+    kept_gates: int  # numbers that a tape keeps of a unit's gates at a step: of a GRU n, r, z and q
     states: tuple[str, ...]  # its parts, h first
     projects: bool  # whether there is proj_size
     defaults: Mapping[str, object]  # the constructor's, in its order, without seed and isa
@@ -64,6 +65,7 @@ LSTM = Kind(
     "LSTM",
     cells=(Cell("lstm", "LSTM"),),
     gates=4,
+    kept_gates=4,
     states=("h", "c"),
     projects=True,
     defaults={
@@ -87,6 +89,7 @@ RNN = Kind(
         Cell("rnn_relu", "RNN_RELU", {"nonlinearity": "relu"}),
     ),
     gates=1,
+    kept_gates=0,
     states=("h",),
     projects=False,
     defaults={
@@ -106,6 +109,7 @@ GRU = Kind(
     "GRU",
     cells=(Cell("gru", "GRU"),),
     gates=3,
+    kept_gates=4,
     states=("h",),
     projects=False,
     defaults={

@@ -1,9 +1,9 @@
 # Known by: _bench
-"""PyTorch's LSTM and RNN with lstmfast's work in them: drop-in modules, and `accelerate` for whole models.
+"""PyTorch's LSTM, GRU and RNN with lstmfast's work in them: drop-ins, and `accelerate` for whole models.
 
 >>> import torch, lstmfast.torch
 >>> model = torch.nn.Sequential(torch.nn.LSTM(3, 32))
->>> model = lstmfast.torch.accelerate(model)   # every LSTM and RNN in it, in place
+>>> model = lstmfast.torch.accelerate(model)   # every LSTM, GRU and RNN in it, in place
 >>> print(lstmfast.torch.explain(model[0], torch.zeros(5, 2, 3)).path)
 lstmfast
 
@@ -18,13 +18,14 @@ except ImportError as error:
 from . import _dynamo, _flops, _graph, _operator_graph, _threads  # noqa: F401, two of them register
 from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
 from ._explain import Explanation, explain
-from ._modules import LSTM, RNN, Recurrent
+from ._modules import GRU, LSTM, RNN, Recurrent
 from ._quantize import quantize
 
 _dynamo.install((Recurrent,), _graph)
 _threads.borrow()
 
 __all__ = [
+    "GRU",
     "LSTM",
     "RNN",
     "Entry",

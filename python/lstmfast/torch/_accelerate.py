@@ -1,4 +1,4 @@
-"""Whole models: PyTorch's LSTMs and RNNs become ours where they stand, and back."""
+"""Whole models: PyTorch's LSTMs, GRUs and RNNs become ours where they stand, and back."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Entry:
 
 
 def accelerate(model: M) -> M:
-    """Let lstmfast do the work of every `torch.nn.LSTM` and `torch.nn.RNN` in a model, in place.
+    """Let lstmfast do the work of every `torch.nn.LSTM`, `GRU` and `RNN` in a model, in place.
 
     Modules stay the objects that they are, with their parameters, hooks and names: only their class changes,
-    to `lstmfast.torch.LSTM` or `RNN`. So optimisers, `state_dict`, shared weights, and references from
+    to `lstmfast.torch.LSTM`, `GRU` or `RNN`. So optimisers, `state_dict`, shared weights, and references from
     elsewhere go on working. What is not changed, and why, is in `report(model)`.
 
     Parameters
     ----------
     model
-        Any module; it may itself be an LSTM or an RNN.
+        Any module; it may itself be an LSTM, a GRU or an RNN.
 
     Returns
     -------
@@ -152,7 +152,7 @@ _FOR_US = "what that hands to super().forward() is lstmfast's"
 
 
 def _reason_against_taking(module: Any) -> str | None:
-    """Say why a module of PyTorch's LSTM or RNN, or of a class of these, is left as it is."""
+    """Say why a module of PyTorch's LSTM, GRU or RNN, or of a class of these, is left as it is."""
     if "forward" in module.__dict__:
         return "it has a forward of its own, in place of its class's"
     try:
@@ -167,9 +167,8 @@ def _kind(*kinds: type) -> Callable[[Any], bool]:
 
 
 _REASONS: list[tuple[Callable[[Any], bool], str]] = [
-    (_kind(torch.nn.LSTM, torch.nn.RNN), "not accelerated yet: call lstmfast.torch.accelerate(model)"),
-    (_kind(torch.nn.GRU), "lstmfast.torch has no GRU"),
-    (_kind(torch.nn.RNNBase), "its class is another than torch.nn.LSTM or RNN"),
+    (_classes.can_take, "not accelerated yet: call lstmfast.torch.accelerate(model)"),
+    (_kind(torch.nn.RNNBase), "its class is another than torch.nn.LSTM, GRU or RNN"),
     (_kind(torch.nn.RNNCellBase), "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
     (
         lambda module: (

@@ -109,7 +109,7 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         plain = not torch.is_grad_enabled() and not any(map(_many.is_many, second))
         if plain and _second.can_take(call):
             _, h0, c0, *weights = given[outputs:]
-            if call.recompute and call.spec.has_memory:  # an RNN keeps all that is needed in any case
+            if call.recompute and call.spec.kept_gates:  # an RNN keeps all that is needed in any case
                 call = call._replace(recompute=False)
                 _, reserve = _run.forward(ctx.network, call, x, h0, c0, dropout)
             grads, inputs = given[:outputs], (x, h0, c0, *weights)

@@ -83,7 +83,7 @@ def largest_inputs(model: torch.nn.Module, modules: dict[str, Any], inputs: Any)
     for name, recorder in recorders.items():
         if recorder.largest is None:
             raise ValueError(
-                f"calibration: expected inputs that come to each LSTM and RNN of the model, got none for"
+                f"calibration: expected inputs that come to each LSTM, GRU and RNN of the model, got none for"
                 f" {name or 'the model itself'}"
             )
         found[name] = recorder.largest

@@ -1,7 +1,8 @@
-"""Classes that modules get: ours in place of PyTorch's LSTM and RNN, and below whatever else they are.
+"""Classes that modules get: ours in place of PyTorch's LSTM, GRU and RNN, and below whatever else they are.
 
-A class of somebody's own, whose base is torch.nn.LSTM, stays what it is. What it gets from its base comes
-from ours instead: `super().forward(...)` in it is ours to compute, as is a `forward` that it does not have.
+A class of somebody's own, whose base is torch.nn.LSTM or its like, stays what it is. What it gets from its
+base comes from ours instead: `super().forward(...)` in it is ours to compute, as is a `forward` that it does
+not have.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import torch
 from torch.nn.utils import parametrize
 
-from ._modules import LEAF, PLAIN, Recurrent, RecurrentLSTM, RecurrentRNN
+from ._modules import BELOW, LEAF, PLAIN, Recurrent
 from ._own import forget_all
 
 _OURS: dict[type, type] = {theirs: ours for ours, theirs in PLAIN.items()}
@@ -25,7 +25,7 @@ _THEIRS = "_lstmfast_theirs"
 
 
 def can_take(module: Any) -> bool:
-    """Whether a module is PyTorch's LSTM or RNN, or of a class made of these, and not ours yet."""
+    """Whether a module is PyTorch's LSTM, GRU or RNN, or of a class made of these, and not ours yet."""
     return isinstance(module, tuple(_OURS)) and not isinstance(module, Recurrent)
 
 
@@ -85,7 +85,7 @@ def over(theirs: type) -> type:
     """
     if theirs in _OURS:
         return _OURS[theirs]
-    ours = RecurrentLSTM if issubclass(theirs, torch.nn.LSTM) else RecurrentRNN
+    ours = next(below for base, below in BELOW.items() if issubclass(theirs, base))
     body: dict[str, Any] = {
         "__module__": theirs.__module__,
         "__qualname__": theirs.__qualname__,

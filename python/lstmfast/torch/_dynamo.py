@@ -1,6 +1,6 @@
 """How torch.compile gets to see our modules.
 
-Dynamo refuses every instance of torch.nn.LSTM and torch.nn.RNN, subclasses too, unless its switch `allow_rnn`
+Dynamo refuses every instance of torch.nn.LSTM, GRU and RNN, subclasses too, unless its switch `allow_rnn`
 is on; that would change what it does with PyTorch's own modules as well. So the switch is turned while it
 looks at one of ours, and only then. Dynamo takes a second to import: until somebody else does, we wait.
 """

@@ -62,7 +62,7 @@ def explain(
     if not isinstance(module, Recurrent):
         reason = reason_against(module) if isinstance(module, torch.nn.Module) else None
         if reason is None:
-            raise TypeError(f"module: expected an LSTM or RNN, got {type(module).__name__}")
+            raise TypeError(f"module: expected an LSTM, GRU or RNN, got {type(module).__name__}")
         return Explanation("torch", reason)
     if own := _classes.own_forward(module):
         return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from .._base.kinds import BY_CELL
 from . import _calls, _cuts, _freezing, _paths, _pieces, _quantized
 from ._own import is_frozen, is_quantized, own_of, recomputes
 from ._reading import weights_of
@@ -76,10 +77,14 @@ def call_pytorch(module: Any, input: Any, hx: Any, lengths: Any = None, reset: A
         prepared = _calls.prepare(module, input, hx, lengths, reset)
         if not isinstance(prepared, str):  # where PyTorch's own could not
             return _calls.run(module, prepared)
-    cell: Any = torch.nn.LSTM if isinstance(module, torch.nn.LSTM) else torch.nn.RNN
+    theirs: Any = _THEIRS[module.mode]
     if lengths is None and reset is None:
-        return cell.forward(module, input, hx)
-    return _pieces.forward(module, input, hx, lengths, reset, functools.partial(cell.forward, module))
+        return theirs.forward(module, input, hx)
+    return _pieces.forward(module, input, hx, lengths, reset, functools.partial(theirs.forward, module))
+
+
+# Whose forward is PyTorch's own way.
+_THEIRS = {mode: getattr(torch.nn, BY_CELL[cell].name) for mode, cell in CELLS.items()}
 
 
 def _run_quantized(module: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`LSTM` and `RNN`: PyTorch's modules, whose work on the CPU is the core's."""
+"""`LSTM`, `GRU` and `RNN`: PyTorch's modules, whose work on the CPU is the core's."""
 
 from __future__ import annotations
 
@@ -84,6 +84,10 @@ class RecurrentLSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
     """Ours below a class of somebody else's over torch.nn.LSTM: no more names than PyTorch's, but ours."""
 
 
+class RecurrentGRU(Recurrent, torch.nn.GRU):  # type: ignore[misc]
+    """The same for torch.nn.GRU."""
+
+
 class RecurrentRNN(Recurrent, torch.nn.RNN):  # type: ignore[misc]
     """The same for torch.nn.RNN."""
 
@@ -107,8 +111,8 @@ class Offers:
         """Whether the gates of every step are made anew by the backward pass, and not kept for it.
 
         The same bits for less memory and more time: of an LSTM's 5 H numbers for each row and step, 1 H is
-        kept. An RNN keeps no gates in any case. May be set at any time, and holds for calls from then on;
-        copies and pickles have it, too, and `restore` forgets it.
+        kept, and of a GRU's 4 H nothing. An RNN keeps no gates in any case. May be set at any time, and holds
+        for calls from then on; copies and pickles have it, too, and `restore` forgets it.
         """
         return recomputes(self)
 
@@ -129,7 +133,7 @@ class Offers:
 
         Returns
         -------
-        LSTM or RNN
+        LSTM, GRU or RNN
             The module itself.
 
         Raises
@@ -148,7 +152,7 @@ class Offers:
 
         Returns
         -------
-        LSTM or RNN
+        LSTM, GRU or RNN
             The module itself.
         """
         unfreeze(self)
@@ -175,6 +179,13 @@ class LSTM(Offers, RecurrentLSTM):
     """
 
 
+class GRU(Offers, RecurrentGRU):
+    """`torch.nn.GRU` whose work on the CPU, in float32 and float64, is done by lstmfast.
+
+    See `LSTM`: all that is said there holds for `torch.nn.GRU`.
+    """
+
+
 class RNN(Offers, RecurrentRNN):
     """`torch.nn.RNN` whose work on the CPU, in float32 and float64, is done by lstmfast.
 
@@ -183,7 +194,14 @@ class RNN(Offers, RecurrentRNN):
 
 
 # Our classes, and PyTorch's that they are.
-PLAIN: dict[type, Any] = {LSTM: torch.nn.LSTM, RNN: torch.nn.RNN}
+PLAIN: dict[type, Any] = {LSTM: torch.nn.LSTM, GRU: torch.nn.GRU, RNN: torch.nn.RNN}
+
+# PyTorch's, and what stands between it and somebody else's class of it.
+BELOW: dict[type, type] = {
+    torch.nn.LSTM: RecurrentLSTM,
+    torch.nn.GRU: RecurrentGRU,
+    torch.nn.RNN: RecurrentRNN,
+}
 
 for _class, _plain in PLAIN.items():
     _class.__module__ = "lstmfast.torch"  # where users and pickles find them

@@ -17,7 +17,7 @@ M = TypeVar("M", bound=torch.nn.Module)
 
 
 def quantize(model: M, kind: str, calibration: Any = None) -> M:
-    """Give every LSTM and RNN in a model smaller weights, for inference, in place.
+    """Give every LSTM, GRU and RNN in a model smaller weights, for inference, in place.
 
     Modules are accelerated first, if they are not. Results are those of `lstmfast.LSTM.quantize`'s layer with
     the same weights, bit for bit; of a module of float64 they are widened. `restore` undoes it.
@@ -29,7 +29,7 @@ def quantize(model: M, kind: str, calibration: Any = None) -> M:
     Parameters
     ----------
     model
-        Any module; it may itself be an LSTM or an RNN.
+        Any module; it may itself be an LSTM, a GRU or an RNN.
     kind
         "float16" or "bfloat16": half the bytes of float32, arithmetic in float32. "int8": a quarter of them,
         products of whole numbers; inputs and states are rounded to 8 bits, too, at each step.

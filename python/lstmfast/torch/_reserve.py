@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .._base.kinds import BY_CELL
 from ._weights import Spec
 
 # Where each part begins.
@@ -18,8 +17,10 @@ class Kept(NamedTuple):
     """Parts of a block. N places are T * B, time-major, or a packed sequence's."""
 
     hidden: list[Tensor]  # [L-1] of [N, D*S], outputs of all layers but the last
-    gates: list[Tensor]  # [L*D] of [N, G, H], activated; none of an RNN, nor where they are made anew
-    c: list[Tensor]  # [L*D] of [N, H]; none of an RNN
+    # [L*D] of [N, 4, H], activated; of a GRU n, r, z, and q, what h makes of n before r. None of an RNN, nor
+    # where they are made anew.
+    gates: list[Tensor]
+    c: list[Tensor]  # [L*D] of [N, H]; of an LSTM alone
 
 
 def size(spec: Spec, places: int, rows: int, itemsize: int, dropout: bool, recompute: bool = False) -> int:
@@ -37,7 +38,7 @@ def parts_of(reserve: Tensor, spec: Spec, places: int, rows: int, dropout: bool)
     kept, begin = Kept([], [], []), 0
     shapes = {
         "hidden": (places, spec.features),
-        "gates": (places, BY_CELL[spec.cell].gates, spec.hidden_size),
+        "gates": (places, spec.kept_gates, spec.hidden_size),
         "c": (places, spec.hidden_size),
     }
     for name, count in _parts(spec, places, rows, dropout, recompute=False):
@@ -54,9 +55,9 @@ def _parts(spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -
         if dropout:
             yield "dropped", places * spec.features
     for _ in range(spec.depth):
+        if spec.kept_gates and not recompute:
+            yield "gates", places * spec.kept_gates * spec.hidden_size
         if spec.has_memory:
-            if not recompute:
-                yield "gates", places * BY_CELL[spec.cell].gates * spec.hidden_size
             yield "c", places * spec.hidden_size
     yield "h_0", spec.depth * rows * spec.state_size
     if spec.has_memory:

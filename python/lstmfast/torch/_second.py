@@ -15,9 +15,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from . import _reserve, _run
+from . import _reserve, _run, _second_gru
 from ._second_cells import LSTM, RNN, Cell, ReluRNN, Weights
+from ._second_gru import GRU
 from ._second_steps import Steps
+from ._weights import Spec
 
 _Maybe: TypeAlias = Tensor | None
 
@@ -27,7 +29,7 @@ def can_take(call: _run.Call) -> bool:
     return not call.is_cut
 
 
-_CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "rnn_tanh": RNN, "rnn_relu": ReluRNN}
+_CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "rnn_tanh": RNN, "rnn_relu": ReluRNN, "gru": GRU}
 
 
 def go_back(
@@ -76,6 +78,8 @@ def go_back(
     def weights_of(tensors: Sequence[Any], n: int) -> Weights:
         ih, hh, *others = tensors[n * of_pass : (n + 1) * of_pass]
         hr = others.pop() if spec.proj_size else None
+        if spec.cell == "gru":
+            return _second_gru.in_slots(ih, hh, *others)
         biases = [bias for bias in others if bias is not None]
         return Weights(ih, hh, torch.stack(biases).sum(0) if biases else None, hr)
 
@@ -129,10 +133,7 @@ def go_back(
     back = [torch.stack([of[k] for of in of_states]) for k in range(len(starts))]
     found = [change, *ends, r, *back, *[back[0]] * (2 - len(back))]  # an RNN has no c: nobody asks for it
     for gradients, is_reached in zip(of_weights, _reached(call, second), strict=True):
-        # Each its own memory: users write to gradients.
-        biases = [gradients.bias, gradients.bias.clone()] if spec.bias else []
-        all_of_pass = [gradients.ih, gradients.hh, *biases, *([gradients.hr] if spec.proj_size else [])]
-        found += all_of_pass if is_reached else [None] * of_pass
+        found += _of_pass(spec, gradients) if is_reached else [None] * of_pass
     if call.layout == _run.BATCH_FIRST:
         for n in (0, len(grads)):  # of y, and of x
             found[n] = found[n].view(call.steps, call.rows, -1).transpose(0, 1)
@@ -140,6 +141,18 @@ def go_back(
         tensor if like is None or tensor is None else tensor.reshape(like.shape)
         for tensor, like in zip(found, (*grads, *inputs), strict=True)
     ]
+
+
+def _of_pass(spec: Spec, gradients: Weights) -> list[Any]:
+    """Lay the gradients of a layer's weights in a direction out as PyTorch's parameters are.
+
+    Each has its own memory: users write to gradients.
+    """
+    if spec.cell == "gru":
+        found = _second_gru.out_of_slots(gradients)
+        return found if spec.bias else found[:2]
+    biases = [gradients.bias, gradients.bias.clone()] if spec.bias else []
+    return [gradients.ih, gradients.hh, *biases, *([gradients.hr] if spec.proj_size else [])]
 
 
 def _reached(call: _run.Call, second: Sequence[_Maybe]) -> list[bool]:

@@ -23,13 +23,14 @@ class Weights(NamedTuple):
 
     ih: Any  # [G*H, I]
     hh: Any  # [G*H, S], S being H, or P with a projection
-    bias: Any  # [G*H], the sum of both
+    bias: Any  # [G*H], the sum of both; of a GRU [4*H], in slots: see `_second_gru`
     hr: Any = None  # [P, H] of a projection
 
 
 class Cell:
     """A layer in one direction: what it was given, what it computed, and how that changes."""
 
+    sums: int  # of a unit, before their curves
     h_change: Tensor  # [N, S], in the order of the steps, as all sequences are
     end_change: tuple[Tensor, ...]  # of h, [B, S], and, of an LSTM, of c, [B, H]
 
@@ -48,14 +49,27 @@ class Cell:
         """Find what changes and gradients are made of."""
         raise NotImplementedError
 
+    def of_x(self, a: Tensor) -> Tensor:
+        """Of sums before their curves, [N, ...], or of gradients of theirs, those that x has a part in."""
+        return a
+
+    def of_h(self, a: Tensor) -> Tensor:
+        """Those that the state before has a part in."""
+        return a
+
     def change(self, weights: Weights, x: _Maybe, states: Sequence[Tensor]) -> None:
         """Find how all of it changes when weights, x (None: it does not) and states do."""
         self.weights_change, self.x_change, self.states_change = weights, x, states
         none = self.x.new_zeros(1) if weights.bias is None else weights.bias
-        ahead = none.expand(len(self.x), len(self.weights.ih))
-        for changing, weight in ((x, self.weights.ih), (self.x, weights.ih), (self.h_before, weights.hh)):
+        ahead = none.expand(len(self.x), self.sums * self.states[-1].shape[1]).clone()
+        of_x, of_h = self.of_x(ahead), self.of_h(ahead)
+        for part, changing, weight in (
+            (of_x, x, self.weights.ih),
+            (of_x, self.x, weights.ih),
+            (of_h, self.h_before, weights.hh),
+        ):
             if changing is not None and weight is not None:
-                ahead = torch.addmm(ahead, changing, weight.T)
+                part.addmm_(changing, weight.T)
         self.run_changes(self.steps.parts(ahead))
         self.h_change_before = self.steps.before(self.h_change, states[0])
 
@@ -73,14 +87,15 @@ class Cell:
         """
         one, two, states, of_hr = self.back(u, u_end, r)
         change = self.weights_change
-        x_u = None if is_first else one @ self.weights.ih
-        x_r = two @ self.weights.ih
+        one_x, two_x = self.of_x(one), self.of_x(two)
+        x_u = None if is_first else one_x @ self.weights.ih
+        x_r = two_x @ self.weights.ih
         if change.ih is not None:
-            x_r.addmm_(one, change.ih)
-        of_ih = two.T @ self.x
+            x_r.addmm_(one_x, change.ih)
+        of_ih = two_x.T @ self.x
         if self.x_change is not None:
-            of_ih.addmm_(one.T, self.x_change)
-        of_hh = (two.T @ self.h_before).addmm_(one.T, self.h_change_before)
+            of_ih.addmm_(one_x.T, self.x_change)
+        of_hh = (self.of_h(two).T @ self.h_before).addmm_(self.of_h(one).T, self.h_change_before)
         return x_u, x_r, states, Weights(of_ih, of_hh, two.sum(0), of_hr)
 
     def back(
@@ -90,7 +105,7 @@ class Cell:
         raise NotImplementedError
 
 
-def _parts_of_product(steps: Steps, left: Tensor, right: _Maybe, width: int) -> Sequence[Tensor]:
+def parts_of_product(steps: Steps, left: Tensor, right: _Maybe, width: int) -> Sequence[Tensor]:
     """Of each step, the product of what a change of weights meets; zeros [rows, width] where it is none."""
     if right is None:
         zeros = left.new_zeros((max(steps.sizes), width))
@@ -100,6 +115,8 @@ def _parts_of_product(steps: Steps, left: Tensor, right: _Maybe, width: int) -> 
 
 class LSTM(Cell):
     """Gates are [N, 4, H] where they stand together: i, f, g, o."""
+
+    sums = 4
 
     def take(self, *kept: Tensor) -> None:
         """Take the activated gates, [N, 4, H], and c, [N, H]."""
@@ -127,7 +144,7 @@ class LSTM(Cell):
         if hr is not None:
             hs = h.now.new_empty((N, len(hr)))
             change = self.weights_change.hr
-            from_hr = _parts_of_product(steps, self.m, None if change is None else change.T, len(hr))
+            from_hr = parts_of_product(steps, self.m, None if change is None else change.T, len(hr))
         for part, product, a, by_a, f, slope, c_here, m, h_here in zip(
             ahead,
             from_hr,
@@ -171,9 +188,9 @@ class LSTM(Cell):
         two, of_c_beside, to_c = self.beside_the_recurrence(mu, nu)
         # What the next step has of the state before it: U. h_prev in a., f. c_prev in c..
         one = one.view(N, -1)
-        to_h = _parts_of_product(steps, one, change.hh, hh.shape[1])
+        to_h = parts_of_product(steps, one, change.hh, hh.shape[1])
         of_hs = torch.empty_like(u)
-        from_hr = to_h if hr is None else _parts_of_product(steps, lam, change.hr, H)
+        from_hr = to_h if hr is None else parts_of_product(steps, lam, change.hr, H)
         from_h, from_c = (Carried(torch.zeros_like(end)) for end in u_end)
         flat = map(steps.parts, (r, of_hs, two, of_c_beside, to_c))
         each = list(zip(*flat, to_h, from_hr, by_a, slopes, f, strict=True))
@@ -198,10 +215,10 @@ class LSTM(Cell):
         of_a = torch.empty_like(self.gates)
         # Slopes times mu (s_g a_g. + g (1 - 2 i) a_i.), mu (c_prev. + c_prev (1 - 2 f) a_f.),
         # mu (s_i a_i. - 2 i g a_g.), nu ((1 - tanh(c)^2) c. + tanh(c) (1 - 2 o) a_o.).
-        by_i = _one_less_twice(i).mul_(g).mul_(a_i).addcmul_(s_g, a_g)
-        by_f = _one_less_twice(f).mul_(self.c_before).mul_(a_f).add_(self.c_change_before)
+        by_i = one_less_twice(i).mul_(g).mul_(a_i).addcmul_(s_g, a_g)
+        by_f = one_less_twice(f).mul_(self.c_before).mul_(a_f).add_(self.c_change_before)
         by_g = (s_i * a_i).addcmul_(i * g, a_g, value=-2)
-        by_o = _one_less_twice(o).mul_(self.tanh_c).mul_(a_o).addcmul_(m_by_tanh, c_change)
+        by_o = one_less_twice(o).mul_(self.tanh_c).mul_(a_o).addcmul_(m_by_tanh, c_change)
         for k, (by, of) in enumerate([(by_i, mu), (by_f, mu), (by_g, mu), (by_o, nu)]):
             torch.mul(by, of, out=of_a[:, k])
         of_a *= self.slopes
@@ -209,13 +226,15 @@ class LSTM(Cell):
         return of_a, of_c, (mu * s_f).mul_(a_f)
 
 
-def _one_less_twice(gate: Tensor) -> Tensor:
+def one_less_twice(gate: Tensor) -> Tensor:
     """1 - 2 gate: how a sigmoid's slope changes with its argument, over the slope."""
     return torch.rsub(gate, 1, alpha=2)
 
 
 class RNN(Cell):
     """With tanh."""
+
+    sums = 1
 
     def take(self, *kept: Tensor) -> None:
         self.slopes = self.slope()
@@ -250,7 +269,7 @@ class RNN(Cell):
             torch.mul(of_h, slope, out=of_a)
             from_h.now = of_a @ hh
         two = self.bend().mul_(lam).mul_(self.a_change)
-        to_h = _parts_of_product(steps, one, self.weights_change.hh, hh.shape[1])
+        to_h = parts_of_product(steps, one, self.weights_change.hh, hh.shape[1])
         from_h = Carried(torch.zeros_like(u_end[0]))
         each = list(zip(*map(steps.parts, (r, self.slopes, two)), to_h, strict=True))
         for r_here, slope, of_a, later in reversed(each):

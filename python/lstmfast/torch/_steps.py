@@ -69,14 +69,19 @@ def _run_pass(
     outputs: list[Tensor] = []
     for part in reversed(parts) if reverse else parts:
         rows = part.shape[0]  # the first ones: rows that end later begin earlier in reverse
-        z = part + functional.linear(state[0][:rows], w_hh, b_hh)
-        if MEMORY[module.mode]:
-            i, f, g, o = z.chunk(4, -1)
+        h_before = state[0][:rows]
+        of_h = functional.linear(h_before, w_hh, b_hh)
+        if module.mode == "GRU":
+            (r_x, z_x, n_x), (r_h, z_h, n_h) = part.chunk(3, -1), of_h.chunk(3, -1)
+            n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
+            new = [n + torch.sigmoid(z_x + z_h) * (h_before - n)]
+        elif MEMORY[module.mode]:
+            i, f, g, o = (part + of_h).chunk(4, -1)
             c = torch.sigmoid(f) * state[1][:rows] + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)
             new = [functional.linear(h, rest[0]) if rest else h, c]
         else:
-            new = [_CURVES[module.mode](z)]
+            new = [_CURVES[module.mode](part + of_h)]
         outputs.append(new[0])
         state = [torch.cat([now, before[rows:]]) for now, before in zip(new, state, strict=True)]
     return [torch.cat(outputs[::-1] if reverse else outputs), *state]

@@ -23,8 +23,8 @@ from .._base import parameters, runtime
 from .._base.kinds import BY_CELL, CELLS_BY_MODE
 from ._arrays import array_of
 
-# The core's names of cells, by PyTorch's modes of its modules. (Of nn.GRU there is no module of ours yet.)
-CELLS = {mode: cell.name for mode, cell in CELLS_BY_MODE.items() if mode != "GRU"}
+# The core's names of cells, by PyTorch's modes of its modules.
+CELLS = {mode: cell.name for mode, cell in CELLS_BY_MODE.items()}
 # Whether their states are pairs, by the same.
 MEMORY = {mode: BY_CELL[cell].has_memory for mode, cell in CELLS.items()}
 
@@ -58,6 +58,11 @@ class Spec:
     def has_memory(self) -> bool:
         """Whether a state is a pair, h and c."""
         return BY_CELL[self.cell].has_memory
+
+    @cached_property
+    def kept_gates(self) -> int:
+        """How many numbers of a unit's gates a tape keeps for each row and step."""
+        return BY_CELL[self.cell].kept_gates
 
     # Of the layout, without the time that it takes to ask for them: a small layer's call would notice.
 
