@@ -14,7 +14,7 @@ import pytest
 from lstmfast._base import cpu
 from lstmfast._bench import engines, problem
 from lstmfast._bench.cases import Case
-from lstmfast._bench.engines import ENGINES, UnsupportedError, ncnn_layers, onnx_model, onnx_runtime
+from lstmfast._bench.engines import ENGINES, UnsupportedError, ncnn_layers, onnx_model, onnx_runtime, stacked
 
 PLAIN = ["LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"]
 OWN_PROCESS = {*PLAIN, "Keras torch", "Keras JAX", "TensorFlow"}
@@ -46,6 +46,13 @@ def test_whole_rows_and_steps_alone(name: str, case: Case, reason: str) -> None:
         ("LiteRT", 1, Case(4, 2, 3, 5, directions=2), "its operator has one direction"),
         ("tract", 2, Case(4, 2, 3, 5), "it has one thread, and others have more"),
         ("TensorFlow", 1, Case(4, 2, 3, 5, cell="rnn"), "the operator is no RNN"),
+        ("TensorFlow", 1, Case(4, 2, 3, 5, cell="gru"), "the operator is no GRU"),
+        ("LiteRT", 1, Case(4, 2, 3, 5, cell="gru"), "it has no operator for a GRU"),
+        ("OpenVINO", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured with"),
+        ("JAX", 1, Case(4, 2, 3, 5, work="train", stepwise=True), "step modules are measured with"),
+        ("ONNX Runtime", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured with"),
+        ("ONNX Runtime bound", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured"),
+        ("PyTorch int8", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured in"),
         ("TensorFlow", 1, Case(4, 2, 3, 5, valid=65), "the operator takes one length for all rows"),
         ("TensorFlow", 1, Case(4, 2, 3, 5, work="train", reset=20), "it cannot start a row anew"),
         ("Keras torch", 1, Case(4, 2, 3, 5, work="train", reset=20), "it cannot start a row anew"),
@@ -154,6 +161,25 @@ def test_results_have_the_truths_shapes() -> None:
     }
 
 
+# Weights in engines' own orders -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["weight_ih", "weight_hh", "bias_ih", "bias_hh"])
+@pytest.mark.parametrize(("cell", "order"), [("lstm", [0, 3, 1, 2]), ("gru", [1, 0, 2]), ("rnn", [0])])
+def test_gates_are_put_into_an_engine_s_order(cell: str, order: list[int], kind: str) -> None:
+    task = problem.make(Case(4, 1, 3, 2, 2, 2, cell=cell))
+    found = dict(
+        zip(
+            ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
+            stacked.layer_weights(task, 1, lstm="iofg", gru="zrn"),
+            strict=True,
+        )
+    )[kind]
+    for array, suffix in zip(found, ("_l1", "_l1_reverse"), strict=True):
+        parts = np.split(task.weights[kind + suffix], task.case.gates)
+        assert np.array_equal(array, np.concatenate([parts[k] for k in order]))
+
+
 # ncnn's files ----------------------------------------------------------------------------------------
 
 
@@ -173,15 +199,24 @@ def test_the_network_as_ncnn_reads_it() -> None:
     assert text.splitlines()[-1] == "RNN layer0 2 2 x h0 y h0_n 0=5 1=15 2=0"
 
 
-@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "rnn", "gru"])
 def test_the_weights_as_ncnn_reads_them(cell: str) -> None:
     task = problem.make(Case(4, 1, 3, 2, directions=2, cell=cell))
     found = ncnn_layers._weights(task)
     gates = task.case.gates
-    order = [0, 1, 3, 2] if cell == "lstm" else [0]
+    order = {"lstm": [0, 1, 3, 2], "rnn": [0], "gru": [0, 1, 2]}[cell]
     for kind, width in (("weight_ih", 3), ("bias", 1), ("weight_hh", 2)):
         tag, found = struct.unpack("<i", found[:4])[0], found[4:]
         assert tag == 0
+        if (kind, cell) == (
+            "bias",
+            "gru",
+        ):  # r and z have the sum of their two; n has both, one after the other
+            both, found = np.frombuffer(found[:64], "<f4").reshape(2, 8), found[64:]
+            for array, suffix in zip(both, ("_l0", "_l0_reverse"), strict=True):
+                b_ih, b_hh = (task.weights[f"bias_{which}{suffix}"] for which in ("ih", "hh"))
+                assert np.array_equal(array, [*(b_ih + b_hh)[:4], *b_ih[4:], *b_hh[4:]])
+            continue
         size = 2 * gates * 2 * width
         read, found = np.frombuffer(found[: 4 * size], "<f4").reshape(2, gates, 2, width), found[4 * size :]
         for array, suffix in zip(read, ("_l0", "_l0_reverse"), strict=True):

@@ -41,7 +41,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
             [
                 "SUITE",
                 "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset,"
-                " torch, quantized, all",
+                " gru, cells, torch, quantized, all",
                 "'clasic'",
             ],
         ),
@@ -133,6 +133,8 @@ SHAPE = ["--shapes", "T=2,B=1,I=1,H=1"]
         (SHAPE, set(ENGINES) - KIN),
         (["torch"], set(ENGINES) - {*QUANTIZED}),
         (["step", "torch"], set(ENGINES) - {*QUANTIZED}),
+        (["gru"], set(ENGINES) - KIN),
+        (["cells"], {OURS, *BEHIND_TORCH, "PyTorch"}),
         (["quantized"], SMALL),
         (["--suite", "quantized"], SMALL),
         (["step", "quantized"], set(ENGINES) - {*BEHIND_TORCH}),
@@ -196,7 +198,7 @@ def test_a_real_run_over_what_is_installed(tmp_path: Path) -> None:
     """Tiny shapes; every engine that is here must be right in every row that it does."""
     files = [f"--{kind}={tmp_path / name}" for kind, name in (("json", "a"), ("plot", "b"), ("html", "c"))]
     shapes = "T=1,B=1,I=2,H=8;T=4,B=2,I=3,H=25,layers=2,directions=2;T=4,B=2,I=3,H=5,train=1"
-    shapes += ";T=4,B=2,I=3,H=5,cell=rnn"
+    shapes += ";T=4,B=2,I=3,H=5,cell=rnn;T=4,B=2,I=3,H=5,cell=gru,train=1,stepwise=1"
     done = run("--shapes", shapes, "--seconds", "0.01", "--threads", "1", "--isa", "scalar", *files)
     assert done.returncode == 0, done.stderr
     assert "geometric mean" in done.stdout
@@ -209,8 +211,11 @@ def test_a_real_run_over_what_is_installed(tmp_path: Path) -> None:
         (4, "sequence"),
         (4, "train"),
         (4, "sequence"),
+        (4, "train"),
     ]
-    assert [row["cell"] for row in saved["rows"]] == ["lstm"] * 3 + ["rnn"]
+    assert [row["cell"] for row in saved["rows"]] == ["lstm"] * 3 + ["rnn", "gru"]
+    assert [row["stepwise"] for row in saved["rows"]] == [False] * 4 + [True]
+    assert saved["targets"] == []
     there = {engine["name"] for engine in saved["engines"] if engine["missing"] is None}
     assert there >= {OURS, "NumPy"}
     for row in saved["rows"]:

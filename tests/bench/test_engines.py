@@ -5,7 +5,11 @@ In a process of its own: engines start threads that do not go away, and tests th
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,7 @@ import lstmfast
 from lstmfast._base.kinds import BY_NAME
 from lstmfast._bench import engines, problem, session
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
-from lstmfast._bench.engines import ENGINES, OURS, QUANTIZED
+from lstmfast._bench.engines import ENGINES, OURS, QUANTIZED, UnsupportedError
 from lstmfast._bench.worker import Request
 from lstmfast.reference import Reference
 
@@ -66,6 +70,16 @@ CASES = [
     Case(9, 5, 3, 8, layers=2, directions=2, work="train", reset=20),
     Case(9, 5, 3, 8, layers=2, cell="rnn", reset=20),
     Case(9, 5, 3, 8, work="train", cell="rnn", reset=20),
+    Case(6, 3, 3, 5, layers=2, directions=2, cell="gru"),
+    Case(1, 2, 4, 20, layers=2, work="step", cell="gru"),
+    Case(1, 3, 4, 9, layers=2, work="pool", cell="gru"),
+    Case(6, 2, 3, 5, layers=2, directions=2, work="train", cell="gru"),
+    Case(40, 4, 64, 8, layers=2, cell="gru", valid=65),
+    Case(9, 5, 3, 8, directions=2, work="train", cell="gru", valid=65),
+    Case(9, 5, 3, 8, layers=2, cell="gru", reset=20),
+    Case(9, 5, 3, 8, layers=2, work="train", cell="gru", reset=20),
+    *(Case(1, 2, 4, 8, work="step", cell=cell, stepwise=True) for cell in CELLS),
+    *(Case(6, 2, 3, 8, work="train", cell=cell, stepwise=True) for cell in CELLS),
     Case(9, 2, 3, 8, layers=2, work="train", recompute=True),
 ]
 
@@ -86,14 +100,22 @@ def unsupported(name: str, case: Case) -> str:
     """Why an engine does not do a case; nothing if it does."""
     if case.work == "pool" and name in NO_POOLS:
         return "pools are measured with other engines"
+    if case.stepwise and (name in NO_POOLS or (case.work == "step" and "ONNX" in name)):
+        return "step modules are measured with other engines"
+    if case.stepwise and name == "PyTorch int8":
+        return "step modules are measured in float32"
+    if case.work == "train" and "frozen" in name:
+        return "frozen weights have no gradient"
+    if name.startswith("lstmfast.torch") and not in_lstmfast_torch(case):
+        return f"it has no {case.kind.name}{'Cell' if case.stepwise else ''}"
     if case.work == "train" and name in INFERENCE_ALONE:
         return "inference only"
     if name == "NumPy" and (case.valid < 100 or case.reset):
         return "it would run each row's pieces alone, which is no batch"
     if case.valid < 100 and name in PLAIN:
         return "it takes no lengths"
-    if name == "TensorFlow" and case.cell == "rnn":
-        return "the operator is no RNN"
+    if name == "TensorFlow" and case.cell != "lstm":
+        return f"the operator is no {case.kind.name}"
     if name == "TensorFlow" and case.valid < 100:
         return "the operator takes one length for all rows"
     if case.reset and name in {*PLAIN, "Keras torch", "Keras JAX", "TensorFlow"}:
@@ -102,17 +124,23 @@ def unsupported(name: str, case: Case) -> str:
         return "it has no RNN"
     if name == "OpenCV" and case.directions == 2:
         return "the states of its reverse direction are those of the last time step"
+    if name == "LiteRT" and case.cell == "gru":
+        return "it has no operator for a GRU"
     if name == "LiteRT" and case.directions == 2:
         return "its operator has one direction"
     if case.reset and name in INFERENCE_ALONE - {"PyTorch int8", *QUANTIZED}:
         return "its operators cannot start a row anew within a sequence"
-    if case.cell == "rnn" and name in RIVALS_INT8:
-        return "quantize_dynamic has no RNN"
-    if case.work == "train" and "frozen" in name:
-        return "frozen weights have no gradient"
+    if name in RIVALS_INT8 and case.cell in {"rnn", *(["gru"] if "ONNX" in name else [])}:
+        return f"quantize_dynamic has no {case.kind.name}"
     if case.reset and case.directions == 2 and (name.startswith("lstmfast.torch") or "PyTorch" in name):
         return "from run to run only the forward direction's state can be carried on"
     return ""
+
+
+def in_lstmfast_torch(case: Case) -> bool:
+    """Whether lstmfast.torch has what runs a case: a module of its kind, or of its steps."""
+    ours = importlib.import_module("lstmfast.torch")
+    return hasattr(ours, f"{case.kind.name}Cell" if case.stepwise else case.kind.name)
 
 
 def installed(name: str) -> bool:
@@ -230,6 +258,26 @@ def test_a_case_comes_to_our_own_calls(
         assert found == {"y": 7, "h_n": 8} | ({"c_n": 9} if BY_NAME[cell.upper()].has_memory else {})
 
 
+@pytest.mark.parametrize("work", ["step", "train"])
+@pytest.mark.parametrize("name", ["lstmfast.torch", "lstmfast.torch frozen"])
+def test_what_lstmfast_torch_does_not_have_is_said(
+    name: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part of it at a time: step modules and modules of a kind are looked for by name."""
+    empty = ModuleType("lstmfast.torch")
+    monkeypatch.setitem(sys.modules, "lstmfast.torch", empty)
+    engine = engines.load(ENGINES[name], 1, None)
+    told = "it has no GRUCell"
+    if work == "train" and "frozen" in name:
+        told = "frozen weights have no gradient"
+    case = Case(1 if work == "step" else 4, 2, 3, 5, work=work, cell="gru", stepwise=True)
+    with pytest.raises(UnsupportedError, match=f"^{told}$"):
+        engine.prepare(problem.make(case))
+    if told != "frozen weights have no gradient":
+        with pytest.raises(UnsupportedError, match=r"^it has no GRU$"):
+            engine.prepare(problem.make(replace(case, stepwise=False)))
+
+
 def test_a_name_is_the_engines_own() -> None:
     for name, spec in ENGINES.items():
         assert engines.load(spec, 1, None).name == name
@@ -271,3 +319,21 @@ def test_swapped_gates_are_wrong(case: Case, swapped: tuple[int, ...]) -> None:
     found = problem.difference({"y": y, "h_n": h, "c_n": c}, task.truth)
     for precision, times in {"float32": 50, "float16": 50, "bfloat16": 5}.items():
         assert found > times * problem.TOLERANCES[precision]
+
+
+@pytest.mark.parametrize("swapped", [(1, 0, 2), (2, 1, 0), (0, 2, 1), (0, 1, 2)])
+@pytest.mark.parametrize("case", CASES[:5], ids=lambda case: case.label.replace(" ", "-"))
+def test_swapped_gates_of_a_gru_are_wrong(case: Case, swapped: tuple[int, ...]) -> None:
+    """And the right ones, if r multiplies h and not what W_hn has made of it."""
+    task = problem.make(replace(case, cell="gru"))
+    weights = {
+        name: np.concatenate([np.split(array, 3)[k] for k in swapped]) for name, array in task.weights.items()
+    }
+    reset = "gru_reset_before" if swapped == (0, 1, 2) else "gru"
+    reference = Reference(reset, weights, case.layers, case.directions == 2)
+    h = None
+    for _ in range(problem.STEPS if case.work == "step" else 1):
+        y, (h, _), _ = reference.forward(task.x, h)
+    assert h is not None
+    found = problem.difference({"y": y, "h_n": h}, task.truth)
+    assert found > 50 * problem.TOLERANCES["float32"]

@@ -74,12 +74,14 @@ def test_training_multiplies_thrice_and_reads_twice() -> None:
     assert least_seconds(Case(10, 1, 8, 8, work="train"), Limits(1e9, LEVELS)) == pytest.approx(2 * read)
 
 
-def test_an_rnn_multiplies_and_reads_a_quarter() -> None:
+def test_an_rnn_multiplies_and_reads_a_quarter_and_a_gru_three() -> None:
     for limits in (Limits(1.0, ()), Limits(1e9, (Level("all", math.inf, 5.0),))):
         for work in WORKS:
-            lstm, rnn = (least_seconds(Case(7, 3, 56, 8, 2, 2, work, cell), limits) for cell in CELLS)
-            assert lstm == pytest.approx(4 * rnn)
-    assert intensity(Case(7, 3, 56, 8, cell="rnn")) == pytest.approx(intensity(Case(7, 3, 56, 8)))
+            least = {cell: least_seconds(Case(7, 3, 56, 8, 2, 2, work, cell), limits) for cell in CELLS}
+            assert least["lstm"] == pytest.approx(4 * least["rnn"])
+            assert least["gru"] == pytest.approx(3 * least["rnn"])
+    for cell in CELLS:
+        assert intensity(Case(7, 3, 56, 8, cell=cell)) == pytest.approx(intensity(Case(7, 3, 56, 8)))
 
 
 def test_lengths_save_products_and_no_reading() -> None:

@@ -14,7 +14,7 @@ from lstmfast._bench import problem, suites
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
 from lstmfast.reference import Reference
 
-REFERENCES: dict[Cell, str] = {"lstm": "lstm", "rnn": "rnn_tanh"}
+REFERENCES: dict[Cell, str] = {"lstm": "lstm", "rnn": "rnn_tanh", "gru": "gru"}
 
 
 # The truth, and the check against it ----------------------------------------------------------------
@@ -43,11 +43,12 @@ def test_weights_are_those_of_the_seed() -> None:
     assert all(np.array_equal(task.weights[name], lstm.parameters[name]) for name in lstm.parameters)
 
 
-def test_an_rnn_has_the_weights_of_the_seed() -> None:
-    rnn = lstmfast.RNN(3, 5, 2, bidirectional=True, seed=7)
-    task = problem.make(Case(2, 1, 3, 5, 2, 2, cell="rnn"), seed=7)
-    assert list(task.weights) == list(rnn.parameters)
-    assert all(np.array_equal(task.weights[name], rnn.parameters[name]) for name in rnn.parameters)
+@pytest.mark.parametrize(("cell", "layer"), [("rnn", lstmfast.RNN), ("gru", lstmfast.GRU)])
+def test_others_have_the_weights_of_the_seed(cell: Cell, layer: Any) -> None:
+    model = layer(3, 5, 2, bidirectional=True, seed=7)
+    task = problem.make(Case(2, 1, 3, 5, 2, 2, cell=cell), seed=7)
+    assert list(task.weights) == list(model.parameters)
+    assert all(np.array_equal(task.weights[name], model.parameters[name]) for name in model.parameters)
 
 
 # Rows of different lengths ----------------------------------------------------------------------------

@@ -93,6 +93,33 @@ def test_reset_is_inference_and_training_with_and_without() -> None:
     assert found == [(128, 16, 64, 64), (128, 32, 256, 256), (80, 64, 32, 128)]
 
 
+def test_gru_is_inference_steps_training_and_lengths() -> None:
+    cases = suites.SUITES["gru"]
+    assert {case.cell for case in cases} == {"gru"}
+    sequences = [case for case in cases if case.work == "sequence"]
+    assert {(case.H, case.B) for case in sequences} == {
+        (H, B) for H in (24, 64, 128, 256, 512) for B in (1, 4, 16, 64)
+    }
+    assert [case.H for case in cases if case.work == "step"] == [24, 32, 40, 64, 128]
+    trained = [case for case in cases if case.work == "train"]
+    assert {case.H for case in trained if case.valid == 100} == {40, 64, 128, 256, 512}
+    cut = [replace(case, cell="lstm", suite="lengths") for case in trained if case.valid < 100]
+    assert len(cut) == 4
+    assert set(cut) < set(suites.SUITES["lengths"])
+
+
+def test_cells_are_steps_and_training_of_every_kind() -> None:
+    cases = suites.SUITES["cells"]
+    assert all(case.stepwise and case.layers == case.directions == 1 for case in cases)
+    by_cell = {
+        cell: [replace(case, cell="lstm") for case in cases if case.cell == cell]
+        for cell in ("lstm", "rnn", "gru")
+    }
+    assert by_cell["lstm"] == by_cell["rnn"] == by_cell["gru"]
+    assert {(case.work, case.T) for case in cases} == {("step", 1), ("train", 50)}
+    assert {case.H for case in cases if case.work == "step"} == {24, 32, 40, 64, 128}
+
+
 @pytest.mark.parametrize("name", suites.SUITES)
 def test_every_row_of_a_case_has_a_step(name: str) -> None:
     for case in suites.SUITES[name]:
@@ -135,14 +162,14 @@ def test_quick_is_a_part_of_every_suite() -> None:
         (case.suite for case in quick), key=list(suites.SUITES).index
     )
     # Their engines are asked for.
-    assert {case.suite for case in quick} == set(suites.SUITES) - {"torch", "quantized"}
-    assert 12 <= len(quick) <= 20
+    assert {case.suite for case in quick} == set(suites.SUITES) - {"cells", "torch", "quantized"}
+    assert 12 <= len(quick) <= 24
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^expected one of classic, .*, lengths, reset, torch, quantized, all, got 'clasic'$",
+        match=r"^expected one of classic, .*, reset, gru, cells, torch, quantized, all, got 'clasic'$",
     ):
         suites.select(["step", "clasic"])
 
@@ -193,6 +220,14 @@ def test_starts_and_recomputing() -> None:
     )
 
 
+def test_steps_that_are_calls() -> None:
+    assert shapes.parse("T=1,B=4,I=2,H=3,cell=gru,stepwise=1;T=9,B=4,I=2,H=3,train=1,stepwise=1") == (
+        Case(1, 4, 2, 3, work="step", cell="gru", stepwise=True),
+        Case(9, 4, 2, 3, work="train", stepwise=True),
+    )
+    assert shapes.parse("T=9,B=4,I=2,H=3,stepwise=0") == (Case(9, 4, 2, 3),)
+
+
 def test_one_step_is_a_step() -> None:
     assert shapes.parse("T=1,B=1,I=1,H=1")[0].work == "step"
     assert shapes.parse("T=1,B=1,I=1,H=1,train=1")[0].work == "train"
@@ -221,7 +256,7 @@ def test_one_step_is_a_step() -> None:
         ("T=1,B=1,I=1,H=1,layers=0", "from 1 to 64 for layers"),
         ("T=1,B=1,I=1,H=1,train=2", "from 0 to 1 for train"),
         ("T=9,B=1,I=1,H=1;T=1,B=1", "no I"),
-        ("T=1,B=1,I=1,H=1,cell=gru", "lstm or rnn for cell in"),
+        ("T=1,B=1,I=1,H=1,cell=elman", "lstm, rnn or gru for cell in"),
         ("T=1,B=1,I=1,H=1,cell=", "got ''"),
         ("T=1,B=1,I=1,H=1,cell=rnn,cell=rnn", "cell is there twice"),
         ("T=9,B=4,I=1,H=1,valid=0", "from 1 to 100 for valid"),
@@ -241,6 +276,14 @@ def test_one_step_is_a_step() -> None:
         ("T=1,B=4,I=1,H=1,pool=1,train=1", "expected T=1, one direction and no training with pool=1"),
         ("T=1,B=4,I=1,H=1,pool=1,directions=2", "expected T=1, one direction and no training with pool=1"),
         ("T=1,B=4,I=1,H=1,pool=2", "from 0 to 1 for pool"),
+        ("T=9,B=4,I=1,H=1,stepwise=1", "expected T=1 or train=1 with stepwise=1"),
+        ("T=1,B=4,I=1,H=1,stepwise=1,layers=2", "one layer and direction"),
+        ("T=1,B=4,I=1,H=1,stepwise=1,directions=2", "one layer and direction"),
+        ("T=1,B=4,I=1,H=1,stepwise=1,pool=1", "expected T=1 or train=1 with stepwise=1"),
+        ("T=9,B=4,I=1,H=1,stepwise=1,train=1,reset=20", "expected T=1 or train=1 with stepwise=1"),
+        ("T=9,B=4,I=1,H=1,stepwise=1,train=1,valid=65", "expected T=1 or train=1 with stepwise=1"),
+        ("T=9,B=4,I=1,H=1,stepwise=1,train=1,recompute=1", "expected T=1 or train=1 with stepwise=1"),
+        ("T=1,B=4,I=1,H=1,stepwise=2", "from 0 to 1 for stepwise"),
         ("T=1,B=1,I=1000000,H=1000000", "checking it takes about"),
         ("T=1000000,B=1000000,I=1,H=1", "checking it takes about"),
     ],
@@ -272,12 +315,12 @@ def test_training_makes_every_product_three_times() -> None:
     assert Case(2, 3, 4, 5, work="train").flops == 3 * Case(2, 3, 4, 5).flops
 
 
-def test_an_rnn_has_one_sum_for_four_gates() -> None:
+def test_an_rnn_has_one_sum_for_four_gates_and_a_gru_three() -> None:
     for work in WORKS:
-        lstm, rnn = (Case(6, 3, 5, 7, 2, 2, work, cell) for cell in ("lstm", "rnn"))
-        assert lstm.flops == 4 * rnn.flops
-        assert lstm.weight_bytes == 4 * rnn.weight_bytes
-    assert (Case(1, 1, 1, 1).halves, Case(1, 1, 1, 1, cell="rnn").halves) == (2, 1)
+        lstm, rnn, gru = (Case(6, 3, 5, 7, 2, 2, work, cell) for cell in ("lstm", "rnn", "gru"))
+        assert (lstm.flops, gru.flops) == (4 * rnn.flops, 3 * rnn.flops)
+        assert (lstm.weight_bytes, gru.weight_bytes) == (4 * rnn.weight_bytes, 3 * rnn.weight_bytes)
+    assert [Case(1, 1, 1, 1, cell=cell).halves for cell in ("lstm", "rnn", "gru")] == [2, 1, 1]
 
 
 def test_only_valid_steps_are_work() -> None:
@@ -289,7 +332,7 @@ def test_only_valid_steps_are_work() -> None:
 
 def test_starts_and_recomputing_are_the_same_work() -> None:
     case = Case(10, 4, 5, 7, work="train")
-    for other in (replace(case, reset=10), replace(case, recompute=True)):
+    for other in (replace(case, reset=10), replace(case, recompute=True), replace(case, stepwise=True)):
         assert (other.steps, other.flops, other.weight_bytes) == (40, case.flops, case.weight_bytes)
     assert (case.starts, replace(case, reset=10).starts) == (0, 4)
 
@@ -306,3 +349,5 @@ def test_labels() -> None:
     assert Case(9, 1, 3, 64, reset=1).label_parts == ["T=9 B=1", "I=3 H=64", "reset 1 %"]
     case = Case(9, 1, 3, 64, work="train", recompute=True)
     assert case.label_parts == ["T=9 B=1 train", "I=3 H=64", "recompute"]
+    case = Case(1, 1, 3, 64, work="step", cell="gru", stepwise=True)
+    assert case.label_parts == ["T=1 B=1 GRU", "I=3 H=64", "stepwise"]

@@ -16,9 +16,9 @@ __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 Work: TypeAlias = Literal["sequence", "step", "pool", "train"]
 WORKS: tuple[Work, ...] = get_args(Work)
 
-# Each kind's first cell: rnn is the vanilla RNN with tanh. No engine runs a GRU here yet.
+# Each kind's first cell: rnn is the vanilla RNN with tanh.
 Cell: TypeAlias = str  # one of these
-CELLS = tuple(kind.name.lower() for kind in KINDS if kind.name != "GRU")
+CELLS = tuple(kind.name.lower() for kind in KINDS)
 
 FLOAT32 = 4  # bytes
 
@@ -30,6 +30,9 @@ class Case:
     With less than 100 percent `valid` the rows have lengths of their own, the longest T, whose sum is that
     part of T * B. At `reset` percent of all T * B places a row starts anew, from the zero state. With
     `recompute` training keeps no gates, where an engine can do without; others train as ever.
+
+    With `stepwise` each step is a call of its own, of a step module where an engine has such, as in programs
+    that decide in between what comes next: a step is one call, and training a loop over T of them.
     """
 
     T: int
@@ -43,6 +46,7 @@ class Case:
     valid: int = 100
     reset: int = 0
     recompute: bool = False
+    stepwise: bool = False
     suite: str = "own"
 
     @property
@@ -61,7 +65,8 @@ class Case:
             parts.append(f"{self.valid} % valid")
         if self.reset:
             parts.append(f"reset {self.reset} %")
-        return [*parts, "recompute"] if self.recompute else parts
+        parts += ["recompute"] if self.recompute else []
+        return [*parts, "stepwise"] if self.stepwise else parts
 
     @property
     def kind(self) -> Kind:
@@ -117,10 +122,10 @@ class Case:
     def flops(self) -> int:
         """Operations of the matrix products, a multiplication and an addition each.
 
-        The four gates of a step take 2 * 4H * (I + H) a row, for each layer and direction, the one sum of an
-        RNN a quarter of that; steps past a row's length take none. Training takes them three times: forward,
-        gradients of inputs, gradients of weights. Gates that are computed once more are no work that has to
-        be done, and do not count.
+        The four gates of a step take 2 * 4H * (I + H) a row, for each layer and direction, a GRU's three
+        gates three quarters of that, the one sum of an RNN a quarter; steps past a row's length take none.
+        Training takes them three times: forward, gradients of inputs, gradients of weights. Gates that are
+        computed once more are no work that has to be done, and do not count.
         """
         one = sum(2 * self.gates * self.H * (size + self.H) for size in self.input_sizes)
         return one * self.directions * self.steps * (3 if self.work == "train" else 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._files import writing
+from . import targets
 from .results import Report
 
 __all__ = ["Outputs", "UnwritableError"]
@@ -83,7 +84,8 @@ def _unwritten(option: str, path: Path, error: Exception) -> str:
 
 
 def _write_json(path: Path, report: Report) -> None:
-    writing.write(path, (json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n").encode())
+    everything = {**report.to_json(), "targets": targets.to_json(report)}
+    writing.write(path, (json.dumps(everything, indent=1, allow_nan=False) + "\n").encode())
 
 
 def _write_plot(path: Path, report: Report) -> None:

@@ -9,7 +9,8 @@ from html import escape
 from . import pictures
 from .engines import OURS, QUANTIZED
 from .results import Report, Row
-from .words import headline, named_ratio, no_time, notes, percent, ratio, time
+from .targets import outcomes
+from .words import aim, headline, named_ratio, no_time, notes, percent, ratio, time
 
 __all__ = ["render"]
 
@@ -46,6 +47,8 @@ def render(report: Report) -> str:
         body.append(_table(report, "All rows", [_mean(report, report.rows)]))
     if report.quantized_suites:
         body.append(_quantized(report))
+    if outcomes(report):
+        body.append(_targets(report))
     if report.latencies:
         body.append(_latencies(report))
     body.append(
@@ -93,6 +96,19 @@ def _quantized(report: Report) -> str:
             )
     head = "".join(f"<th>{name}</th>" for name in heads)
     return f"<h2>Quantised weights</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _targets(report: Report) -> str:
+    heads = "".join(f"<th>{name}</th>" for name in ("suite", "rows", "aimed at", "reached", "slowest"))
+    lines = []
+    for found in outcomes(report):
+        rows, least, value, slowest = map(escape, aim(found))
+        kind = "" if found.met else ' class="bad"'
+        lines.append(
+            f"<tr><td>{escape(found.suite)}</td><td>{rows}</td><td>{least}</td><td{kind}>{value}</td>"
+            f"<td>{slowest}</td></tr>"
+        )
+    return f"<h2>Targets</h2><table><tr>{heads}</tr>{''.join(lines)}</table>"
 
 
 def _latencies(report: Report) -> str:

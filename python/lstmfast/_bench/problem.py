@@ -22,6 +22,7 @@ Array: TypeAlias = NDArray[Any]
 # y, h_n and for an LSTM c_n by name, shaped as PyTorch has them; for training y, dx and "d " + each
 # parameter's name.
 Results: TypeAlias = Mapping[str, Array]
+Layer: TypeAlias = lstmfast.LSTM | lstmfast.RNN | lstmfast.GRU
 
 # A step is checked after so many calls: a state that is not carried on shows.
 STEPS = 3
@@ -56,12 +57,10 @@ class Problem:
     truth: Results  # float64
 
 
-def model(case: Case, isa: str | None = None, seed: int | None = None) -> lstmfast.LSTM | lstmfast.RNN:
+def model(case: Case, isa: str | None = None, seed: int | None = None) -> Layer:
     """Make the model of a case, its weights drawn as PyTorch initialises them."""
     layer: Any = class_named(case.kind.name)
-    made: lstmfast.LSTM | lstmfast.RNN = layer(
-        case.I, case.H, case.layers, bidirectional=case.directions == 2, isa=isa, seed=seed
-    )
+    made: Layer = layer(case.I, case.H, case.layers, bidirectional=case.directions == 2, isa=isa, seed=seed)
     return made
 
 

@@ -9,13 +9,22 @@ from .cases import CELLS, Case, Cell, Work
 __all__ = ["FORM", "parse"]
 
 FORM = (
-    "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn][,valid=65][,reset=1][,recompute=1]"
-    "[,pool=1]"
+    "T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=gru][,valid=65][,reset=1][,recompute=1]"
+    "[,pool=1][,stepwise=1]"
 )
 _SIZES = ("T", "B", "I", "H")
 # The most of each; of the sizes it is a million, memory permitting. Those that may be 0 as well as 1.
-_MOST = {"layers": 64, "directions": 2, "train": 1, "valid": 100, "reset": 100, "recompute": 1, "pool": 1}
-_MAY_BE_0 = {"train", "reset", "recompute", "pool"}
+_MOST = {
+    "layers": 64,
+    "directions": 2,
+    "train": 1,
+    "valid": 100,
+    "reset": 100,
+    "recompute": 1,
+    "pool": 1,
+    "stepwise": 1,
+}
+_MAY_BE_0 = {"train", "reset", "recompute", "pool", "stepwise"}
 _UNKNOWN_MEMORY = 8 << 30
 
 
@@ -28,8 +37,9 @@ def parse(text: str) -> tuple[Case, ...]:
         If there is none, a part is not `name=value`, a name is unknown, missing or given twice, a number is
         out of range, no lengths have that percentage of valid steps, rows that start anew have one step or
         lengths, or so few places that none is one of them, gates are to be recomputed without training, a
-        pool is to do anything but step forward, or the float64 reference would need more than half of this
-        machine's memory.
+        pool is to do anything but step forward, steps are to be calls of their own in more than one layer or
+        direction, or in anything but a step and plain training, or the float64 reference would need more
+        than half of this machine's memory.
     """
     cases = tuple(_one(part.strip()) for part in text.split(";") if part.strip())
     if not cases:
@@ -65,6 +75,7 @@ def _one(text: str) -> Case:
         values.get("valid", 100),
         values.get("reset", 0),
         bool(values.get("recompute", 0)),
+        bool(values.get("stepwise", 0)),
     )
     if case.valid < 100 and not case.T + case.B - 1 <= case.steps < case.T * case.B:
         raise ValueError(
@@ -80,6 +91,11 @@ def _one(text: str) -> Case:
         raise ValueError(f"{text!r}: expected T=1, one direction and no training with pool=1: streams step")
     if case.recompute and not train:
         raise ValueError(f"{text!r}: expected train=1 with recompute=1: only training keeps gates")
+    plain = case == Case(case.T, case.B, case.I, case.H, work=work, cell=cell, stepwise=True)
+    if case.stepwise and not (plain and work in {"step", "train"}):
+        raise ValueError(
+            f"{text!r}: expected T=1 or train=1 with stepwise=1, and one layer and direction: step modules"
+        )
     memory = _memory()
     if case.reference_bytes > memory // 2:
         raise ValueError(
@@ -92,7 +108,7 @@ def _one(text: str) -> Case:
 def _cell(name: str, text: str) -> Cell:
     if name in CELLS:
         return name
-    raise ValueError(f"expected {' or '.join(CELLS)} for cell in {text!r}, got {name!r}")
+    raise ValueError(f"expected {', '.join(CELLS[:-1])} or {CELLS[-1]} for cell in {text!r}, got {name!r}")
 
 
 def _number(name: str, digits: str, text: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, product
 
-from .cases import Case, Work
+from .cases import CELLS, Case, Work
 from .engines import BEHIND_TORCH, ENGINES, KIN, OURS, QUANTIZED
 
 __all__ = ["ALL", "SUITES", "engines", "quick", "select"]
@@ -29,6 +29,13 @@ _TORCH = (
     Case(100, 16, 128, 128, cell="rnn"),
 )
 _TORCH_LENGTHS = (Case(100, 32, 64, 64, valid=65), Case(200, 16, 128, 128, valid=65))
+
+_LENGTHS = (
+    Case(100, 8, 256, 256, valid=65),
+    Case(100, 32, 64, 64, valid=65),
+    Case(100, 64, 40, 100, valid=65),
+    Case(200, 16, 128, 128, valid=65),
+)
 
 SUITES: dict[str, tuple[Case, ...]] = {
     # A layer as textbooks and most programs have it.
@@ -108,10 +115,7 @@ SUITES: dict[str, tuple[Case, ...]] = {
     "lengths": _of(
         "lengths",
         [
-            Case(100, 8, 256, 256, valid=65),
-            Case(100, 32, 64, 64, valid=65),
-            Case(100, 64, 40, 100, valid=65),
-            Case(200, 16, 128, 128, valid=65),
+            *_LENGTHS,
             *(Case(400, 32, 256, 256, valid=valid) for valid in (30, 65, 100)),
             Case(100, 16, 128, 128, layers=2, directions=2, valid=65),
         ],
@@ -131,6 +135,46 @@ SUITES: dict[str, tuple[Case, ...]] = {
         "sequence",
         "train",
     ),
+    # A GRU as most programs have it, its single steps, and its training, also of rows that end at different
+    # steps.
+    "gru": (
+        *_of(
+            "gru",
+            [Case(100, B, H, H, cell="gru") for H, B in product((24, 64, 128, 256, 512), (1, 4, 16, 64))],
+        ),
+        *_of("gru", [Case(1, 1, H, H, cell="gru") for H in (24, 32, 40, 64, 128)], "step"),
+        *_of(
+            "gru",
+            [
+                *(Case(100, B, H, H, cell="gru") for H, B in product((64, 128, 256, 512), (1, 16, 64))),
+                Case(100, 16, 13, 40, cell="gru"),
+                Case(100, 16, 128, 128, layers=2, directions=2, cell="gru"),
+                *(replace(case, cell="gru") for case in _LENGTHS),
+            ],
+            "train",
+        ),
+    ),
+    # Steps that are calls of their own, as a program makes them that decides in between: of an agent, a
+    # decoder, a sampler.
+    "cells": (
+        *_of(
+            "cells",
+            [
+                Case(1, B, H, H, cell=cell, stepwise=True)
+                for cell in CELLS
+                for H, B in ((24, 1), (32, 1), (40, 1), (64, 1), (128, 1), (64, 16), (128, 16))
+            ],
+            "step",
+        ),
+        *_of(
+            "cells",
+            [
+                Case(50, B, H, H, cell=cell, stepwise=True)
+                for cell, H, B in product(CELLS, (40, 64, 128), (1, 16))
+            ],
+            "train",
+        ),
+    ),
     # lstmfast behind PyTorch's modules, beside itself and PyTorch's own: what tensors, autograd and the look
     # at the weights cost, from the smallest call on.
     "torch": (
@@ -147,6 +191,7 @@ SUITES: dict[str, tuple[Case, ...]] = {
 
 # Suites whose engines are not those of all others, which are everyone but our kin.
 _ENGINES: dict[str, frozenset[str]] = {
+    "cells": frozenset({OURS, *BEHIND_TORCH, "PyTorch"}),
     "torch": frozenset(ENGINES) - KIN | {*BEHIND_TORCH},
     "quantized": frozenset({
         OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO", "PyTorch int8",
@@ -167,11 +212,14 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
     _of("recompute", [Case(100, 16, 64, 64, recompute=True)], "train"),
     _of("lengths", [Case(100, 32, 64, 64, valid=65)], "sequence", "train"),
     _of("reset", [Case(128, 16, 64, 64, reset=1)], "train"),
+    _of("gru", [Case(100, 16, 64, 64, cell="gru")]),
+    _of("gru", [Case(1, 1, 40, 40, cell="gru")], "step"),
+    _of("gru", [Case(100, 16, 128, 128, cell="gru")], "train"),
 )  # fmt: skip
 
 
 def quick() -> tuple[Case, ...]:
-    """Return some rows of every suite but torch and quantized."""
+    """Return some rows of every suite but cells, torch and quantized."""
     return tuple(chain.from_iterable(_QUICK))
 
 

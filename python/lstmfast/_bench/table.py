@@ -13,9 +13,10 @@ from rich.table import Table
 
 from .engines import OURS
 from .results import Report, Row
-from .words import headline, named_ratio, no_time, notes, percent, ratio, time
+from .targets import outcomes
+from .words import aim, headline, named_ratio, no_time, notes, percent, ratio, time
 
-__all__ = ["Terminal", "latencies_table", "progress", "quantized_table", "results_table"]
+__all__ = ["Terminal", "latencies_table", "progress", "quantized_table", "results_table", "targets_table"]
 
 WIDTH_OF_A_FILE = 132  # columns, where the output goes to no terminal
 ANY_WIDTH = 1000
@@ -40,6 +41,8 @@ class Terminal(Console):
             self.print(quantized_table(report))
         if report.latencies:
             self.print(latencies_table(report))
+        if outcomes(report):
+            self.print(targets_table(report))
         for line in notes(report):
             self.print(line)
 
@@ -103,6 +106,19 @@ def results_table(report: Report, others: list[str]) -> Table:
         table.add_row(*_means(report, "geometric mean", rows, others), end_section=True)
     if len(report.suites) > 1:
         table.add_row(*_means(report, "all rows", report.rows, others), style="bold")
+    return table
+
+
+def targets_table(report: Report) -> Table:
+    """Lay out what suites were to show, and what they did."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("suite\nrows", "\naimed at", "\nreached", "\nslowest"):
+        table.add_column(name)
+    suite = ""
+    for found in outcomes(report):
+        if found.suite != suite:
+            table.add_row(suite := found.suite, style="bold")
+        table.add_row(*aim(found), style="" if found.met else "bold")
     return table
 
 

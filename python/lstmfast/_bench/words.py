@@ -6,8 +6,9 @@ import math
 
 from .engines import BEHIND_TORCH, OURS, QUANTIZED
 from .results import Cell, Report
+from .targets import Outcome, outcomes
 
-__all__ = ["headline", "named_ratio", "no_time", "notes", "percent", "ratio", "time"]
+__all__ = ["aim", "headline", "named_ratio", "no_time", "notes", "percent", "ratio", "time"]
 
 
 def time(seconds: float | None) -> str:
@@ -32,6 +33,17 @@ def ratio(value: float | None) -> str:
 def named_ratio(name: str | None, value: float | None) -> str:
     """Write how many times faster we are, and than whom."""
     return ratio(value) if value is None else f"{ratio(value)} {name}"
+
+
+def aim(found: Outcome) -> list[str]:
+    """Say which rows and whom, what was aimed at, what was reached, and where we are slowest among them."""
+    target = found.target
+    return [
+        f"{found.engine}: {target.rows} ({found.count})",
+        f"{ratio(target.least)} {'in geometric mean' if target.mean else 'in each'}",
+        f"{ratio(found.value)}{'' if found.met else ' missed'}",
+        found.slowest.label,
+    ]
 
 
 def percent(value: float | None) -> str:
@@ -89,12 +101,23 @@ def notes(report: Report) -> list[str]:
             f"recompute: {OURS} keeps no gates and computes them once more, which counts as no work;"
             " the others train as ever."
         )
+    if any(row.case.stepwise for row in report.rows):
+        lines.append(
+            f"stepwise: each step is a call of its own, as where a program decides in between; of {OURS} a"
+            " stream's, and in training forward and backward of one step; of PyTorch a step module's, such as"
+            " LSTMCell."
+        )
     if any(row.case.work == "pool" for row in report.rows):
         lines.append("pool: a step of B streams, each with a state of its own, in another order each time.")
     if report.latencies:
         lines.append(
             "p50, p99, p99.9: within this time so many percent of single calls are done, the clock's own time"
             " (some 0.1 us) included."
+        )
+    if outcomes(report):
+        lines.append(
+            "aimed at: how many times our time the fastest other float32 engine, or the one that is named,"
+            " was to take, and in how many rows; missed: it took less."
         )
     foreign = [engine for engine in report.engines if engine.name not in QUANTIZED]
     if others := [engine.name for engine in foreign if engine.precision != "float32"]:

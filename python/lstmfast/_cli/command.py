@@ -152,8 +152,8 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="SUITE",
         nargs="*",
         type=_suite,
-        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, torch,"
-        " quantized or all",
+        help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, gru,"
+        " cells, torch, quantized or all",
     )
     bench.add_argument(
         "--suite",
@@ -171,18 +171,19 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="append",
         type=_shapes,
         default=[],
-        help="shapes of one's own: T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=rnn]"
-        "[,valid=65][,reset=1][,recompute=1][,pool=1]; more than one with ; between them, or the option "
-        "repeated; T=1 is a step whose state is carried on; valid: rows have lengths of their own, so many "
-        "percent of T*B steps in all; reset: rows start anew at so many percent of them; recompute: training "
-        "without gates in the tape; pool: a step of B streams, each with its own state, in any order",
+        help="shapes of one's own: T=100,B=1,I=64,H=64[,layers=2][,directions=2][,train=1][,cell=gru]"
+        "[,valid=65][,reset=1][,recompute=1][,pool=1][,stepwise=1]; more than one with ; between "
+        "them, or the option repeated; T=1 is a step whose state is carried on; valid: rows have lengths of "
+        "their own, so many percent of T*B steps in all; reset: rows start anew at so many percent of them; "
+        "recompute: training without gates in the tape; pool: a step of B streams, each with its own state, "
+        "in any order; stepwise: every step a call of its own, as of a step module",
     )
     bench.add_argument(
         "--engines",
         metavar="NAMES",
         type=_engines,
         help="measure only these beside lstmfast, with commas between them (default: all that are installed,"
-        " but for lstmfast's own other kinds, which the suites torch and quantized measure)",
+        " but for lstmfast's own other kinds, which the suites cells, torch and quantized measure)",
     )
     bench.add_argument(
         "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"

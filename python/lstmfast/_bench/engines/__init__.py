@@ -90,7 +90,7 @@ class Run:
 
 
 class Engine(Protocol):
-    """One way of running LSTMs and RNNs. Nothing of it is imported before `missing` is asked.
+    """One way of running recurrent networks. Nothing of it is imported before `missing` is asked.
 
     One whose class has `apart`, variables of the environment by name, gets a process of its own with these in
     it (`_bench.apart`).
@@ -123,7 +123,7 @@ def load(spec: str, threads: int, isa: str | None) -> Engine:
 
 
 def named(y: Array, h_n: Array, c_n: Array | None = None) -> Results:
-    """Name the results of inference as the truth does: an RNN has no c."""
+    """Name the results of inference as the truth does: a state with no c is h alone."""
     return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
 
 
@@ -140,15 +140,17 @@ def in_order(y: Array, order: Array) -> Array:
     return returned
 
 
-def without_pools(problem: Problem) -> None:
-    """Raise `UnsupportedError` where many streams are to be stepped."""
+def layers_alone(problem: Problem) -> None:
+    """Raise `UnsupportedError` where many streams are to be stepped, or step modules to be called."""
     if problem.case.work == "pool":
         raise UnsupportedError("pools are measured with other engines")
+    if problem.case.stepwise:
+        raise UnsupportedError("step modules are measured with other engines")
 
 
 def inference_alone(problem: Problem) -> None:
     """Raise `UnsupportedError` unless whole rows are to be run, or one step of them, as every engine can."""
-    without_pools(problem)
+    layers_alone(problem)
     if problem.case.work == "train":
         raise UnsupportedError("inference only")
     if problem.lengths is not None:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from ..problem import Problem, Results
-from . import Run, held, named, try_import, without_pools
+from . import Run, held, layers_alone, named, try_import
 
 __all__ = ["Jax"]
 
@@ -55,7 +55,7 @@ class Jax:
 
     def prepare(self, problem: Problem) -> Run:
         """Compile for these shapes."""
-        without_pools(problem)
+        layers_alone(problem)
         case, jax = problem.case, self._jax
         numpy = jax.numpy
         weights = {name: numpy.array(array) for name, array in problem.weights.items()}
@@ -128,10 +128,22 @@ class Jax:
         """
         jax, where = self._jax, self._jax.numpy.where
         weight_hh = weights[f"weight_hh{suffix}"].T
-        bias = weights[f"bias_ih{suffix}"] + weights[f"bias_hh{suffix}"]
+        bias, bias_hh = weights[f"bias_ih{suffix}"], weights[f"bias_hh{suffix}"]
+        gru = len(bias) == 3 * len(weight_hh)
+        if not gru:  # of which r multiplies one alone
+            bias = bias + bias_hh
         z_x = x @ weights[f"weight_ih{suffix}"].T + bias
 
+        def gru_cell(h: Any, z_x: Any) -> Any:  # noqa: ANN401
+            r_x, z_x, n_x = jax.numpy.split(z_x, 3, axis=-1)
+            r_h, z_h, n_h = jax.numpy.split(h @ weight_hh + bias_hh, 3, axis=-1)
+            z = jax.nn.sigmoid(z_x + z_h)
+            n = jax.numpy.tanh(n_x + jax.nn.sigmoid(r_x + r_h) * n_h)
+            return (1 - z) * n + z * h
+
         def cell(state: Any, z_x: Any) -> Any:  # noqa: ANN401
+            if gru:
+                return (gru_cell(state[0], z_x),)
             z = z_x + state[0] @ weight_hh
             if len(state) == 1:
                 return (jax.numpy.tanh(z),)

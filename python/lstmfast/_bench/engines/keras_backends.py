@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, try_import, without_pools
+from . import Run, UnsupportedError, held, layers_alone, try_import
 from .keras_model import KerasModel
 
 __all__ = ["KerasJax", "KerasTorch"]
@@ -48,7 +48,7 @@ class _Keras:
 
     def prepare(self, problem: Problem) -> Run:
         """Build the model."""
-        without_pools(problem)
+        layers_alone(problem)
         if problem.reset is not None:
             raise UnsupportedError("it cannot start a row anew within a sequence")
         return self._run(KerasModel(problem), problem)

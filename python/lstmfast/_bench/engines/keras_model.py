@@ -1,4 +1,4 @@
-"""A Keras model of the case, on whichever backend: one LSTM or SimpleRNN a layer, batch first as Keras is."""
+"""A Keras model, on whichever backend: one LSTM, GRU or SimpleRNN a layer, batch first as Keras is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from . import named
 
 __all__ = ["KerasModel"]
 
+# Whose GRU resets after the product, as PyTorch's, unless it is told not to.
+_CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
+
 
 class KerasModel:
     """Inputs x, for steps the state, and for rows with lengths a mask; outputs y and the state.
 
-    Keras has one bias where others have two: it gets their sum, whose gradient is that of each.
+    Keras has one bias where others have two: it gets their sum, whose gradient is that of each. Its GRU has
+    both. The gates of an LSTM are in PyTorch's order, those of a GRU are z, r, n.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -41,7 +45,7 @@ class KerasModel:
                 state = [self._keras.Input((case.H,), batch_size=case.B) for _ in range(count)]
                 inputs += state
                 self.given += [np.zeros((case.B, case.H), np.float32)] * count
-            one = (layers.LSTM if case.cell == "lstm" else layers.SimpleRNN)(
+            one = getattr(layers, _CLASSES[case.cell])(
                 case.H, return_sequences=True, return_state=True, zero_output_for_mask=True
             )
             whole = layers.Bidirectional(one) if case.directions == 2 else one
@@ -54,10 +58,13 @@ class KerasModel:
                 self._cells[f"_l{layer}"] = one.cell
         self.model: Any = self._keras.Model(inputs, [x, *states])
         for suffix, cell in self._cells.items():
-            weights = problem.weights
-            cell.kernel.assign(weights[f"weight_ih{suffix}"].T)
-            cell.recurrent_kernel.assign(weights[f"weight_hh{suffix}"].T)
-            cell.bias.assign(weights[f"bias_ih{suffix}"] + weights[f"bias_hh{suffix}"])
+            W, R, b_ih, b_hh = (
+                self._reordered(problem.weights[f"{kind}{suffix}"])
+                for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            cell.kernel.assign(W.T)
+            cell.recurrent_kernel.assign(R.T)
+            cell.bias.assign(np.stack([b_ih, b_hh]) if case.cell == "gru" else b_ih + b_hh)
 
     @property
     def variables(self) -> list[Any]:
@@ -85,6 +92,18 @@ class KerasModel:
         found = {"y": y.swapaxes(0, 1), "dx": dx.swapaxes(0, 1)}
         for k, suffix in enumerate(self._cells):
             kernel, recurrent, bias = dvariables[3 * k : 3 * k + 3]
-            found |= {f"d weight_ih{suffix}": kernel.T, f"d weight_hh{suffix}": recurrent.T}
-            found |= {f"d bias_ih{suffix}": bias, f"d bias_hh{suffix}": bias}
+            b_ih, b_hh = bias if bias.ndim > 1 else (bias, bias)
+            found |= {
+                f"d {kind}{suffix}": self._reordered(array)
+                for kind, array in (
+                    ("weight_ih", kernel.T), ("weight_hh", recurrent.T), ("bias_ih", b_ih), ("bias_hh", b_hh),
+                )
+            }  # fmt: skip
         return found
+
+    def _reordered(self, array: Array) -> Array:
+        """Exchange r and z of a GRU, from PyTorch's order to Keras's or back; others stay as they are."""
+        if self._problem.case.cell != "gru":
+            return array
+        r, z, n = np.split(array, 3)
+        return np.concatenate([z, r, n])

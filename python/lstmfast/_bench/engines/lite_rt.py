@@ -53,6 +53,8 @@ class LiteRt:
         """Write the model and load it."""
         inference_alone(problem)
         case, x = problem.case, problem.x
+        if case.cell == "gru":
+            raise UnsupportedError("it has no operator for a GRU")
         if case.directions == 2:
             raise UnsupportedError("its operator has one direction")
         model, states = lite_model.build(problem)

@@ -1,4 +1,4 @@
-"""ncnn: its own LSTM and RNN layers, a network for one row; a batch is a loop over rows."""
+"""ncnn: its own LSTM, GRU and RNN layers, a network for one row; a batch is a loop over rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from ..cases import Case
 from ..problem import Array, Problem, Results
 from . import Run, held, inference_alone, named, try_import
-from .stacked import layer_weights
+from .stacked import gru_biases, layer_weights
 
 __all__ = ["Ncnn"]
 
@@ -139,11 +139,13 @@ def _text(case: Case) -> str:
 def _weights(problem: Problem) -> bytes:
     """Write all weights: for each layer W [D, 4H, I], b [D, 4H], R [D, 4H, H], an RNN's with H for 4H.
 
-    Each array begins with a tag, which is 0: float32.
+    A GRU's have 3H for 4H, but its biases: the candidate has two. Each array begins with a tag, which is 0:
+    float32.
     """
     written = []
     for layer in range(problem.case.layers):
-        W, R, b_ih, b_hh = layer_weights(problem.weights, layer, problem.case.directions, "ifog")
-        for array in (W, b_ih + b_hh, R):
+        W, R, b_ih, b_hh = layer_weights(problem, layer, lstm="ifog", gru="rzn")
+        biases = gru_biases(b_ih, b_hh) if problem.case.cell == "gru" else b_ih + b_hh
+        for array in (W, biases, R):
             written += [struct.pack("<i", 0), array.astype("<f4").tobytes()]
     return b"".join(written)

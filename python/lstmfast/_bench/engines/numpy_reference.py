@@ -9,7 +9,7 @@ import numpy as np
 from lstmfast.reference import Reference
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, named, without_pools
+from . import Run, UnsupportedError, held, layers_alone, named
 
 __all__ = ["NumPy"]
 
@@ -40,7 +40,7 @@ class NumPy:
 
     def prepare(self, problem: Problem) -> Run:
         """Convert the weights."""
-        without_pools(problem)
+        layers_alone(problem)
         case, x, dy = problem.case, problem.x, problem.dy
         if problem.lengths is not None or problem.reset is not None:
             raise UnsupportedError("it would run each row's pieces alone, which is no batch")

@@ -1,4 +1,4 @@
-"""The model as ONNX has it: one LSTM or RNN node a layer, an LSTM's gates in ONNX's order i, o, f, g."""
+"""The model as ONNX has it: one LSTM, GRU or RNN node a layer, gates in ONNX's own orders."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 -
     given = inputs(problem, stateful=stateful)
     D, H = case.directions, case.H
     nodes, constants = [], []
+    # r multiplies what W_hn has made of h, as in PyTorch; without, it would multiply h.
+    more = {"linear_before_reset": 1} if case.cell == "gru" else {}
 
     def constant(name: str, value: Array) -> str:
         constants.append(numpy_helper.from_array(value, name))
@@ -69,7 +71,7 @@ def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 -
     x = "x"
     for layer in range(case.layers):
         last = layer == case.layers - 1
-        W, R, *biases = layer_weights(problem.weights, layer, D, "iofg")
+        W, R, *biases = layer_weights(problem, layer, lstm="iofg", gru="zrn")
         weights = {"W": W, "R": R, "b": np.concatenate(biases, axis=1)}
         operands = [x, *(constant(f"{kind}{layer}", value) for kind, value in weights.items())]
         state = case.states_of(layer)
@@ -78,7 +80,9 @@ def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 -
         raw = "y" if last and D == 1 else f"y{layer}_raw"
         direction = "forward" if D == 1 else "bidirectional"
         results = [raw, *(f"{name}_n" for name in state)]
-        nodes.append(helper.make_node(case.kind.name, operands, results, hidden_size=H, direction=direction))
+        nodes.append(
+            helper.make_node(case.kind.name, operands, results, hidden_size=H, direction=direction, **more)
+        )
         if raw == "y":
             break
         x = "y" if last else f"y{layer}"

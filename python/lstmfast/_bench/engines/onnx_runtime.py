@@ -70,6 +70,8 @@ class OnnxRuntime:
     def _model(self, problem: Problem) -> bytes:
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
+        if problem.case.stepwise:
+            raise UnsupportedError("step modules are measured with other engines")
         if problem.reset is not None:
             raise UnsupportedError("its operators cannot start a row anew within a sequence")
         model: bytes = onnx_model.build(problem).SerializeToString()

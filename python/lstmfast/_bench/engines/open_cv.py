@@ -54,8 +54,8 @@ class OpenCv:
         """Read the model."""
         inference_alone(problem)
         case = problem.case
-        if case.cell != "lstm":
-            raise UnsupportedError(f"it has no {case.kind.name}")
+        if case.cell == "rnn":
+            raise UnsupportedError("it has no RNN")
         if case.directions == 2:
             raise UnsupportedError("the states of its reverse direction are those of the last time step")
         model = onnx_model.build(problem, stateful=True).SerializeToString()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..problem import Array, Problem, Results
-from . import Run, UnsupportedError, held, named, try_import, without_pools
-from .stacked import layer_weights
+from . import Run, UnsupportedError, held, layers_alone, named, try_import
+from .stacked import gru_biases, layer_weights
 
 __all__ = ["OpenVino"]
 
@@ -55,7 +55,7 @@ class OpenVino:
 
     def prepare(self, problem: Problem) -> Run:
         """Build and compile the model."""
-        without_pools(problem)
+        layers_alone(problem)
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
         if problem.reset is not None:
@@ -113,16 +113,19 @@ class OpenVino:
         else:
             parameters.append(lengths := ops.parameter([B], np.int32))
         zeros = ops.constant(np.zeros((B, D, H), np.float32))
+        # r multiplies what W_hn has made of h, as in PyTorch.
+        more = {"linear_before_reset": True} if case.cell == "gru" else {}
         x, ends = parameters[0], []
         for layer in range(case.layers):
             if step:
                 parameters += (state := [ops.parameter([B, D, H], np.float32) for _ in range(halves)])
             else:
                 state = [zeros] * halves
-            W, R, b_ih, b_hh = layer_weights(problem.weights, layer, D, "figo")
-            weights = [ops.constant(array) for array in (W, R, b_ih + b_hh)]
+            W, R, b_ih, b_hh = layer_weights(problem, layer, lstm="figo", gru="zrn")
+            biases = gru_biases(b_ih, b_hh) if case.cell == "gru" else b_ih + b_hh
+            weights = [ops.constant(array) for array in (W, R, biases)]
             direction = "forward" if D == 1 else "bidirectional"
-            node = sequence(x, *state, lengths, *weights, H, direction)
+            node = sequence(x, *state, lengths, *weights, H, direction, **more)
             y, *end = (node.output(k) for k in range(1 + halves))
             ends += end
             if layer < case.layers - 1:  # [B, D, T, H] to [B, T, D*H]

@@ -11,7 +11,7 @@ import lstmfast
 
 from .. import problem as problems
 from ..problem import Array, Problem, Results
-from . import OURS, QUANTIZED, Run, UnsupportedError, in_order, named, turns
+from . import OURS, QUANTIZED, Run, UnsupportedError, in_order, named, own_steps, turns
 
 __all__ = ["Bfloat16", "Float16", "Int8", "Ours"]
 
@@ -22,7 +22,8 @@ class Ours:
     Many streams are a pool: `pool.step(ids, x, out=y)`.
 
     Where rows have lengths or start anew, `lengths=` or `reset=` in the call and in `forward`; a smaller tape
-    is `forward(x, recompute=True)`.
+    is `forward(x, recompute=True)`. Stepwise training is a loop over `forward` of one step, and one over
+    `backward`.
     """
 
     name = OURS
@@ -46,6 +47,7 @@ class Ours:
             "threads": str(lstmfast.get_num_threads()),
             "instruction set": self._isa,
             "step": "a stream, of many a pool; results written in place (out=)",
+            "stepwise training": "forward and backward of one step each, sums in NumPy",
         }
 
     def _model(self, problem: Problem) -> Any:  # noqa: ANN401 - an RNN's state is of another type
@@ -60,6 +62,8 @@ class Ours:
         told: dict[str, Any] = {name: array for name, array in cuts.items() if array is not None}
         model = self._model(problem)
 
+        if work == "train" and problem.case.stepwise:
+            return own_steps.training(model, problem)
         if work == "train":
             if problem.case.recompute:
                 told["recompute"] = True
@@ -119,7 +123,7 @@ class Int8(_Quantized):
     precision = "int8"
 
 
-def _step(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
+def _step(model: Any, x: Array) -> Run:  # noqa: ANN401 - of any kind
     stream = model.stream(len(x))
     y = np.empty((len(x), model.hidden_size), np.float32)
 
@@ -129,7 +133,7 @@ def _step(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
     return Run(lambda: stream.step(x, out=y), results)
 
 
-def _call(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
+def _call(model: Any, x: Array) -> Run:  # noqa: ANN401 - of any kind
     """Step with both directions, which no stream has."""
     y, state = model(x)
     for array in _halves(state):
@@ -138,7 +142,7 @@ def _call(model: Any, x: Array) -> Run:  # noqa: ANN401 - an LSTM or an RNN
     return Run(lambda: model(x, state, out=out), _states)
 
 
-def _pool(model: Any, problem: Problem) -> Run:  # noqa: ANN401 - an LSTM or an RNN
+def _pool(model: Any, problem: Problem) -> Run:  # noqa: ANN401 - of any kind
     """Twice as many streams as are stepped, which lie anywhere among them."""
     rows = problem.case.B
     pool = model.stream_pool(2 * rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, in_order, named, try_import, turns
+from . import Run, UnsupportedError, held, in_order, named, torch_cells, try_import, turns
 
 __all__ = ["PyTorch", "PyTorchInt8"]
 
@@ -21,6 +21,7 @@ class PyTorch:
 
     Rows of different lengths are packed before the module and padded after it, as part of the call. Where
     rows start anew, the module runs from one such step to the next, and the state in between is masked.
+    Stepwise it is not the module that runs but its step module, `LSTMCell` say.
     """
 
     name = "PyTorch"
@@ -52,6 +53,7 @@ class PyTorch:
             "lengths": "pack_padded_sequence, pad_packed_sequence",
             "pool": "states gathered into a batch and put back",
             "reset": "a loop over the runs of steps in which no row starts anew",
+            "stepwise": "a step module (LSTMCell and its like), a call for every step",
             "instruction set": held(self._isa, *variables),
         }
 
@@ -64,8 +66,13 @@ class PyTorch:
         module.load_state_dict({name: torch.tensor(array) for name, array in problem.weights.items()})
         return module
 
+    def _cell(self, problem: Problem) -> Any:  # noqa: ANN401
+        return torch_cells.build(self._torch, self._torch.nn, problem)
+
     def prepare(self, problem: Problem) -> Run:
         """Build the module."""
+        if problem.case.stepwise:
+            return torch_cells.run(self._torch, self._cell(problem), problem)
         module, torch = self._module(problem), self._torch
         x = torch.tensor(problem.x)
         forward = module
@@ -187,15 +194,18 @@ class PyTorchInt8(PyTorch):
         """Return what it was told."""
         return {**super().settings(), "quantisation": "quantize_dynamic, qint8"}
 
+    def _cell(self, problem: Problem) -> Any:  # noqa: ANN401
+        raise UnsupportedError("step modules are measured in float32")
+
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
-        if problem.case.cell != "lstm":
-            raise UnsupportedError(f"quantize_dynamic has no {problem.case.kind.name}")
+        if problem.case.cell == "rnn":
+            raise UnsupportedError("quantize_dynamic has no RNN")
         torch = self._torch
         # It replaces modules inside of the one that it is given, never that one itself.
         around = torch.nn.Sequential(super()._module(problem)).eval()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is deprecated, but it is what there is
             quantization = importlib.import_module("torch.ao.quantization")
-            return quantization.quantize_dynamic(around, {torch.nn.LSTM}, dtype=torch.qint8)[0]
+            return quantization.quantize_dynamic(around, {torch.nn.LSTM, torch.nn.GRU}, dtype=torch.qint8)[0]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..problem import Array, Problem, Results
-from . import Run, UnsupportedError, held, named, try_import, without_pools
+from . import Run, UnsupportedError, held, layers_alone, named, try_import
 
 __all__ = ["TensorFlow"]
 
@@ -58,7 +58,7 @@ class TensorFlow:
 
     def prepare(self, problem: Problem) -> Run:
         """Trace the function."""
-        without_pools(problem)
+        layers_alone(problem)
         case, tf = problem.case, self._tf
         if case.cell != "lstm":
             raise UnsupportedError(f"the operator is no {case.kind.name}")

@@ -8,7 +8,7 @@ from typing import Any
 import lstmfast
 
 from ..problem import Problem
-from . import Run, UnsupportedError
+from . import Run, UnsupportedError, torch_cells
 from .pytorch import PyTorch
 
 __all__ = ["FrozenModule", "Module"]
@@ -33,10 +33,18 @@ class Module(PyTorch):
         return {**super().settings(), "instruction set": lstmfast.isa()}
 
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401 - PyTorch is not there for the type checker
+        ours = self._ours()
+        if not hasattr(ours, problem.case.kind.name):
+            raise UnsupportedError(f"it has no {problem.case.kind.name}")
+        return ours.accelerate(super()._module(problem))
+
+    def _cell(self, problem: Problem) -> Any:  # noqa: ANN401
+        return torch_cells.build(self._torch, self._ours(), problem)
+
+    def _ours(self) -> Any:  # noqa: ANN401
         if self._isa not in (None, lstmfast.isa()):
             raise UnsupportedError("its instruction set is that of the process (LSTMFAST_ISA)")
-        ours: Any = importlib.import_module("lstmfast.torch")
-        return ours.accelerate(super()._module(problem))
+        return importlib.import_module("lstmfast.torch")
 
 
 class FrozenModule(Module):
@@ -52,3 +60,7 @@ class FrozenModule(Module):
 
     def _module(self, problem: Problem) -> Any:  # noqa: ANN401
         return super()._module(problem).freeze()
+
+    def _cell(self, problem: Problem) -> Any:  # noqa: ANN401
+        cell = super()._cell(problem)
+        return self._ours().freeze(cell)
