@@ -1,8 +1,7 @@
-"""Names, shapes, initial values and checks of the parameters: those of PyTorch's nn.LSTM and nn.RNN."""
+"""Names, shapes and checks of the parameters: those of PyTorch's nn.LSTM and nn.RNN."""
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -119,26 +118,6 @@ class Layout:
                 f" {checks.shown(self.hidden_size)} and {checks.shown(self.num_layers)} need parameters of"
                 f" {checks.shown(self.nbytes(dtype))} bytes, more than the address space"
             )
-
-
-def initial(layout: Layout, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Array]:
-    """Draw every parameter, in PyTorch's order, by `generator.uniform(-1/sqrt(H), 1/sqrt(H), shape)`.
-
-    The numbers are drawn in float64 whatever the dtype, so that one seed is one model.
-    """
-    # Sizes for which there is no memory fail here and at once, not after a million layers.
-    np.empty(layout.nbytes(dtype), np.uint8)
-    flat = np.empty(layout.total, dtype)
-    bound = 1.0 / math.sqrt(layout.hidden_size)
-    parameters = {}
-    start = 0
-    for name, shape, _ in layout.shapes():
-        stop = start + math.prod(shape)
-        parameters[name] = flat[start:stop].reshape(shape)
-        parameters[name][...] = generator.uniform(-bound, bound, shape)
-        start = stop
-    flat.flags.writeable = False  # or its views could be made writeable again
-    return parameters
 
 
 def expected(

@@ -25,7 +25,7 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, isa
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, init, isa
         As for `LSTM`.
     clip, activations, direction
         As for `LSTM`, with two activations: of r and z, and of n.
@@ -72,6 +72,7 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
         direction: str = "forward",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        init: str = "uniform",
         isa: str | None = None,
     ) -> None:
         config = {
@@ -88,4 +89,4 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
             "direction": direction,
         }
         self._configure(config, isa)
-        self._initialise(seed)
+        self._initialise(seed, init)

@@ -71,8 +71,18 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
     dtype
         "float32" or "float64", of weights, states and results.
     seed
-        None, an integer or a `numpy.random.Generator`: the weights are drawn in their order by its
-        `uniform(-1/sqrt(H), 1/sqrt(H), shape)`.
+        None, an integer or a `numpy.random.Generator`, which draws the weights in their order.
+    init
+        How they are drawn, layer by layer. "uniform", as PyTorch does: all by
+        `uniform(-1/sqrt(H), 1/sqrt(H), shape)`. "xavier": weights by `uniform(-a, a, shape)` with
+        a = sqrt(6 / (n + H)), n numbers being read by a gate and H given (of W_hr, H are read and P given),
+        biases zero. "orthogonal": as "xavier", but W_hh of each gate is an orthogonal matrix (with a
+        projection [H, P] with orthonormal columns): the one that NumPy's QR decomposition makes of
+        `standard_normal((H, H))`, with signs that make it unique, so that only its last bits depend on the
+        machine.
+    forget_bias
+        A number: the forget gate begins with this as b_if, and zero as b_hf, in every layer and direction;
+        nothing else changes. At 1 an LSTM remembers from the start. None: as `init` has it.
     isa
         One of `lstmfast.available_isas()`, to run this object on; None is `lstmfast.isa()`. Results have
         the same bits on all (`scalar` on a CPU without FMA excepted).
@@ -123,11 +133,15 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997) 1735-1780;
     the forget gate f: F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget", Neural Computation 12
-    (2000) 2451-2471; the projection: H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent
-    neural network architectures for large scale acoustic modeling", Interspeech 2014; peepholes: F. A. Gers
-    and J. Schmidhuber, "Recurrent nets that time and count", IJCNN 2000; coupled gates: K. Greff et al.,
-    "LSTM: a search space odyssey", arXiv:1503.04069; dropout between layers: W. Zaremba, I. Sutskever and O.
-    Vinyals, "Recurrent neural network regularization", arXiv:1409.2329 (2014).
+    (2000) 2451-2471, and its bias: R. Jozefowicz, W. Zaremba and I. Sutskever, "An empirical exploration of
+    recurrent network architectures", ICML 2015; the projection: H. Sak, A. Senior and F. Beaufays, "Long
+    short-term memory recurrent neural network architectures for large scale acoustic modeling", Interspeech
+    2014; peepholes: F. A. Gers and J. Schmidhuber, "Recurrent nets that time and count", IJCNN 2000; coupled
+    gates: K. Greff et al., "LSTM: a search space odyssey", arXiv:1503.04069; dropout between layers: W.
+    Zaremba, I. Sutskever and O. Vinyals, "Recurrent neural network regularization", arXiv:1409.2329 (2014);
+    "xavier": X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010; "orthogonal": A. M. Saxe, J. L. McClelland and S. Ganguli, "Exact solutions to
+    the nonlinear dynamics of learning in deep linear neural networks", ICLR 2014.
 
     Examples
     --------
@@ -157,6 +171,8 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
         direction: str = "forward",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        init: str = "uniform",
+        forget_bias: float | None = None,
         isa: str | None = None,
     ) -> None:
         config = {
@@ -176,7 +192,7 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
             "direction": direction,
         }
         self._configure(config, isa)
-        self._initialise(seed)
+        self._initialise(seed, init, forget_bias)
 
     @classmethod
     def from_gates(

@@ -13,9 +13,9 @@ from .. import _core
 from .._base import checks
 from .._base.checks import Array
 from .._base.layer import writing
-from .._base.parameters import checked, expected, initial, read_only
+from .._base.parameters import checked, expected, read_only
 from .._files.saved import Saved
-from . import torch_modules
+from . import initial, torch_modules
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,10 +26,10 @@ class Model(Saved):
 
     _parameters: Mapping[str, Array]
 
-    def _initialise(self, seed: object) -> None:
+    def _initialise(self, seed: object, init: object = "uniform", forget_bias: object = None) -> None:
         """Draw the weights."""
         generator = checks.seed_generator(seed)
-        self._install(initial(self._layout, self._dtype, generator))
+        self._install(initial.drawn(self._layout, self._dtype, generator, init, forget_bias))
 
     def _install(self, parameters: Mapping[str, Array]) -> None:
         """Pack `parameters`, which are checked and nobody else's, and only then swap them in."""

@@ -51,7 +51,7 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
     ----------
     nonlinearity
         "tanh" or "relu".
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, isa
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, init, isa
         As for `LSTM`.
     clip, activations, direction
         As for `LSTM`, with one activation, in whose place nonlinearity must be "tanh".
@@ -95,6 +95,7 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
         direction: str = "forward",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        init: str = "uniform",
         isa: str | None = None,
     ) -> None:
         config = {
@@ -112,4 +113,4 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
             "direction": direction,
         }
         self._configure(config, isa)
-        self._initialise(seed)
+        self._initialise(seed, init)
