@@ -241,5 +241,5 @@ def test_variants_begin_with_what_their_gates_are() -> None:
     whh = coupled["weight_hh_l0"].astype(np.float64).reshape(3, 5, 5)
     np.testing.assert_allclose(whh @ whh.transpose(0, 2, 1), np.broadcast_to(np.eye(5), (3, 5, 5)), atol=1e-6)
     assert not coupled["weight_ch_l0"].any()
-    with pytest.raises(ValueError, match="^forget_bias: expected None where coupled is True and f is 1 - i"):
+    with pytest.raises(ValueError, match=r"^forget_bias: expected None where coupled is True and f is 1 - i"):
         lstmfast.LSTM(3, 5, coupled=True, forget_bias=1.0)

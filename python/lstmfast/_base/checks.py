@@ -111,13 +111,13 @@ def seed_generator(seed: object) -> np.random.Generator:
 
 
 def real(value: object, name: str, expected: str) -> float:
-    """Check a real number, of whatever size; a bool is none. expected: in words."""
+    """Check a real number; a bool is none. One beyond all floats is infinity. expected: in words."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating, np.integer)):
         raise TypeError(f"{name}: expected {expected}, got {shown(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"{name}: expected {expected}, got {shown(value)}") from None
+        return math.inf if value > 0 else -math.inf
 
 
 def probability(value: object, name: str) -> float:
