@@ -15,9 +15,10 @@ Cell cell_named(const std::string& name) {
   if (name == "lstm_coupled") return Cell::lstm_coupled;
   if (name == "rnn_variant") return Cell::rnn_variant;
   if (name == "gru_variant") return Cell::gru_variant;
+  if (name == "gru_reset_before") return Cell::gru_reset_before;
   throw std::invalid_argument(
-      "cell: expected 'lstm', 'rnn_tanh', 'rnn_relu', 'gru', 'lstm_variant', 'lstm_coupled', 'rnn_variant' or "
-      "'gru_variant', got '" +
+      "cell: expected 'lstm', 'rnn_tanh', 'rnn_relu', 'gru', 'lstm_variant', 'lstm_coupled', 'rnn_variant', "
+      "'gru_variant' or 'gru_reset_before', got '" +
       name + "'");
 }
 

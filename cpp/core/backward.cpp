@@ -5,6 +5,7 @@
 
 #include "core/backward_loop.h"
 #include "core/float_environment.h"
+#include "core/forward_loop.h"
 #include "core/gradients.h"
 #include "core/packed.h"
 #include "core/split.h"
@@ -41,10 +42,10 @@ class BackwardRun {
         dz_stride_(odd_lines<T>(gate_rows_)),
         chunk_steps_(steps_of_chunk()),
         dz_(chunk_of(dz_stride_)),
-        terms_(chunk_steps_ * rows_, tape.makes_gates(), shape_.projection_size > 0, shape_.peephole) {
+        terms_(shape_, chunk_steps_ * rows_, tape.makes_gates()) {
     if (tape.makes_gates()) gates_ = chunk_of(gate_rows_);
-    if (shape_.projection_size) {
-      dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
+    if (shape_.projection_size) dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
+    if (shape_.second_product()) {
       m_ = chunk_of(shape_.hidden_size);
       dm_ = Buffer<T>(checked_product({rows_, shape_.hidden_size}));
     }
@@ -82,16 +83,19 @@ class BackwardRun {
       const PassParameters<T>& to = call_.gradients[p];
       const bool wants_dx = p / shape_.directions > (call_.dx.data ? -1 : lowest);
       // One for all weights; or, where x and h have parts in other slots, one for those of each.
-      const bool together = shape_.shares_slots();
+      const bool together = shape_.shares_slots(), before = resets_before(shape_.cell);
       std::deque<GradientShare<T>> gradients, of_h, projections;
       std::deque<PeepholeShare<T>> peepholes;
       for (int part = 0; part < parts; ++part) {
         if (to.weight_ih || to.bias_ih || (together && to.weight_hh))
           gradients.emplace_back(kernels_, weight_rows, to.weight_ih ? pass.input_size : 0,
                                  together && to.weight_hh ? S : 0, part, parts);
-        if (!together && (to.weight_hh || to.bias_hh))
-          of_h.emplace_back(kernels_, weight_rows, 0, to.weight_hh ? S : 0, part, parts);
-        if (to.weight_hr) projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
+        if (!together && (to.weight_hh || to.bias_hh)) {
+          of_h.emplace_back(kernels_, slots_of_h(shape_.cell) * H, 0, to.weight_hh ? S : 0, part, parts);
+          if (before) projections.emplace_back(kernels_, H, to.weight_hh ? H : 0, 0, part, parts);
+        }
+        if (shape_.projection_size && to.weight_hr)
+          projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
         if (to.weight_ch) peepholes.emplace_back(kernels_, shape_.cell, H, part, parts);
       }
       team.run([&](int rank) {
@@ -119,7 +123,9 @@ class BackwardRun {
                                terms_.h.data());
           if (!of_h.empty())
             of_h[own].add(terms_.count, terms_.dz.data(), first_slot_of_h(shape_.cell) * H, nullptr, terms_.h.data());
-          if (!projections.empty()) projections[own].add(terms_.count, terms_.dh.data(), 0, terms_.m.data(), nullptr);
+          if (!projections.empty())
+            projections[own].add(terms_.count, before ? terms_.dz.data() : terms_.dh.data(), before ? 2 * H : 0,
+                                 terms_.m.data(), nullptr);
           if (!peepholes.empty())
             peepholes[own].add(terms_.count, terms_.dz.data(), terms_.c.data(), terms_.c_out.data());
           all.wait();  // before the next chunk overwrites dz
@@ -131,7 +137,11 @@ class BackwardRun {
           gradients[own].finish(first_gate, to.weight_ih, together ? to.weight_hh : nullptr, to.bias_ih,
                                 together ? to.bias_hh : nullptr);
         if (!of_h.empty()) of_h[own].finish(0, nullptr, to.weight_hh, to.bias_hh, nullptr);
-        if (!projections.empty()) projections[own].finish(0, to.weight_hr, nullptr, nullptr, nullptr);
+        if (!projections.empty() && !before)
+          projections[own].finish(0, to.weight_hr, nullptr, nullptr, nullptr);
+        else if (!projections.empty())
+          projections[own].finish(0, to.weight_hh ? to.weight_hh + 2 * H * H : nullptr, nullptr,
+                                  to.bias_hh ? to.bias_hh + 2 * H : nullptr, nullptr);
         if (!peepholes.empty()) peepholes[own].finish(to.weight_ch);
         if (p == 0 && wants_dx) zero_past_the_ends(part_of(rows_, rank, parts));
       });
@@ -163,8 +173,8 @@ class BackwardRun {
     chunk.steps = steps;
     chunk.dz = time_major(dz_.data(), rows_, dz_stride_);
     if (tape_.makes_gates()) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
-    if (shape_.projection_size) {
-      chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
+    if (shape_.projection_size) chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
+    if (shape_.second_product()) {
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
       chunk.dm = dm_.data();
     }
@@ -213,6 +223,7 @@ class BackwardRun {
     pass.add_to_dx = direction < D - 1;  // passes run from the last
     if (layer && direction == 0 && tape_.options.masks)
       pass.masks = tape_.options.masks + (layer - 1) * tape_.plan.stored(steps_, rows_) * D * S;
+    pass.index = at;
     pass.forward = &packed_.forward[at];
     pass.packing = &packings_[at];
     pass.variant = packed_.variant_or_null();
@@ -235,7 +246,11 @@ class BackwardRun {
     step.gates = {nullptr, 0, terms_.gates.data() + terms.begin};
     step.ask_from = heuristics_for(kernels_).ask_from;
     step.variant = pass.variant;
+    if (resets_before(shape_.cell)) step.h_out = {nullptr, 0, terms_.m.data() + terms.begin};
     kernels_.forward_step[static_cast<int>(shape_.cell)](step);
+    if (!resets_before(shape_.cell)) return;
+    const ForwardLoop<T> loop(packed_, pass.index);
+    loop.add_candidate(step.h_out, step.gates, step.rows, {0, loop.second_panels()}, terms_.sums.data() + terms.begin);
   }
 
   // dx of these terms.
@@ -278,7 +293,7 @@ class BackwardRun {
   const Index chunk_steps_;
   Buffer<T> dz_;      // [chunk_steps, B, dz_stride]
   Buffer<T> gates_;   // [chunk_steps, B, G*H]; empty when the tape has them
-  Buffer<T> dh_, m_;  // [chunk_steps, B, P] and [chunk_steps, B, H], of a projection
+  Buffer<T> dh_, m_;  // [chunk_steps, B, P] of a projection, and [chunk_steps, B, H] of a second product
   Buffer<T> dm_;      // [B, H]
   Terms<T> terms_;
   std::vector<Buffer<T>> between_;  // gradients between layers take turns

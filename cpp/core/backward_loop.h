@@ -34,6 +34,7 @@ struct BackwardPass {
   Sequence<T> dx;             // [T, B, layer_input]; data null is not wanted
   bool add_to_dx;             // the other direction was here before
   const bool* masks;          // [T, B, layer_input] dropout of x, for dx when both directions are in it; null for none
+  std::size_t index;          // of the pass
   const ForwardPacking<T>* forward;
   const BackwardPacking<T>* packing;
   const Variant<T>* variant;  // null for plain cells
@@ -55,9 +56,9 @@ struct BackwardChunk {
   Range steps;
   Sequence<const T> gates;  // [chunk, B, G*H], made anew; data null unless
   Sequence<T> dz;           // [chunk, B, G*H]
-  // With projection alone:
-  Sequence<T> dh;  // [chunk, B, P] gradient of h
-  Sequence<T> m;   // [chunk, B, H] what was projected
+  // With a second product alone:
+  Sequence<T> dh;  // [chunk, B, P] gradient of h; of a projection
+  Sequence<T> m;   // [chunk, B, H] what it multiplied
   T* dm;           // [B, H] gradient of m, of one step
 };
 
@@ -132,6 +133,10 @@ class BackwardLoop {
       } else {
         through_cell(chunk, s, groups.given, true);
         through_cell(chunk, s, groups.going, false);
+      }
+      if (resets_before(shape_.cell)) {
+        meeting.after_step(share_);
+        through_reset(chunk, s, active_rows(s, lists_.given.data()));
       }
       meeting.after_step(share_);
       to_state_before(chunk, s);
@@ -236,8 +241,32 @@ class BackwardLoop {
     step.ask_from = ask_from_;
     step.variant = pass_.variant;
     step.peepholes = pass_.peepholes;
-    if (projected) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
+    if (shape_.second_product()) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
     kernels_.backward_step[static_cast<int>(shape_.cell)](step);
+  }
+
+  // Of gru_reset_before: from dz of n through W_hn to r, and past it to the state before.
+  void through_reset(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
+    if (rows.count == 0 || share_.panels.size() == 0) return;
+    const Index H = shape_.hidden_size, k = s - chunk.steps.begin;
+    const Rows<T> dreset = rows_of<T>({chunk.dm, 0, H}, 0, rows, lists_.state.data());
+    const Rows<const T> dz_n = rows_of(as_const(features_from(chunk.dz, 2 * H)), k, rows, lists_.dz_next.data());
+    kernels_.gate_product({rows.count, 1, H, H, share_.panels.begin, share_.panels.end,
+                           pass_.packing->projection_panels(), places_of<const T>(dz_n, rows.count),
+                           places_of<T>(dreset, rows.count), false, ask_from_});
+    CandidateBackward<T> step = {};
+    step.rows = rows.count;
+    step.hidden_size = H;
+    step.begin = std::min(share_.panels.begin * width(), H);
+    step.end = std::min(share_.panels.end * width(), H);
+    step.variant = pass_.variant;
+    step.gates = chunk.gates.data ? rows_of(chunk.gates, k, rows, lists_.gates.data())
+                                  : rows_of(pass_.gates, t(s), rows, lists_.gates.data());
+    step.h = h_before(s, rows);
+    step.dreset = {dreset.data, dreset.stride, dreset.listed};
+    step.carry = rows_of<T>({pass_.dh, 0, H}, 0, rows, lists_.carry.data());
+    step.dz = rows_of(chunk.dz, k, rows, lists_.dz.data());
+    kernels_.candidate_backward(step);
   }
 
   // Of dz, the slots that the state has a part in.
@@ -345,7 +374,7 @@ class BackwardLoop {
   // out = dz W_hh.
   void state_product(const Rows<const T>& dz, const Rows<T>& out, Index count, bool accumulate) const {
     const GateProduct<T> product = {count,
-                                    shape_.gates(),
+                                    slots_of_h(shape_.cell),
                                     shape_.hidden_size,
                                     state_stride(),
                                     state_panels_.begin,

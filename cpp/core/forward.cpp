@@ -71,7 +71,7 @@ class ForwardRun {
         const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
         lists.emplace_back(members_of(share).count(), merged_rows(share));
       }
-    if (shape_.projection_size) make_room_for_m(split);
+    if (shape_.second_product()) make_room_for_m(split);
     team.run([&](int rank) {
       if (rank >= split.threads()) return;
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
@@ -117,7 +117,7 @@ class ForwardRun {
 
   void make_room_for_m(const Split& split) {
     const Index rows_of_part = (call_.rows + split.row_parts - 1) / split.row_parts;
-    m_part_ = odd_lines<T>(checked_product({rows_of_part, shape_.hidden_size}));
+    m_part_ = odd_lines<T>(checked_product({rows_of_part, second_row(shape_)}));
     m_direction_ = split.row_parts * m_part_;
     m_ = Buffer<T>(checked_product({shape_.directions, m_direction_}));
   }
@@ -263,7 +263,7 @@ class ForwardRun {
       pass.c0 = {pass.c_n, H};
       if (first) pass.c0 = call_.c0 ? StateView<T>{call_.c0 + p * rows * H, H} : zero;
     }
-    if (shape_.projection_size) {
+    if (shape_.second_product()) {
       pass.m = m_.data() + direction * m_direction_;
       pass.m_part = m_part_;
     }
@@ -283,7 +283,7 @@ class ForwardRun {
   bool descends_;
   RowPlan own_plan_;  // without a tape, which has its own
   Buffer<T> between_[2];
-  Buffer<T> m_;  // [D][part of the rows][rows of it, H], what is to be projected; in whole cache lines for each part
+  Buffer<T> m_;  // [D][part of the rows][rows of it, second_row]; in whole cache lines for each part
   Index m_direction_ = 0, m_part_ = 0;
 };
 

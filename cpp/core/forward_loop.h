@@ -32,11 +32,17 @@ struct Pass {
   Sequence<T> gates;          // [T, B, G*H]; data null in inference
   T* h_n;                     // [B, S]
   T* c_n;                     // [B, H]; may be c's memory; null for cells without it
-  T* m;                       // [parts of rows][rows, H], room for what is to be projected; null without projection
+  T* m;                       // [parts of rows][rows, second_row], room for a second product's input; null without one
   Index m_part;               // between the parts
 
   T* m_of(const Share& share) const { return m + share.row_part * m_part; }
 };
+
+// Numbers of a row that a step with a second product has room for: what is to be multiplied, [H], and of
+// gru_reset_before the sums of its gates, [3][H], where nobody keeps them.
+inline Index second_row(const NetworkShape& shape) {
+  return shape.second_product() ? (resets_before(shape.cell) ? 4 : 1) * shape.hidden_size : 0;
+}
 
 // Of one weight.
 template <class T>
@@ -58,7 +64,7 @@ LoopSize forward_size(const NetworkShape& shape, const KernelTable<T>& kernels, 
           step_terms,
           terms * weight_bytes<T>(kernels.weights),
           kernels.row_tile,
-          steps * shape.num_layers > 1 || shape.projection_size > 0};
+          steps * shape.num_layers > 1 || shape.second_product() > 0};
 }
 
 template <class T>
@@ -129,8 +135,10 @@ class ForwardLoop {
   }
 
   // The cell, whose rows are in `step`, and the projection of what it gives where there is one; the new h to `state`.
-  // m: [rows, H], room for what is to be projected.
-  void run_step(ForwardStep<T>& step, const Rows<T>& state, T* m, const Share& share, Meeting& meeting) const {
+  // m: [rows, second_row]. addresses: [rows], room for some where rows are listed.
+  void run_step(ForwardStep<T>& step, const Rows<T>& state, T* m, const Share& share, Meeting& meeting,
+                T** addresses = nullptr) const {
+    if (resets_before(shape_.cell)) return run_reset_before(step, state, m, share, meeting, addresses);
     const bool has_work = step.rows > 0 && share.panels.size() > 0;
     const Index H = shape_.hidden_size;
     step.h_out = projection_ ? Rows<T>{m, H, nullptr} : state;
@@ -153,6 +161,34 @@ class ForwardLoop {
     kernels_.gate_product(product);
   }
 
+  // Of gru_reset_before: r h, its product, and what is left.
+  void run_reset_before(ForwardStep<T> step, const Rows<T>& state, T* m, const Share& share, Meeting& meeting,
+                        T** addresses) const {
+    const Index H = shape_.hidden_size, row = second_row(shape_);
+    if (!step.gates.there()) step.gates = {m + H, row, nullptr};
+    step.h_out = {m, row, nullptr};
+    if (step.rows > 0 && share.panels.size() > 0) kernels_.forward_step[static_cast<int>(shape_.cell)](step);
+    meeting.after_step(share);
+    const PanelLayout& layout = projection_->layout();
+    const Range panels = share.part_of_panels(layout.panels()), units = columns(panels, layout);
+    if (step.rows == 0 || panels.size() == 0) return;
+    add_candidate(step.h_out, step.gates, step.rows, panels, addresses);
+    const auto gates = Rows<const T>{step.gates.data, step.gates.stride, step.gates.listed};
+    kernels_.candidate_step({step.rows, H, units.begin, units.end, variant_, gates, step.h, state});
+  }
+
+  // W_hn (r h) to n's sums among the gates.
+  void add_candidate(const Rows<T>& reset, const Rows<T>& gates, Index rows, const Range& panels, T** addresses) const {
+    const Index H = shape_.hidden_size;
+    Rows<T> sums = {gates.data + 2 * H, gates.stride, nullptr};
+    if (gates.listed) {
+      for (Index r = 0; r < rows; ++r) addresses[r] = gates.listed[r] + 2 * H;
+      sums = {nullptr, 0, addresses};
+    }
+    kernels_.gate_product({rows, 1, H, H, panels.begin, panels.end, projection_->panels(),
+                           places_of<const T>(reset, rows), places_of<T>(sums, rows), true, heuristics_.ask_from});
+  }
+
   void input_product(const Places<const T>& x, Index rows, const Share& share, T* z) const {
     if (rows == 0 || share.panels.size() == 0) return;
     const InputProduct<T> product = {rows,
@@ -168,6 +204,9 @@ class ForwardLoop {
                                      heuristics_.ask_from};
     kernels_.input_product[static_cast<int>(shape_.cell)](product);
   }
+
+  // Panels of a second product.
+  Index second_panels() const { return projection_->layout().panels(); }
 
   Index z_row(const Share& share) const { return share.panels.size() * packing_.layout().width(); }
 

@@ -34,8 +34,8 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParamete
   const DefaultFloats floats;  // biases are added up
   for (Index pass = 0; pass < shape.passes(); ++pass)
     forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table, weights[pass]);
-  if (shape.projection_size)
-    for (Index pass = 0; pass < shape.passes(); ++pass) projections.emplace_back(shape, table, weights[pass].weight_hr);
+  if (shape.second_product())
+    for (Index pass = 0; pass < shape.passes(); ++pass) projections.emplace_back(shape, table, weights[pass]);
   keep_peepholes(weights);
 }
 
@@ -91,7 +91,7 @@ std::unique_ptr<Network<float>> small_network(const NetworkShape& shape, const S
     const float* const range = pass < shape.directions ? input_range : nullptr;
     packed->forward.push_back(
         pack_small(shape, shape.layer_input(pass / shape.directions), kernels, weights[pass], range));
-    if (shape.projection_size) packed->projections.push_back(pack_small_projection(shape, kernels, weights[pass]));
+    if (shape.second_product()) packed->projections.push_back(pack_small_projection(shape, kernels, weights[pass]));
   }
   packed->keep_peepholes(weights);
   return std::make_unique<Network<float>>(std::move(packed));

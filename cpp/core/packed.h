@@ -20,7 +20,7 @@ struct Network<T>::Packed {
   NetworkShape shape;
   const KernelTable<T>* kernels;
   std::deque<ForwardPacking<T>> forward;         // [L*D]
-  std::deque<ProjectionPacking<T>> projections;  // [L*D]; empty without projection
+  std::deque<ProjectionPacking<T>> projections;  // [L*D]; empty without a second product
   Buffer<T> zeros;                               // [H], the state of every row of a call that brings none
   Variant<T> variant;                            // of variants
   Buffer<T> peepholes;                           // [L*D, peepholes_of(cell), H]; empty without

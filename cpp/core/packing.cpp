@@ -101,20 +101,23 @@ Buffer<T> pack_matrix(Index terms, const PanelLayout& layout, const At& at) {
 }  // namespace
 
 template <class T>
-ProjectionPacking<T>::ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels, const T* weight_hr)
-    : layout_{1, shape.projection_size, kernels.lanes, kernels.strip},
-      terms_(shape.hidden_size),
-      memory_(pack_matrix<T>(terms_, layout_, [&](Index k, Index c) { return weight_hr[c * terms_ + k]; })) {}
+ProjectionPacking<T>::ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels,
+                                        const PassParameters<const T>& weights)
+    : layout_{1, shape.second_product(), kernels.lanes, kernels.strip}, terms_(shape.hidden_size) {
+  const T* const weight = second_weight(shape, weights);
+  memory_ = pack_matrix<T>(terms_, layout_, [&](Index k, Index c) { return weight[c * terms_ + k]; });
+}
 
 template <class T>
 BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward, Cell cell, const ProjectionPacking<T>* projection)
     : input_(pack_columns(forward, first_slot_of_x(cell), gates_of(cell), 1, forward.input_size())),
-      hidden_(pack_columns(forward, first_slot_of_h(cell), gates_of(cell), 1 + forward.input_size(),
+      hidden_(pack_columns(forward, first_slot_of_h(cell), slots_of_h(cell), 1 + forward.input_size(),
                            forward.state_size())) {
   if (!projection) return;
   const PanelLayout& source = forward.layout();
   const PanelLayout layout = {1, source.units, source.lanes, source.strip};
-  projection_ = pack_matrix<T>(forward.state_size(), layout, [&](Index k, Index c) { return projection->at(k, c); });
+  projection_ =
+      pack_matrix<T>(projection->layout().units, layout, [&](Index k, Index c) { return projection->at(k, c); });
 }
 
 template class ForwardPacking<float>;

@@ -46,7 +46,8 @@ struct PanelLayout {
 // What the sum in a slot of a unit begins with. bias: as PassParameters have them, null for none.
 template <class Parameters>
 auto slot_bias(Cell cell, Index slot, Index units, Index unit, const Parameters& weights) {
-  const Index of_x = gate_of_x(cell, slot), of_h = gate_of_h(cell, slot);
+  // Where r comes before the product, n has one sum and so both biases.
+  const Index of_x = gate_of_x(cell, slot), of_h = resets_before(cell) ? slot : gate_of_h(cell, slot);
   using T = std::remove_cv_t<std::remove_reference_t<decltype(weights.bias_ih[0])>>;
   if (!weights.bias_ih) return T(0);
   if (of_x < 0) return T(weights.bias_hh[of_h * units + unit]);
@@ -93,17 +94,18 @@ class ForwardPacking {
   Buffer<T> x_factors_;
 };
 
-// W_hr of one pass packed for h = W_hr m: strips [unit][vector][lane] over the P numbers of h.
+// What a step's second product multiplies with (NetworkShape::second_product), W_hr or W_hn: strips
+// [unit][vector][lane] over its rows.
 template <class T>
 class ProjectionPacking {
  public:
-  ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels, const T* weight_hr);
+  ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels, const PassParameters<const T>& weights);
   // Packed already.
   ProjectionPacking(const PanelLayout& layout, Index hidden_size, Buffer<T> memory)
       : layout_(layout), terms_(hidden_size), memory_(std::move(memory)) {}
 
   const void* panels() const { return memory_.data(); }
-  // W_hr [P, H] as packed, of weights of T.
+  // The weight, [columns, H], as packed, of weights of T.
   T at(Index column, Index unit) const {
     return memory_.data()[layout_.offset_of(0, column, terms_) + unit * layout_.strip_width()];
   }
@@ -115,6 +117,12 @@ class ProjectionPacking {
   Buffer<T> memory_;
 };
 
+// Where it is among a pass's weights.
+template <class T>
+const T* second_weight(const NetworkShape& shape, const PassParameters<const T>& weights) {
+  return resets_before(shape.cell) ? weights.weight_hh + 2 * shape.hidden_size * shape.hidden_size : weights.weight_hr;
+}
+
 // The weights of one pass packed for the backward kernels: strips [gate][unit][vector][lane] over columns.
 template <class T>
 class BackwardPacking {
@@ -124,7 +132,7 @@ class BackwardPacking {
 
   const T* input_panels() const { return input_.data(); }            // W_ih, for dx
   const T* hidden_panels() const { return hidden_.data(); }          // W_hh, for dh
-  const T* projection_panels() const { return projection_.data(); }  // W_hr, for the gradient of what it projects
+  const T* projection_panels() const { return projection_.data(); }  // W_hr or W_hn, for the gradient of its input
 
  private:
   Buffer<T> input_;

@@ -14,10 +14,10 @@ template <class T>
 struct RowLists {
   RowLists() = default;
   RowLists(Index rows, Index merged_rows)
-      : x(std::max(rows, merged_rows)), h(rows), c(rows), h_out(rows), c_out(rows), gates(rows) {}
+      : x(std::max(rows, merged_rows)), h(rows), c(rows), h_out(rows), c_out(rows), gates(rows), sums(rows) {}
 
   Buffer<const T*> x, h, c;
-  Buffer<T*> h_out, c_out, gates;
+  Buffer<T*> h_out, c_out, gates, sums;
 };
 
 template <class T>
@@ -56,7 +56,7 @@ class PlannedLoop {
         step.c_out = {nullptr, 0, lists.c_out.data()};
       }
       if (pass.gates.data) step.gates = {nullptr, 0, lists.gates.data()};
-      loop_.run_step(step, {nullptr, 0, lists.h_out.data()}, pass.m_of(share), share, meeting);
+      loop_.run_step(step, {nullptr, 0, lists.h_out.data()}, pass.m_of(share), share, meeting, lists.sums.data());
       if (s + 1 < steps) meeting.after_step(share);
       step.descending = !step.descending;
       if (step.z) step.z += step.rows * z_row;

@@ -122,17 +122,21 @@ ForwardPacking<float> pack_small(const NetworkShape& shape, Index input_size, co
 
 ProjectionPacking<float> pack_small_projection(const NetworkShape& shape, const KernelTable<float>& kernels,
                                                const SmallParameters& weights) {
-  const PanelLayout layout = {1, shape.projection_size, kernels.lanes, kernels.strip};
+  const PanelLayout layout = {1, shape.second_product(), kernels.lanes, kernels.strip};
   const Index H = shape.hidden_size;
+  const bool of_hh = resets_before(shape.cell);  // the rows of n
+  const Index first = of_hh ? 2 * H : 0;
+  const void* const given = of_hh ? weights.weight_hh : weights.weight_hr;
   if (kernels.weights == Weights::int8) {
     Int8Panels panels(layout, {layout.width(), kernels.together, 0, H});
-    const auto* const hr = static_cast<const std::int8_t*>(weights.weight_hr);
-    for (Index u = 0; u < layout.units; ++u) panels.set(0, u, true, hr + u * H, H, weights.scale_hr[u]);
+    const auto* const weight = static_cast<const std::int8_t*>(given);
+    const float* const scale = of_hh ? weights.scale_hh : weights.scale_hr;
+    for (Index u = 0; u < layout.units; ++u) panels.set(0, u, true, weight + (first + u) * H, H, scale[first + u]);
     return {layout, H, std::move(panels.memory)};
   }
   HalfPanels panels(layout, 0, H);
-  const auto* const hr = static_cast<const std::uint16_t*>(weights.weight_hr);
-  for (Index u = 0; u < layout.units; ++u) panels.set(0, u, 0, hr + u * H, H);
+  const auto* const weight = static_cast<const std::uint16_t*>(given);
+  for (Index u = 0; u < layout.units; ++u) panels.set(0, u, 0, weight + (first + u) * H, H);
   return {layout, H, std::move(panels.memory)};
 }
 

@@ -32,7 +32,7 @@ struct Streams<T>::Kept {
         h(checked_product({shape.num_layers, count, shape.state_size()})),
         c(has_memory(shape.cell) ? checked_product({shape.num_layers, count, shape.hidden_size}) : 0),
         between(checked_product({std::min<Index>(shape.num_layers - 1, 2), scratch_rows, shape.state_size()})),
-        m(shape.projection_size ? checked_product({scratch_rows, shape.hidden_size}) : 0) {}
+        m(checked_product({scratch_rows, second_row(shape)})) {}
 
   T* h_at(Index layer, Index slot) const { return h.data() + (layer * count + slot) * shape.state_size(); }
   T* c_at(Index layer, Index slot) const {
@@ -46,7 +46,7 @@ struct Streams<T>::Kept {
   Buffer<T> h;         // [L, N, S]
   Buffer<T> c;         // [L, N, H]; empty for cells without memory
   Buffer<T> between;   // two of [scratch_rows, S], or one, or none: outputs of layers but the last, in turns
-  Buffer<T> m;         // [scratch_rows, H], what is to be projected; empty without projection
+  Buffer<T> m;         // [scratch_rows, second_row]; empty without a second product
 };
 
 namespace {
@@ -90,7 +90,7 @@ class StepRun {
   // Threads that share a lone layer's panels need not wait for one another: the caller replaces h when all are done. So
   // one that has no CPU keeps nobody waiting; its share is taken back.
   bool never_meets(int panel_parts) const {
-    return panel_parts > 1 && shape_.num_layers == 1 && !shape_.projection_size;
+    return panel_parts > 1 && shape_.num_layers == 1 && !shape_.second_product();
   }
   Rows<T> outputs(const Range& rows) const {
     return {call_.y + rows.begin * shape_.state_size(), shape_.state_size(), nullptr};
@@ -121,7 +121,7 @@ class StepRun {
       place_states(step, layer, rows, lists);
       Rows<T> out = outputs(rows);
       if (layer < last_layer) out.data = kept_.between.data() + ((layer % 2) * kept_.scratch_rows + scratch) * S;
-      T* const m = shape_.projection_size ? kept_.m.data() + scratch * shape_.hidden_size : nullptr;
+      T* const m = kept_.m.data() ? kept_.m.data() + scratch * second_row(shape_) : nullptr;
       loop.run_step(step, out, m, share, meeting);
       if (never_meets(share.panel_parts)) return;
       meeting.after_layer();  // all have read the states, and all that the next layer reads is there

@@ -9,16 +9,17 @@ namespace lstmfast {
 template <class T>
 class Terms {
  public:
-  Terms(Index most, bool makes_gates, bool projection, bool peephole)
+  Terms(const NetworkShape& shape, Index most, bool makes_gates)
       : x(most),
         h(most),
         dz(most),
         dx(most),
         gates(makes_gates ? most : 0),
-        dh(projection ? most : 0),
-        m(projection ? most : 0),
-        c(peephole ? most : 0),
-        c_out(peephole ? most : 0) {}
+        sums(makes_gates && resets_before(shape.cell) ? most : 0),
+        dh(shape.projection_size ? most : 0),
+        m(shape.second_product() ? most : 0),
+        c(shape.peephole ? most : 0),
+        c_out(shape.peephole ? most : 0) {}
 
   // Lists the chunk's terms. gates: where to make them anew; data null for nowhere.
   void list(const NetworkShape& shape, const RowPlan& plan, Index rows, const BackwardPass<T>& pass,
@@ -34,10 +35,8 @@ class Terms {
         dz.data()[count] = chunk.dz.at(k, b);
         if (pass.dx.data) dx.data()[count] = pass.dx.at(t, b);
         if (gates_anew.data) gates.data()[count] = gates_anew.at(k, b);
-        if (shape.projection_size) {
-          dh.data()[count] = chunk.dh.at(k, b);
-          m.data()[count] = chunk.m.at(k, b);
-        }
+        if (shape.projection_size) dh.data()[count] = chunk.dh.at(k, b);
+        if (shape.second_product()) m.data()[count] = chunk.m.at(k, b);
         if (shape.peephole) {
           c.data()[count] = pass.c_before(t, b, start, shape.hidden_size);
           c_out.data()[count] = pass.c.at(t, b);
@@ -52,8 +51,9 @@ class Terms {
   Buffer<const T*> dz;    // each [G*H]
   Buffer<T*> dx;          // each [layer_input]
   Buffer<T*> gates;       // each [G*H]
+  Buffer<T*> sums;        // room for addresses among those
   Buffer<const T*> dh;    // each [P], gradient of what the projection gave
-  Buffer<const T*> m;     // each [H], what it saw
+  Buffer<T*> m;           // each [H], what a second product saw
   // Each [H], memory before and after, which peepholes saw.
   Buffer<const T*> c, c_out;
 };

@@ -127,7 +127,8 @@ class Network32:
 
     def __init__(
         self,
-        # "lstm", "rnn_tanh", "rnn_relu", "gru"; "lstm_variant", "lstm_coupled", "rnn_variant", "gru_variant"
+        # "lstm", "rnn_tanh", "rnn_relu", "gru"; "lstm_variant", "lstm_coupled", "rnn_variant",
+        # "gru_variant", "gru_reset_before"
         cell: str,
         input_size: int,
         hidden_size: int,

@@ -186,7 +186,10 @@ int main(int argc, char** argv) {
       {{Cell::rnn_variant, 6, 70, 2, 2, true, 0, false, soft}, 30, 4, true, true, true},
       {{Cell::gru_variant, 5, 19, 2, 2, true, 0, false, soft}, 9, 7},
       {{Cell::gru_variant, 70, 200, 2, 1, true, 0, false, hard}, 20, 2, true, true},  // panels split over threads
-      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},                             // no steps
+      {{Cell::gru_reset_before, 5, 19, 2, 2, true, 0, false, soft}, 9, 7, true, true, true},
+      {{Cell::gru_reset_before, 70, 200, 2, 1, true, 0, false, usual}, 20, 2, true, true},  // panels split over threads
+      {{Cell::gru_reset_before, 16, 32, 3, 1, false, 0, false, usual}, 70, 40},             // rows, and several chunks
+      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},                                   // no steps
       {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},
       {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},  // no rows
   };

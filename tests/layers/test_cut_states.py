@@ -64,6 +64,9 @@ def test_as_in_the_reference(cell: str, proj_size: int, data: st.DataObject) -> 
     way = data.draw(st.sampled_from(("forward", "reverse", "both")))
     options |= {"bidirectional": way == "both"} if way != "reverse" else {"direction": "reverse"}
     isa = data.draw(st.sampled_from(ISAS))
+    before = cell == "gru" and data.draw(st.booleans())
+    if before:
+        options["reset_after"] = False
     model = make(cell, 3, H, proj_size=proj_size, dtype="float64", isa=isa, **options)
     call = random_call(model, T, B, seed=data.draw(st.integers(0, 99)))
     rng = np.random.default_rng(T)
@@ -80,7 +83,8 @@ def test_as_in_the_reference(cell: str, proj_size: int, data: st.DataObject) -> 
     recompute = data.draw(st.booleans())
     found = results(model, call, dc, **cuts, reset_to=begins, recompute=recompute, **asked)
 
-    network = Reference(cell, model.parameters, model.num_layers, way == "both", reverse=way == "reverse")
+    name = "gru_reset_before" if before else cell
+    network = Reference(name, model.parameters, model.num_layers, way == "both", reverse=way == "reverse")
     x, state, dy, dstate = call
     full = with_rows(begins, B) if shared else begins
     y, ends, cache = network.forward(x, *parts(state), **cuts, reset_to=(*parts(full), None)[:2])  # type: ignore[arg-type]

@@ -45,6 +45,8 @@ def options_of(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     if kind == "LSTM":
         options["peephole"], options["coupled"] = draw(st.booleans()), draw(st.booleans())
         options["proj_size"] = draw(st.sampled_from((0, 0, 3)))
+    if kind == "GRU":
+        options["reset_after"] = draw(st.booleans())
     options["num_layers"] = draw(st.sampled_from((1, 2)))
     options["bias"] = draw(st.booleans())
     way = draw(st.sampled_from(("forward", "reverse", "both")))
@@ -58,7 +60,7 @@ def reference_of(model: Any) -> Reference:
     name = type(model).__name__
     given = tuple((a, ()) if isinstance(a, str) else (a[0], tuple(a[1:])) for a in model.activations)
     return Reference(
-        CELLS[name],
+        CELLS[name] if model.reset_after else "gru_reset_before",
         model.parameters,
         model.num_layers,
         model.bidirectional,
@@ -114,6 +116,8 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("LSTM", {"activations": (("HardSigmoid", 0.2, 0.5), "Softsign", ("Elu", 0.5)), "num_layers": 2}),
     ("LSTM", {"direction": "reverse", "num_layers": 2}),
     ("GRU", {"clip": 0.5, "activations": ("Softplus", ("ScaledTanh", 0.8, 1.1)), "bidirectional": True}),
+    ("GRU", {"reset_after": False, "num_layers": 2}),
+    ("GRU", {"reset_after": False, "bidirectional": True, "clip": 0.5, "activations": ("Softplus", "Tanh")}),
     ("RNN", {"activations": (("LeakyRelu", 0.1),), "clip": 3.0}),
 )
 

@@ -131,7 +131,8 @@ struct ForwardStep {
   Index z_stride;
   Rows<const T> h;  // [rows, S], state before the step
   Rows<const T> c;  // [rows, H], memory before the step; not there for cells without one
-  Rows<T> h_out;    // [rows, H], state after the step, or what is yet to be projected; not there: gates alone
+  Rows<T> h_out;    // [rows, H], state after the step, or what is yet to be multiplied (of gru_reset_before r h);
+                    // not there: gates alone
   Rows<T> c_out;    // [rows, H], memory after the step; may be c itself
   Rows<T>
       gates;  // [rows][G][H] activated gates (of a variant z), kept for the backward pass; not there to keep nothing
@@ -162,10 +163,37 @@ struct BackwardStep {
   Rows<const T> c;             // [rows, H] memory before this step; likewise
   Rows<T> dc;                  // [rows, H] gradient of the memory, updated in place; likewise
   Rows<T> dz;                  // [rows][G][H] gradient before the activations
-  Rows<T> m;                   // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one
+  Rows<T> m;                   // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one.
+                               // Likewise r h of gru_reset_before
   Index ask_from = kNeverAsk;  // as in InputProduct
   const Variant<T>* variant = nullptr;  // as in ForwardStep
   const T* peepholes = nullptr;         // likewise
+};
+
+// What is left of a step of gru_reset_before once W_hn (r h) is there, for units [begin, end): n, and the new h.
+template <class T>
+struct CandidateStep {
+  Index rows;
+  Index hidden_size;
+  Index begin, end;
+  const Variant<T>* variant;
+  Rows<const T> gates;  // [rows][3][H] sums of r, z and n
+  Rows<const T> h;      // [rows, H], state before the step
+  Rows<T> h_out;        // [rows, H]
+};
+
+// The same backwards, once dz_n W_hn is there: dz of r, and what comes past the products to the state before.
+template <class T>
+struct CandidateBackward {
+  Index rows;
+  Index hidden_size;
+  Index begin, end;
+  const Variant<T>* variant;
+  Rows<const T> gates;   // [rows][3][H]
+  Rows<const T> h;       // [rows, H], state before the step
+  Rows<const T> dreset;  // [rows, H], gradient of r h
+  Rows<T> carry;         // [rows, H], as in BackwardStep, to be added to
+  Rows<T> dz;            // [rows][3][H], of r
 };
 
 // out = dz W for a backward packing of W: dx from W_ih, dh before the first step from W_hh; the projections.
@@ -232,6 +260,8 @@ struct KernelTable {
   void (*backward_step[kCells])(const BackwardStep<T>&);  // by Cell
   void (*gate_product)(const GateProduct<T>&);
   void (*gradient_product)(const GradientProduct<T>&);
+  void (*candidate_step)(const CandidateStep<T>&);
+  void (*candidate_backward)(const CandidateBackward<T>&);
   void (*peephole_product[2])(const PeepholeProduct<T>&);  // of lstm_variant and lstm_coupled
   void (*sigmoid)(Index n, const T* x, T* y);              // y may be x
   void (*tanh)(Index n, const T* x, T* y);                 // y may be x

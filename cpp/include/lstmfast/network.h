@@ -27,7 +27,9 @@ struct NetworkShape {
   Index slots() const { return slots_of(cell); }
   bool runs_in_reverse(Index direction) const { return reverse || direction == 1; }
   // Whether x and h have parts in the same slots.
-  bool shares_slots() const { return slots() == gates(); }
+  bool shares_slots() const { return slots() == gates() && !resets_before(cell); }
+  // Columns of the product that a step has after its cell: P of a projection, H of a candidate; 0 for none.
+  Index second_product() const { return resets_before(cell) ? hidden_size : projection_size; }
   Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
   Index layer_input(Index layer) const { return layer ? directions * state_size() : input_size; }
   Index passes() const { return num_layers * directions; }  // index of a pass: layer * D + direction

@@ -17,18 +17,31 @@ enum class Weights { native, float16, bfloat16, int8 };
 // What happens between the matrix products of a step.
 //
 // A variant has peepholes, a clip or activations that are not the usual ones (Variant). lstm_coupled: f = 1 - i, its
-// gates are i, g, o.
-enum class Cell { lstm, rnn_tanh, rnn_relu, gru, lstm_variant, lstm_coupled, rnn_variant, gru_variant };
+// gates are i, g, o. gru_reset_before: r multiplies h, and W_hn what comes of it, with any variant or none.
+enum class Cell {
+  lstm,
+  rnn_tanh,
+  rnn_relu,
+  gru,
+  lstm_variant,
+  lstm_coupled,
+  rnn_variant,
+  gru_variant,
+  gru_reset_before
+};
 
-inline constexpr int kCells = 8;
+inline constexpr int kCells = 9;
 
+// With the reset gate after the product, and so with sums of its own for q.
 constexpr bool is_gru(Cell cell) { return cell == Cell::gru || cell == Cell::gru_variant; }
+// Whether a candidate needs a product of what the step has made already.
+constexpr bool resets_before(Cell cell) { return cell == Cell::gru_reset_before; }
 constexpr bool is_variant(Cell cell) { return cell >= Cell::lstm_variant; }
 
 // Of the weights.
 constexpr Index gates_of(Cell cell) {
   if (cell == Cell::lstm || cell == Cell::lstm_variant) return 4;
-  return is_gru(cell) || cell == Cell::lstm_coupled ? 3 : 1;
+  return is_gru(cell) || resets_before(cell) || cell == Cell::lstm_coupled ? 3 : 1;
 }
 
 // Of those that see c, where there are peepholes: i, f and o, or i and o.
@@ -37,6 +50,8 @@ constexpr Index peepholes_of(Cell cell) { return cell == Cell::lstm_variant ? 3 
 // Sums of a unit, in z, in the gates that are kept, and in dz: its gates; but of a GRU n, r, z and q, n being what x
 // makes of the candidate and q what h does.
 constexpr Index slots_of(Cell cell) { return is_gru(cell) ? 4 : gates_of(cell); }
+// How many slots h's weights have a part in by a product with h itself.
+constexpr Index slots_of_h(Cell cell) { return resets_before(cell) ? 2 : gates_of(cell); }
 // The first of the gates_of() slots that the weights of x have a part in, and those of h.
 constexpr Index first_slot_of_x(Cell) { return 0; }
 constexpr Index first_slot_of_h(Cell cell) { return is_gru(cell) ? 1 : 0; }
@@ -45,7 +60,10 @@ constexpr Index gate_of_x(Cell cell, Index slot) {
   if (!is_gru(cell)) return slot;
   return slot == 0 ? 2 : slot == 3 ? -1 : slot - 1;
 }
-constexpr Index gate_of_h(Cell cell, Index slot) { return is_gru(cell) ? slot - 1 : slot; }
+constexpr Index gate_of_h(Cell cell, Index slot) {
+  if (resets_before(cell)) return slot == 2 ? -1 : slot;
+  return is_gru(cell) ? slot - 1 : slot;
+}
 
 // Whether the cell carries a second state c beside h.
 constexpr bool has_memory(Cell cell) {
@@ -57,7 +75,7 @@ constexpr bool has_memory(Cell cell) {
 constexpr bool reads_gates(Cell cell) { return cell != Cell::rnn_tanh && cell != Cell::rnn_relu; }
 
 // Whether the new h is made of the one before, and not of the gates alone.
-constexpr bool reads_state(Cell cell) { return is_gru(cell); }
+constexpr bool reads_state(Cell cell) { return is_gru(cell) || resets_before(cell); }
 
 // What can be applied to a sum z: those that ONNX names for its recurrent operators. a, b: alpha and beta.
 enum class Function {

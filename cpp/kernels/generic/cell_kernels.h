@@ -3,6 +3,7 @@
 
 #include "kernels/generic/gru.h"
 #include "kernels/generic/int8.h"
+#include "kernels/generic/reset_before.h"
 #include "kernels/generic/variants.h"
 
 namespace lstmfast {
@@ -40,26 +41,38 @@ struct Between<V, GruVariantCell> {
   static constexpr auto backward = gru_variant_backward<V>;
 };
 
+template <class V>
+struct Between<V, GruResetBeforeCell> {
+  static constexpr auto forward = reset_before_forward<V>;
+  static constexpr auto backward = reset_before_backward<V>;
+};
+
 template <class Cell>
 inline constexpr bool kIsGru = false;
 template <>
 inline constexpr bool kIsGru<GruCell> = true;
 template <>
 inline constexpr bool kIsGru<GruVariantCell> = true;
+template <class Cell>
+inline constexpr bool kResetsBefore = false;
+template <>
+inline constexpr bool kResetsBefore<GruResetBeforeCell> = true;
 
 // W: weights as stored; R: the ISA's row_tile.
 template <class V, class W, int R, class Cell>
 struct CellKernels {
   using T = typename V::Scalar;
   static void input_product(const InputProduct<T>& s) {
-    if constexpr (kIsGru<Cell>)
+    if constexpr (kIsGru<Cell> || kResetsBefore<Cell>)
       gru_input_product<V, W, R>(s);
     else
       input_product_with<V, W, R>(s, kUnits<V, Cell>);
   }
   static void forward_step(const ForwardStep<T>& s) {
     if constexpr (kIsGru<Cell>)
-      gru_forward_step_with<V, W, R>(s, Between<V, Cell>::forward);
+      gru_forward_step_with<V, W, R, 1, 3>(s, Between<V, Cell>::forward);
+    else if constexpr (kResetsBefore<Cell>)
+      gru_forward_step_with<V, W, R, 0, 2>(s, Between<V, Cell>::forward);
     else
       forward_step_with<V, W, R>(s, kUnits<V, Cell>, Between<V, Cell>::forward);
   }
@@ -77,7 +90,7 @@ struct Int8Kernels {
 template <class V, int R, class Cell>
 struct BackwardKernel {
   static void step(const BackwardStep<typename V::Scalar>& s) {
-    backward_step_with<V, R>(s, Cell::gates, Between<V, Cell>::backward);
+    backward_step_with<V, R>(s, kResetsBefore<Cell> ? 2 : Cell::gates, Between<V, Cell>::backward);
   }
 };
 

@@ -105,12 +105,19 @@ struct RnnVariantCell : RnnCell {
   static constexpr bool reads_gates = true;
 };
 struct GruVariantCell : GruCell {};
+// Slots [r, z, n] of sums; reset_before.h.
+struct GruResetBeforeCell {
+  static constexpr int gates = 3;
+  static constexpr bool memory = false;
+  static constexpr bool reads_gates = true;
+  enum { r, z, n };
+};
 
 // All cells, in the order of Cell: a table has a kernel for each.
 template <class... C>
 struct CellList {};
 using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell, GruCell, LstmVariantCell, LstmCoupledCell, RnnVariantCell,
-                          GruVariantCell>;
+                          GruVariantCell, GruResetBeforeCell>;
 
 // The core says the same of each. A panel has a vector for each gate of a block of units.
 template <class C>

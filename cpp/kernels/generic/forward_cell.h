@@ -32,6 +32,8 @@ template <class V>
 inline constexpr PanelUnits<V> kUnits<V, GruCell> = {GruCell::slots, V::lanes, false};
 template <class V>
 inline constexpr PanelUnits<V> kUnits<V, GruVariantCell> = kUnits<V, GruCell>;
+template <class V>
+inline constexpr PanelUnits<V> kUnits<V, GruResetBeforeCell> = {GruResetBeforeCell::gates, V::lanes, false};
 
 // K vectors, a vector apart, to activated gates, in place. What is loaded is loaded once more rather than kept:
 // registers are what is short.

@@ -22,21 +22,21 @@ struct GruGates {
   static constexpr Curve curve(int) { return Curve::sigmoid; }
 };
 
-template <class V, int R>
-inline constexpr int kRowsOfThree = (R > TileCut<V>::wide_rows ? 2 * R : kPanelVectors * R) / 3;
+template <class V, int R, int N>
+inline constexpr int kRowsOf = (R > TileCut<V>::wide_rows ? 2 * R : kPanelVectors * R) / N;
 
-// Up to R rows times three vectors of a panel, from First on.
-template <class V, class W, int R, int First>
-LSTMFAST_INLINE void tile_of_three(Index rows, const TileArgs<typename V::Scalar, W>& args) {
+// Up to R rows times N vectors of a panel, from First on.
+template <class V, class W, int R, int First, int N>
+LSTMFAST_INLINE void tile_of_slots(Index rows, const TileArgs<typename V::Scalar, W>& args) {
   if constexpr (R > 1) {
-    if (rows < R) return tile_of_three<V, W, R - 1, First>(rows, args);
+    if (rows < R) return tile_of_slots<V, W, R - 1, First, N>(rows, args);
   }
-  tile<V, W, R, 1, 3, false, First>(args);
+  tile<V, W, R, 1, N, false, First>(args);
 }
 
-// z[rows][panels][slots First to First + 2][lane] = init + rows times panels. args: of the first row and panel.
-template <class V, class W, int R, int First>
-LSTMFAST_ONCE void three_slots(Index rows, Index panels, TileArgs<typename V::Scalar, W> args) {
+// z[rows][panels][N slots from First on][lane] = init + rows times panels. args: of the first row and panel.
+template <class V, class W, int R, int First, int N = 3>
+LSTMFAST_ONCE void some_slots(Index rows, Index panels, TileArgs<typename V::Scalar, W> args) {
   const auto tiles = [&](Index together, auto&& each) __attribute__((always_inline)) {
     const Index z_offset = args.z_offset;
     args.z_offset += First * V::lanes;
@@ -50,12 +50,12 @@ LSTMFAST_ONCE void three_slots(Index rows, Index panels, TileArgs<typename V::Sc
     // Rows so few that one panel's sums would not keep the units busy take several.
     const Index together = rows == 1 && left >= 3 ? 3 : rows <= 2 && left >= 2 ? 2 : 1;
     tiles(together, [&]() __attribute__((always_inline)) {
-      if (together == 3) return tile<V, W, 1, 3, 3, false, First>(args);
+      if (together == 3) return tile<V, W, 1, 3, N, false, First>(args);
       if (together == 2)
-        return rows == 1 ? tile<V, W, 1, 2, 3, false, First>(args) : tile<V, W, 2, 2, 3, false, First>(args);
+        return rows == 1 ? tile<V, W, 1, 2, N, false, First>(args) : tile<V, W, 2, 2, N, false, First>(args);
       TileArgs<typename V::Scalar, W> part = args;
-      for_even_parts(rows, kRowsOfThree<V, R>, [&](Index, Index here) {
-        tile_of_three<V, W, kRowsOfThree<V, R>, First>(here, part);
+      for_even_parts(rows, kRowsOf<V, R, N>, [&](Index, Index here) {
+        tile_of_slots<V, W, kRowsOf<V, R, N>, First, N>(here, part);
         for (auto& stretch : part.stretches) stretch.rows += here;
         part.init += here * part.init_stride;
         part.z_rows += here;
@@ -133,7 +133,8 @@ LSTMFAST_INLINE TileArgs<typename V::Scalar, W> tiles_of_x(const ForwardPanels<V
           nullptr};
 }
 
-template <class V, class W, int R>
+// OfH: how many slots h has a part in, from FirstOfH on.
+template <class V, class W, int R, int FirstOfH, int OfH>
 LSTMFAST_ONCE void gru_forward_step_with(const ForwardStep<typename V::Scalar>& s,
                                          ForwardCell<typename V::Scalar> cell) {
   using T = typename V::Scalar;
@@ -154,7 +155,7 @@ LSTMFAST_ONCE void gru_forward_step_with(const ForwardStep<typename V::Scalar>& 
       const Index z_row = panels * Panels::width;
       list_scratch(z, z_row, rows, z_rows);
       TileArgs<T, W> args = tiles_of_x<V, W>(packing, panel, x_rows, z_rows, 0);
-      if (s.x.there()) three_slots<V, W, R, 0>(rows, panels, args);
+      if (s.x.there()) some_slots<V, W, R, 0>(rows, panels, args);
       for (Index r = 0; r < rows; ++r)
         for (Index p = 0; p < panels; ++p) {
           T* const block = z_rows[r] + p * Panels::width;
@@ -163,7 +164,8 @@ LSTMFAST_ONCE void gru_forward_step_with(const ForwardStep<typename V::Scalar>& 
             LSTMFAST_UNROLL for (int slot = 0; slot < 3; ++slot) V::load(from + slot * V::lanes)
                 .store(block + slot * V::lanes);
           }
-          V::load(biases + p * args.init_panel_stride + bias_of_slot<V>(3, bias_strip)).store(block + 3 * V::lanes);
+          if constexpr (FirstOfH + OfH > 3)
+            V::load(biases + p * args.init_panel_stride + bias_of_slot<V>(3, bias_strip)).store(block + 3 * V::lanes);
         }
       args.stretches[0] = {h_rows, 0, s.state_size};
       args.stretches[1] = {h_rows, 0, 0};
@@ -172,7 +174,7 @@ LSTMFAST_ONCE void gru_forward_step_with(const ForwardStep<typename V::Scalar>& 
       args.init_stride = z_row;
       args.init_panel_stride = Panels::width;
       args.init_strip_stride = Panels::strip_width;
-      three_slots<V, W, R, 1>(rows, panels, args);
+      some_slots<V, W, R, FirstOfH, OfH>(rows, panels, args);
       cell(s, row, rows, panel, panels, z);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
@@ -194,7 +196,7 @@ LSTMFAST_ONCE void gru_input_product(const InputProduct<typename V::Scalar>& s) 
       const T* const* const x_rows = addresses(s.x, row, rows, x_scratch);
       list_scratch(s.z + row * z_stride, z_stride, rows, z_rows);
       const Index offset = (panel - s.panel_begin) * Panels::width;
-      three_slots<V, W, R, 0>(rows, panels, tiles_of_x<V, W>(packing, panel, x_rows, z_rows, offset));
+      some_slots<V, W, R, 0>(rows, panels, tiles_of_x<V, W>(packing, panel, x_rows, z_rows, offset));
       for (Index r = 0; r < rows; ++r)
         for (Index p = 0; p < panels; ++p) V::set1(0).store(z_rows[r] + offset + p * Panels::width + 3 * V::lanes);
     });

@@ -35,6 +35,7 @@ constexpr KernelTable<float> make_half_table(const char* isa, CellList<C...>) {
     table.forward_step[cell++] = CellKernels<V, W, R, C>::forward_step),
    ...);
   table.gate_product = gate_product<V, W, R>;
+  table.candidate_step = candidate_step<V>;
   return table;
 }
 
@@ -46,6 +47,7 @@ constexpr KernelTable<float> make_int8_table(const char* isa, CellList<C...>) {
     table.forward_step[cell++] = Int8Kernels<V, Q, R, C>::forward_step),
    ...);
   table.gate_product = int8_gate_product<V, Q, R>;
+  table.candidate_step = candidate_step<V>;
   return table;
 }
 

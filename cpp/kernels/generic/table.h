@@ -34,6 +34,8 @@ constexpr KernelTable<typename V::Scalar> make_table(const char* isa, CellList<C
           {BackwardKernel<V, R, C>::step...},
           gate_product<V, T, R>,
           gradient_product<V, R>,
+          candidate_step<V>,
+          candidate_backward<V>,
           {peephole_product<V, false>, peephole_product<V, true>},
           sigmoid_array<V>,
           tanh_array<V>,

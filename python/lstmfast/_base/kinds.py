@@ -38,6 +38,7 @@ class Kind:
     activations: tuple[str, ...] = ()  # that its cells have: of the gates, of the candidate, of c
     variant: str = ""  # the core's cell of its variants (`variants`)
     coupled: str = ""  # likewise with f = 1 - i; nothing where there is none
+    reset_before: str = ""  # likewise with r before the product; nothing where there is none
     options: tuple[str, ...] = ()  # that its configuration may have besides, where they are not as usual
 
     @property
@@ -122,7 +123,8 @@ GRU = Kind(
     },
     activations=("Sigmoid", "Tanh"),
     variant="gru_variant",
-    options=("clip", "activations", "direction"),
+    reset_before="gru_reset_before",
+    options=("reset_after", "clip", "activations", "direction"),
 )
 KINDS = (LSTM, RNN, GRU)
 

@@ -154,7 +154,10 @@ class Layer(ABC):
     def _cell(self) -> str:
         """Name the cell for the core."""
         if not self._variant.plain:
-            return self._KIND.coupled if self._variant.coupled else self._KIND.variant
+            kind = self._KIND
+            if self._variant.coupled:
+                return kind.coupled
+            return kind.variant if self._variant.reset_after else kind.reset_before
         return self._KIND.cell({name: getattr(self, f"_{name}") for name in self._KIND.choices}).name
 
     @classmethod
@@ -229,6 +232,11 @@ class Layer(ABC):
     def coupled(self) -> bool:
         """Whether an LSTM's f is 1 - i; it has then the gates i, g, o."""
         return self._variant.coupled
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether a GRU's r multiplies what W_hn makes of h, and not h itself."""
+        return self._variant.reset_after
 
     @property
     def clip(self) -> float | None:

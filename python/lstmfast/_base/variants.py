@@ -1,4 +1,4 @@
-"""In what a cell may differ from its kind's: peepholes, coupled gates, a clip, other activations."""
+"""In what a cell may differ from its kind's: peepholes, coupled gates, a clip, activations, where r is."""
 
 from __future__ import annotations
 
@@ -68,11 +68,13 @@ class Variant:
     clip: float | None
     peephole: bool
     coupled: bool
+    reset_after: bool
 
     @property
     def plain(self) -> bool:
         """Whether the kind's own cell does."""
-        return self.usual and self.clip is None and not self.peephole and not self.coupled
+        other = self.peephole or self.coupled or not self.reset_after
+        return self.usual and self.clip is None and not other
 
     def config(self) -> dict[str, Any]:
         """Give what is not as usual, as the constructors take it and JSON can hold it."""
@@ -81,6 +83,8 @@ class Variant:
             config["peephole"] = True
         if self.coupled:
             config["coupled"] = True
+        if not self.reset_after:
+            config["reset_after"] = False
         if self.clip is not None:
             config["clip"] = self.clip
         if not self.usual:
@@ -107,6 +111,7 @@ def read(config: Mapping[str, Any], usual: Sequence[str], dtype: np.dtype[Any]) 
         None if clip is None else _clip(clip, dtype),
         checks.flag(config.get("peephole", False), "peephole"),
         checks.flag(config.get("coupled", False), "coupled"),
+        checks.flag(config.get("reset_after", True), "reset_after"),
     )
 
 

@@ -27,6 +27,11 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
     ----------
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, init, isa
         As for `LSTM`.
+    reset_after
+        Whether r multiplies what W_hn has made of h, as in PyTorch and cuDNN, or, False, h before that:
+        ``n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)``, as in the first paper, in ONNX's default
+        (`linear_before_reset=0`) and in Haiku; Keras has both by this name. A step then has two products, one
+        after the other.
     clip, activations, direction
         As for `LSTM`, with two activations: of r and z, and of n.
 
@@ -40,9 +45,6 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
     Calls: `y, h_n = gru(x, h_0)`, and `forward` and `backward` to train. Everything said of `LSTM` holds,
     `lengths` and `reset` included, but that there is no projection and that a state is one array, [L*D, B, H]
     or unbatched [L*D, H].
-
-    The reset gate r multiplies what W_hn has made of h, as in PyTorch and cuDNN; `lstmfast.reference` has the
-    form of the first paper as well, in which it multiplies h.
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
     translation", EMNLP 2014.
@@ -67,6 +69,7 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        reset_after: bool = True,
         clip: float | None = None,
         activations: Sequence[ActivationLike] | None = None,
         direction: str = "forward",
@@ -84,6 +87,7 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
             "dropout": dropout,
             "bidirectional": bidirectional,
             "dtype": dtype,
+            "reset_after": reset_after,
             "clip": clip,
             "activations": activations,
             "direction": direction,

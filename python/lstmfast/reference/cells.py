@@ -112,9 +112,8 @@ def chosen(
         return Cell(name, None)
     if (coupled or peephole) and name != "lstm":
         raise ValueError(f"coupled gates and peepholes are an LSTM's, got {name!r}")
-    if name == "gru_reset_before":
-        raise ValueError("variants are of the GRU that resets after the product")
     usual = _USUAL[name]
     if activations is not None and len(activations) != len(usual):
         raise ValueError(f"activations must be {len(usual)}, got {len(activations)}")
-    return Cell(name, Variant(usual if activations is None else activations, clip, coupled))
+    functions = usual if activations is None else activations
+    return Cell(name, Variant(functions, clip, coupled, name != "gru_reset_before"))

@@ -7,6 +7,7 @@ The equations, with F, G and K three functions, and clip(z) within -clip and cli
            o = F(clip(z_o + p_o * c'))  m = o * K(c')                  h' = m, or W_hr m
     GRU:   r = F(clip(z_r))             u = F(clip(z_u))               n = G(clip(a + r * q))
            h' = (1 - u) * n + u * h     a = W_in x + b_in, q = W_hn h + b_hn (u: what is called z elsewhere)
+           or, where r comes before:    n = G(clip(a + W_hn (r * h) + b_hn))
     RNN:   h' = F(clip(z))
 
 Peepholes: F. A. Gers and J. Schmidhuber, "Recurrent nets that time and count", IJCNN 2000. Coupled gates:
@@ -70,6 +71,7 @@ class Variant(NamedTuple):
     activations: tuple[Activation, ...]  # F, G and K, as many as the kind has
     clip: float | None
     coupled: bool
+    reset_after: bool = True
 
     def gate(self, z: Array, which: int) -> tuple[Array, Array]:
         """Apply F or G to clipped arguments: values, and slopes by z."""
@@ -95,7 +97,7 @@ class VariantCache(NamedTuple):
     h: Array  # [T+1, B, P]: h[0] is the initial state, h[t+1] the state after step t
     c: Array  # [T+1, B, H], likewise; of an LSTM alone
     z: Array  # [T, B, G]: what the products give; of a GRU r, u, a
-    q: Array  # [T, B, H], of a GRU: what h makes of the candidate
+    q: Array  # [T, B, H], of a GRU: what h makes of the candidate; or, where r comes before, r h
     weights: Mapping[str, Array]
     variant: Variant
 
@@ -215,16 +217,21 @@ def rnn_variant_backward(
 def gru_variant_forward(
     x: Array, h0: Array, weights: Mapping[str, Array], variant: Variant
 ) -> tuple[Array, VariantCache]:
-    """As `gru_layer_forward`, with the reset gate after the product."""
+    """As `gru_layer_forward`."""
     H = h0.shape[-1]
     h, _ = _start(x, h0, {"weight_ih": weights["weight_ih"]})
     z = input_product(x, weights["weight_ih"], weights.get("bias_ih"), None)
     bias = weights.get("bias_hh", np.zeros(3 * H, x.dtype))
     q = np.empty((*x.shape[:2], H), x.dtype)
+    rz, n_ = slice(2 * H), slice(2 * H, 3 * H)
+    W_hh = weights["weight_hh"]
     for t in range(len(x)):
-        recurrent = h[t] @ weights["weight_hh"].T + bias
-        z[t, :, : 2 * H] += recurrent[:, : 2 * H]
-        q[t] = recurrent[:, 2 * H :]
+        z[t, :, rz] += h[t] @ W_hh[rz].T + bias[rz]
+        if variant.reset_after:
+            q[t] = h[t] @ W_hh[n_].T + bias[n_]
+        else:
+            q[t] = variant.gate(z[t, :, :H], 0)[0] * h[t]
+            z[t, :, n_] += q[t] @ W_hh[n_].T + bias[n_]
         _, (u, _), (n, _) = _gru_step(z[t], q[t], variant)
         h[t + 1] = (1 - u) * n + u * h[t]
     return h[1:], VariantCache(x, h, h, z, q, weights, variant)
@@ -233,7 +240,7 @@ def gru_variant_forward(
 def _gru_step(z: Array, q: Array, variant: Variant) -> Sequence[tuple[Array, Array]]:
     H = q.shape[-1]
     r, u = variant.gate(z[:, :H], 0), variant.gate(z[:, H : 2 * H], 0)
-    return r, u, variant.gate(z[:, 2 * H :] + r[0] * q, 1)
+    return r, u, variant.gate(z[:, 2 * H :] + r[0] * q if variant.reset_after else z[:, 2 * H :], 1)
 
 
 def gru_variant_backward(
@@ -241,18 +248,28 @@ def gru_variant_backward(
 ) -> tuple[Array, Array, dict[str, Array]]:
     """dx, dh0 and the gradients of the weights by name."""
     x, h, _, z, q, weights, variant = cache
+    H = q.shape[-1]
+    W_hn = weights["weight_hh"][2 * H :]
     by_x, by_h = np.empty_like(z), np.empty_like(z)  # dz as x's weights and as h's have part in it
     dh = dh_n
     for t in reversed(range(len(x))):
         (r, by_zr), (u, by_zu), (n, by_zn) = _gru_step(z[t], q[t], variant)
         dh = dh + dy[t]
         dn = dh * (1 - u) * by_zn
-        gates = [dn * q[t] * by_zr, dh * (h[t] - n) * by_zu]
+        dreset = dn @ W_hn  # where r comes before, of r h
+        dr = dn * q[t] if variant.reset_after else dreset * h[t]
+        gates = [dr * by_zr, dh * (h[t] - n) * by_zu]
         by_x[t] = np.concatenate([*gates, dn], axis=1)
-        by_h[t] = np.concatenate([*gates, dn * r], axis=1)
-        dh = dh * u + by_h[t] @ weights["weight_hh"]
+        by_h[t] = np.concatenate([*gates, dn * r if variant.reset_after else dn], axis=1)
+        if variant.reset_after:
+            dh = dh * u + by_h[t] @ weights["weight_hh"]
+        else:
+            dh = dh * u + dreset * r + by_h[t, :, : 2 * H] @ weights["weight_hh"][: 2 * H]
     dx = (by_x.reshape(-1, by_x.shape[-1]) @ weights["weight_ih"]).reshape(x.shape)
-    return dx, dh, _sums(by_x, by_h, x, h)
+    gradients = _sums(by_x, by_h, x, h)
+    if not variant.reset_after:
+        gradients["weight_hh"][2 * H :] = weight_gradient(by_h[..., 2 * H :], q)
+    return dx, dh, gradients
 
 
 def _sums(by_x: Array, by_h: Array, x: Array, h: Array) -> dict[str, Array]:
