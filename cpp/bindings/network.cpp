@@ -41,6 +41,13 @@ std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_si
     }
     if (shape.peephole) w.weight_ch = dense(given[bias ? 4 : 2], {peepholes_of(shape.cell), hidden_size}, "weight_ch");
     if (proj_size) w.weight_hr = dense(given[per_pass - 1], {proj_size, hidden_size}, "weight_hr");
+    if (is_norm(shape.cell)) {
+      const auto* const norms = given + per_pass - shape.norm_arrays();
+      w.gain_ih = dense(norms[0], {gate_rows}, "gain_ih");
+      w.gain_hh = dense(norms[1], {gate_rows}, "gain_hh");
+      w.gain_c = dense(norms[2], {hidden_size}, "gain_c");
+      w.bias_c = dense(norms[3], {hidden_size}, "bias_c");
+    }
     weights.push_back(w);
   }
   const KernelTable<T>& table = kernels<T>(find_isa(isa));

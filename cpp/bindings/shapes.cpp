@@ -16,9 +16,10 @@ Cell cell_named(const std::string& name) {
   if (name == "rnn_variant") return Cell::rnn_variant;
   if (name == "gru_variant") return Cell::gru_variant;
   if (name == "gru_reset_before") return Cell::gru_reset_before;
+  if (name == "lstm_norm") return Cell::lstm_norm;
   throw std::invalid_argument(
       "cell: expected 'lstm', 'rnn_tanh', 'rnn_relu', 'gru', 'lstm_variant', 'lstm_coupled', 'rnn_variant', "
-      "'gru_variant' or 'gru_reset_before', got '" +
+      "'gru_variant', 'gru_reset_before' or 'lstm_norm', got '" +
       name + "'");
 }
 
@@ -54,7 +55,8 @@ NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidd
   if (proj_size < 0 || proj_size >= hidden_size)
     throw std::invalid_argument("proj_size: expected 0 to " + std::to_string(hidden_size - 1) + ", got " +
                                 std::to_string(proj_size));
-  if (proj_size && !has_memory(shape.cell)) throw std::invalid_argument("proj_size: expected 0 for this cell");
+  if (proj_size && (!has_memory(shape.cell) || is_norm(shape.cell)))
+    throw std::invalid_argument("proj_size: expected 0 for this cell");
   shape.reverse = reverse;
   if (reverse && bidirectional) throw std::invalid_argument("reverse: expected False where there are both directions");
   if (variant.has_value() != is_variant(shape.cell))

@@ -53,6 +53,8 @@ std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Inde
                                                    const std::optional<GivenVariant>& variant, bool reverse) {
   const NetworkShape shape =
       checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size, variant, reverse);
+  if (is_norm(shape.cell))
+    throw std::invalid_argument("cell: expected one that has smaller weights, got '" + cell + "'");
   const Weights kind = weights_named(weights_name);
   const bool scaled = kind == Weights::int8;
   const OptionalArray<float> input_range = optional_array_from<float>(range_given, "input_range");

@@ -157,6 +157,12 @@ struct ParameterGradients {
       }
       if (shape.peephole) g.weight_ch = add({peepholes_of(shape.cell), shape.hidden_size});
       if (shape.projection_size) g.weight_hr = add({shape.projection_size, shape.hidden_size});
+      if (is_norm(shape.cell)) {
+        g.gain_ih = add({gate_rows});
+        g.gain_hh = add({gate_rows});
+        g.gain_c = add({shape.hidden_size});
+        g.bias_c = add({shape.hidden_size});
+      }
       pointers.push_back(g);
     }
   }

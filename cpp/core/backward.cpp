@@ -23,6 +23,56 @@ constexpr Index kChunkBytes = 512 * 1024;
 // ... and long enough for the products to be large.
 constexpr Index kChunkTerms = 128;
 
+// A thread's share of the gradients of all that single numbers are multiplied by, or added, but for the biases of plain
+// gates: peepholes; gains and biases of lstm_norm.
+template <class T>
+class FactorShares {
+ public:
+  FactorShares(const KernelTable<T>& kernels, const NetworkShape& shape, const PassParameters<T>& to, int part,
+               int parts)
+      : to_(to), H_(shape.hidden_size) {
+    const auto element = [&](T* wanted, Index count, Index a_first, Index b_first,
+                             const Buffer<const T*> Terms<T>::* b) {
+      if (wanted) elements_.push_back({ElementShare<T>(kernels, count, part, parts), wanted, a_first, b_first, b});
+    };
+    for (Index p = 0; shape.peephole && to.weight_ch && p < peepholes_of(shape.cell); ++p) {
+      const bool last = p + 1 == peepholes_of(shape.cell);  // o, which sees c_out
+      element(to.weight_ch + p * H_, H_, last ? (shape.gates() - 1) * H_ : p * H_, 0,
+              last ? &Terms<T>::c_out : &Terms<T>::c);
+    }
+    if (!is_norm(shape.cell)) return;
+    element(to.gain_ih, 4 * H_, NormDz::z * H_, NormDz::normed_x * H_, &Terms<T>::dz);
+    element(to.gain_hh, 4 * H_, NormDz::z * H_, NormDz::normed_h * H_, &Terms<T>::dz);
+    element(to.gain_c, H_, NormDz::n * H_, NormDz::normed_c * H_, &Terms<T>::dz);
+    if (to.bias_ih || to.bias_hh) of_z_.emplace_back(kernels, 4 * H_, 0, 0, part, parts);
+    if (to.bias_c) of_c_.emplace_back(kernels, H_, 0, 0, part, parts);
+  }
+
+  void add(const Terms<T>& terms) {
+    for (Element& e : elements_) e.share.add(terms.count, terms.dz.data(), e.a_first, (terms.*e.b).data(), e.b_first);
+    for (auto& z : of_z_) z.add(terms.count, terms.dz.data(), NormDz::z * H_, nullptr, nullptr);
+    for (auto& c : of_c_) c.add(terms.count, terms.dz.data(), NormDz::n * H_, nullptr, nullptr);
+  }
+  void finish() {
+    for (Element& e : elements_) e.share.finish(e.to);
+    for (auto& z : of_z_) z.finish(0, nullptr, nullptr, to_.bias_ih, to_.bias_hh);
+    for (auto& c : of_c_) c.finish(0, nullptr, nullptr, to_.bias_c, nullptr);
+  }
+
+ private:
+  struct Element {
+    ElementShare<T> share;
+    T* to;
+    Index a_first, b_first;  // in rows of dz and of what it is multiplied with
+    const Buffer<const T*> Terms<T>::* b;
+  };
+
+  const PassParameters<T> to_;
+  const Index H_;
+  std::deque<Element> elements_;
+  std::deque<GradientShare<T>> of_z_, of_c_;  // at most one each
+};
+
 template <class T>
 class BackwardRun {
  public:
@@ -38,8 +88,8 @@ class BackwardRun {
         call_(call),
         rows_(tape.rows),
         steps_(tape.rows ? tape.steps : 0),
-        gate_rows_(shape_.slots() * shape_.hidden_size),
-        dz_stride_(odd_lines<T>(gate_rows_)),
+        gate_rows_(kept_of(shape_.cell) * shape_.hidden_size),
+        dz_stride_(odd_lines<T>(dz_of(shape_.cell) * shape_.hidden_size)),
         chunk_steps_(steps_of_chunk()),
         dz_(chunk_of(dz_stride_)),
         terms_(shape_, chunk_steps_ * rows_, tape.makes_gates()) {
@@ -47,6 +97,8 @@ class BackwardRun {
     if (shape_.projection_size) dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
     if (shape_.second_product()) {
       m_ = chunk_of(shape_.hidden_size);
+    }
+    if (second_row(shape_)) {
       dm_ = Buffer<T>(checked_product({rows_, shape_.hidden_size}));
     }
     const Index between = std::min<Index>(shape_.num_layers - 1, 2);
@@ -84,19 +136,20 @@ class BackwardRun {
       const bool wants_dx = p / shape_.directions > (call_.dx.data ? -1 : lowest);
       // One for all weights; or, where x and h have parts in other slots, one for those of each.
       const bool together = shape_.shares_slots(), before = resets_before(shape_.cell);
+      const bool apart = is_norm(shape_.cell);  // whether biases are added to what is neither x's product nor h's
       std::deque<GradientShare<T>> gradients, of_h, projections;
-      std::deque<PeepholeShare<T>> peepholes;
+      std::deque<FactorShares<T>> factors;
       for (int part = 0; part < parts; ++part) {
-        if (to.weight_ih || to.bias_ih || (together && to.weight_hh))
+        if (to.weight_ih || (to.bias_ih && !is_norm(shape_.cell)) || (together && to.weight_hh))
           gradients.emplace_back(kernels_, weight_rows, to.weight_ih ? pass.input_size : 0,
                                  together && to.weight_hh ? S : 0, part, parts);
-        if (!together && (to.weight_hh || to.bias_hh)) {
+        if (!together && (to.weight_hh || (to.bias_hh && !is_norm(shape_.cell)))) {
           of_h.emplace_back(kernels_, slots_of_h(shape_.cell) * H, 0, to.weight_hh ? S : 0, part, parts);
           if (before) projections.emplace_back(kernels_, H, to.weight_hh ? H : 0, 0, part, parts);
         }
         if (shape_.projection_size && to.weight_hr)
           projections.emplace_back(kernels_, shape_.projection_size, H, 0, part, parts);
-        if (to.weight_ch) peepholes.emplace_back(kernels_, shape_.cell, H, part, parts);
+        if (shape_.peephole || is_norm(shape_.cell)) factors.emplace_back(kernels_, shape_, to, part, parts);
       }
       team.run([&](int rank) {
         const auto own = static_cast<std::size_t>(rank);
@@ -122,27 +175,26 @@ class BackwardRun {
             gradients[own].add(terms_.count, terms_.dz.data(), first_slot_of_x(shape_.cell) * H, terms_.x.data(),
                                terms_.h.data());
           if (!of_h.empty())
-            of_h[own].add(terms_.count, terms_.dz.data(), first_slot_of_h(shape_.cell) * H, nullptr, terms_.h.data());
+            of_h[own].add(terms_.count, terms_.dz.data(), first_dz_of_h(shape_.cell) * H, nullptr, terms_.h.data());
           if (!projections.empty())
             projections[own].add(terms_.count, before ? terms_.dz.data() : terms_.dh.data(), before ? 2 * H : 0,
                                  terms_.m.data(), nullptr);
-          if (!peepholes.empty())
-            peepholes[own].add(terms_.count, terms_.dz.data(), terms_.c.data(), terms_.c_out.data());
+          if (!factors.empty()) factors[own].add(terms_);
           all.wait();  // before the next chunk overwrites dz
           end = chunk.steps.begin;
         }
         // Slots of x may begin with a gate that is not the first of the weights' rows.
         const Index first_gate = gate_of_x(shape_.cell, first_slot_of_x(shape_.cell)) * H;
         if (!gradients.empty())
-          gradients[own].finish(first_gate, to.weight_ih, together ? to.weight_hh : nullptr, to.bias_ih,
-                                together ? to.bias_hh : nullptr);
-        if (!of_h.empty()) of_h[own].finish(0, nullptr, to.weight_hh, to.bias_hh, nullptr);
+          gradients[own].finish(first_gate, to.weight_ih, together ? to.weight_hh : nullptr,
+                                apart ? nullptr : to.bias_ih, together ? to.bias_hh : nullptr);
+        if (!of_h.empty()) of_h[own].finish(0, nullptr, to.weight_hh, apart ? nullptr : to.bias_hh, nullptr);
         if (!projections.empty() && !before)
           projections[own].finish(0, to.weight_hr, nullptr, nullptr, nullptr);
         else if (!projections.empty())
           projections[own].finish(0, to.weight_hh ? to.weight_hh + 2 * H * H : nullptr, nullptr,
                                   to.bias_hh ? to.bias_hh + 2 * H : nullptr, nullptr);
-        if (!peepholes.empty()) peepholes[own].finish(to.weight_ch);
+        if (!factors.empty()) factors[own].finish();
         if (p == 0 && wants_dx) zero_past_the_ends(part_of(rows_, rank, parts));
       });
     }
@@ -153,7 +205,8 @@ class BackwardRun {
   Index lowest_layer() const {
     if (call_.dx.data || call_.wants_state || call_.dcut_h) return 0;
     const auto wanted = [](const PassParameters<T>& g) {
-      return g.weight_ih || g.weight_hh || g.bias_ih || g.weight_hr || g.weight_ch;
+      return g.weight_ih || g.weight_hh || g.bias_ih || g.weight_hr || g.weight_ch || g.gain_ih || g.gain_hh ||
+             g.gain_c || g.bias_c;
     };
     Index p = 0;
     while (p < shape_.passes() && !wanted(call_.gradients[p])) ++p;
@@ -176,8 +229,8 @@ class BackwardRun {
     if (shape_.projection_size) chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
     if (shape_.second_product()) {
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
-      chunk.dm = dm_.data();
     }
+    chunk.dm = dm_.data();
     return chunk;
   }
 
@@ -228,6 +281,7 @@ class BackwardRun {
     pass.packing = &packings_[at];
     pass.variant = packed_.variant_or_null();
     pass.peepholes = packed_.peepholes_at(at);
+    pass.norm = packed_.norm_at(at);
     return pass;
   }
 

@@ -39,6 +39,7 @@ struct BackwardPass {
   const BackwardPacking<T>* packing;
   const Variant<T>* variant;  // null for plain cells
   const T* peepholes;         // [peepholes_of(cell), H]; null without
+  NormParameters<T> norm;     // of lstm_norm
 
   // h and c before time step t of a row.
   const T* h_before(Index t, Index row, Start start, Index state_size) const {
@@ -137,6 +138,10 @@ class BackwardLoop {
       if (resets_before(shape_.cell)) {
         meeting.after_step(share_);
         through_reset(chunk, s, active_rows(s, lists_.given.data()));
+      }
+      if (is_norm(shape_.cell)) {
+        meeting.after_step(share_);
+        through_norm(chunk, s, active_rows(s, lists_.given.data()));
       }
       meeting.after_step(share_);
       to_state_before(chunk, s);
@@ -242,6 +247,7 @@ class BackwardLoop {
     step.variant = pass_.variant;
     step.peepholes = pass_.peepholes;
     if (shape_.second_product()) step.m = rows_of(chunk.m, k, rows, lists_.m.data());
+    if (is_norm(shape_.cell)) step.m = rows_of<T>({chunk.dm, 0, H}, 0, rows, lists_.m.data());
     kernels_.backward_step[static_cast<int>(shape_.cell)](step);
   }
 
@@ -269,9 +275,29 @@ class BackwardLoop {
     kernels_.candidate_backward(step);
   }
 
+  // Of lstm_norm: from all that arrives at h to dz, of whole rows.
+  void through_norm(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
+    const Range own = part_of(rows.count, share_.panel_part, share_.panel_parts);
+    if (own.size() == 0) return;
+    const Index H = shape_.hidden_size, k = s - chunk.steps.begin;
+    const auto from = [&](auto all) { return rows_from(all, own.begin); };
+    NormBackward<T> step = {};
+    step.rows = own.size();
+    step.hidden_size = H;
+    step.norm = pass_.norm;
+    step.gates = from(chunk.gates.data ? rows_of(chunk.gates, k, rows, lists_.gates.data())
+                                       : rows_of(pass_.gates, t(s), rows, lists_.gates.data()));
+    step.dh = from(rows_of<const T>({chunk.dm, 0, H}, 0, rows, lists_.dh.data()));
+    step.c_out = from(rows_of(pass_.c, t(s), rows, lists_.c_out.data()));
+    step.c = from(c_before(s, rows));
+    step.dc = from(rows_of<T>({pass_.dc, 0, H}, 0, rows, lists_.dc.data()));
+    step.dz = from(rows_of(chunk.dz, k, rows, lists_.dz.data()));
+    kernels_.norm_backward(step);
+  }
+
   // Of dz, the slots that the state has a part in.
   Sequence<const T> dz_of_state(const BackwardChunk<T>& chunk) const {
-    return as_const(features_from(chunk.dz, first_slot_of_h(shape_.cell) * shape_.hidden_size));
+    return as_const(features_from(chunk.dz, first_dz_of_h(shape_.cell) * shape_.hidden_size));
   }
 
   Rows<const T> h_before(Index s, const RowSet& rows) const {

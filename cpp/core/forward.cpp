@@ -71,7 +71,7 @@ class ForwardRun {
         const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
         lists.emplace_back(members_of(share).count(), merged_rows(share));
       }
-    if (shape_.second_product()) make_room_for_m(split);
+    if (second_row(shape_)) make_room_for_m(split);
     team.run([&](int rank) {
       if (rank >= split.threads()) return;
       const Share share(split, rank, call_.rows, shape_.directions, layout.panels());
@@ -263,12 +263,12 @@ class ForwardRun {
       pass.c0 = {pass.c_n, H};
       if (first) pass.c0 = call_.c0 ? StateView<T>{call_.c0 + p * rows * H, H} : zero;
     }
-    if (shape_.second_product()) {
+    if (second_row(shape_)) {
       pass.m = m_.data() + direction * m_direction_;
       pass.m_part = m_part_;
     }
     if (tape_) {
-      if (tape_->keeps_gates()) pass.gates = tape_->gates(p, shape_.slots() * H);
+      if (tape_->keeps_gates()) pass.gates = tape_->gates(p, kept_of(shape_.cell) * H);
       if (has_memory(shape_.cell)) pass.c = tape_->c(p, H);
     }
     return pass;

@@ -38,9 +38,10 @@ struct Pass {
   T* m_of(const Share& share) const { return m + share.row_part * m_part; }
 };
 
-// Numbers of a row that a step with a second product has room for: what is to be multiplied, [H], and of
-// gru_reset_before the sums of its gates, [3][H], where nobody keeps them.
+// Numbers of a row that a step of two stages has room for: what a second product is of, [H], and of gru_reset_before
+// the sums of its gates, [3][H], where nobody keeps them; of lstm_norm its products, [8][H], likewise.
 inline Index second_row(const NetworkShape& shape) {
+  if (is_norm(shape.cell)) return kept_of(shape.cell) * shape.hidden_size;
   return shape.second_product() ? (resets_before(shape.cell) ? 4 : 1) * shape.hidden_size : 0;
 }
 
@@ -64,7 +65,7 @@ LoopSize forward_size(const NetworkShape& shape, const KernelTable<T>& kernels, 
           step_terms,
           terms * weight_bytes<T>(kernels.weights),
           kernels.row_tile,
-          steps * shape.num_layers > 1 || shape.second_product() > 0};
+          steps * shape.num_layers > 1 || second_row(shape) > 0};
 }
 
 template <class T>
@@ -77,6 +78,7 @@ class ForwardLoop {
         projection_(packed.projection(pass)),
         variant_(packed.variant_or_null()),
         peepholes_(packed.peepholes_at(pass)),
+        norm_(packed.norm_at(pass)),
         heuristics_(heuristics_for(kernels_)) {}
 
   // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
@@ -139,6 +141,7 @@ class ForwardLoop {
   void run_step(ForwardStep<T>& step, const Rows<T>& state, T* m, const Share& share, Meeting& meeting,
                 T** addresses = nullptr) const {
     if (resets_before(shape_.cell)) return run_reset_before(step, state, m, share, meeting, addresses);
+    if (is_norm(shape_.cell)) return run_norm(step, state, m, share, meeting);
     const bool has_work = step.rows > 0 && share.panels.size() > 0;
     const Index H = shape_.hidden_size;
     step.h_out = projection_ ? Rows<T>{m, H, nullptr} : state;
@@ -173,8 +176,19 @@ class ForwardLoop {
     const Range panels = share.part_of_panels(layout.panels()), units = columns(panels, layout);
     if (step.rows == 0 || panels.size() == 0) return;
     add_candidate(step.h_out, step.gates, step.rows, panels, addresses);
-    const auto gates = Rows<const T>{step.gates.data, step.gates.stride, step.gates.listed};
-    kernels_.candidate_step({step.rows, H, units.begin, units.end, variant_, gates, step.h, state});
+    kernels_.candidate_step({step.rows, H, units.begin, units.end, variant_, as_const(step.gates), step.h, state});
+  }
+
+  // Of lstm_norm: both products by panels, and then whole rows.
+  void run_norm(ForwardStep<T> step, const Rows<T>& state, T* m, const Share& share, Meeting& meeting) const {
+    if (!step.gates.there()) step.gates = {m, second_row(shape_), nullptr};
+    if (step.rows > 0 && share.panels.size() > 0) kernels_.forward_step[static_cast<int>(shape_.cell)](step);
+    meeting.after_step(share);
+    const Range own = part_of(step.rows, share.panel_part, share.panel_parts);
+    if (own.size() == 0) return;
+    const auto from = [&](auto rows) { return rows_from(rows, own.begin); };
+    kernels_.norm_step({own.size(), shape_.hidden_size, norm_, from(as_const(step.gates)), from(step.c),
+                        from(step.c_out), from(state)});
   }
 
   // W_hn (r h) to n's sums among the gates.
@@ -212,10 +226,13 @@ class ForwardLoop {
 
   // The numbers of h, and of c, that this share makes.
   Range state_columns(const Share& share) const {
+    if (is_norm(shape_.cell)) return share.first_of_panels() ? Range{0, shape_.hidden_size} : Range{0, 0};
     return projection_ ? columns(share.part_of_panels(projection_->layout().panels()), projection_->layout())
                        : memory_columns(share);
   }
-  Range memory_columns(const Share& share) const { return columns(share.panels, packing_.layout()); }
+  Range memory_columns(const Share& share) const {
+    return is_norm(shape_.cell) ? state_columns(share) : columns(share.panels, packing_.layout());
+  }
 
   // Copies the state after the last step, these rows and columns of it, to h_n and c_n.
   void keep_last_state(const Pass<T>& pass, const Range& rows, const Range& of_h, const Range& of_c) const {
@@ -282,6 +299,7 @@ class ForwardLoop {
   const ProjectionPacking<T>* const projection_;  // null without one
   const Variant<T>* const variant_;               // null for plain cells
   const T* const peepholes_;                      // [peepholes_of(cell), H]; null without
+  const NormParameters<T> norm_;                  // of lstm_norm
   const Heuristics heuristics_;
 };
 

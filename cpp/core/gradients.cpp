@@ -112,46 +112,40 @@ void GradientShare<T>::finish(Index first, T* dweight_x, T* dweight_h, T* dbias_
 }
 
 template <class T>
-PeepholeShare<T>::PeepholeShare(const KernelTable<T>& kernels, Cell cell, Index hidden_size, int part, int parts)
-    : kernels_(kernels),
-      cell_(cell),
-      hidden_size_(hidden_size),
-      units_(part_of(hidden_size, part, parts)),
-      group_(checked_product({peepholes_of(cell), hidden_size})),
-      sum_(checked_product({peepholes_of(cell), hidden_size})) {
+ElementShare<T>::ElementShare(const KernelTable<T>& kernels, Index count, int part, int parts)
+    : kernels_(kernels), part_(part_of(count, part, parts)), group_(count), sum_(count) {
   group_.fill_zero();
   sum_.fill_zero();
 }
 
 template <class T>
-void PeepholeShare<T>::add(Index count, const T* const* dz, const T* const* c, const T* const* c_out) {
-  const auto product = kernels_.peephole_product[cell_ == Cell::lstm_coupled ? 1 : 0];
-  for (Index k = 0, here; k < count; k += here) {
-    here = std::min(count - k, kTerms - terms_);
-    product({here, hidden_size_, units_.begin, units_.end, dz + k, c + k, c_out + k, group_.data()});
+void ElementShare<T>::add(Index terms, const T* const* a, Index a_first, const T* const* b, Index b_first) {
+  for (Index k = 0, here; k < terms; k += here) {
+    here = std::min(terms - k, kTerms - terms_);
+    kernels_.element_product({here, part_.begin, part_.end, a + k, a_first, b + k, b_first, group_.data()});
     terms_ += here;
     if (terms_ == kTerms) flush();
   }
 }
 
 template <class T>
-void PeepholeShare<T>::flush() {
-  for (Index k = 0; k < peepholes_of(cell_) * hidden_size_; ++k) sum_.data()[k] += group_.data()[k];
-  group_.fill_zero();
+void ElementShare<T>::flush() {
+  for (Index k = part_.begin; k < part_.end; ++k) {
+    sum_.data()[k] += group_.data()[k];
+    group_.data()[k] = T(0);
+  }
   terms_ = 0;
 }
 
 template <class T>
-void PeepholeShare<T>::finish(T* dweight_ch) {
+void ElementShare<T>::finish(T* to) {
   flush();
-  for (Index p = 0; p < peepholes_of(cell_); ++p)
-    std::copy_n(sum_.data() + p * hidden_size_ + units_.begin, units_.size(),
-                dweight_ch + p * hidden_size_ + units_.begin);
+  std::copy(sum_.data() + part_.begin, sum_.data() + part_.end, to + part_.begin);
 }
 
 template class GradientShare<float>;
 template class GradientShare<double>;
-template class PeepholeShare<float>;
-template class PeepholeShare<double>;
+template class ElementShare<float>;
+template class ElementShare<double>;
 
 }  // namespace lstmfast

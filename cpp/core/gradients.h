@@ -48,27 +48,26 @@ class GradientShare {
   Buffer<T> db_;             // [rows_]
 };
 
-// The same of a pass's peepholes, for some units.
+// Gradients of factors of single numbers, peepholes or gains: the sum over (step, row) of a product number by number.
+// In groups of terms as above.
 template <class T>
-class PeepholeShare {
+class ElementShare {
  public:
-  // cell: lstm_variant or lstm_coupled. Throws std::bad_alloc.
-  PeepholeShare(const KernelTable<T>& kernels, Cell cell, Index hidden_size, int part, int parts);
+  // Of `count` numbers, a thread's part. Throws std::bad_alloc.
+  ElementShare(const KernelTable<T>& kernels, Index count, int part, int parts);
 
-  // One term for each k, as GradientShare has them: dz[k] [G, H], c[k] and c_out[k] [H].
-  void add(Index count, const T* const* dz, const T* const* c, const T* const* c_out);
-  // After the last add(): writes these units of the gradient, [peepholes, H].
-  void finish(T* dweight_ch);
+  // One term for each k, as GradientShare has them: a[k] from a_first on times b[k] from b_first on.
+  void add(Index terms, const T* const* a, Index a_first, const T* const* b, Index b_first);
+  // After the last add(): writes this thread's part of [count].
+  void finish(T* to);
 
  private:
   void flush();
 
   const KernelTable<T>& kernels_;
-  const Cell cell_;
-  const Index hidden_size_;
-  const Range units_;
+  const Range part_;
   Index terms_ = 0;  // in `group_`
-  Buffer<T> group_;  // [peepholes, H]
+  Buffer<T> group_;  // [count]
   Buffer<T> sum_;    // likewise, of the groups before
 };
 

@@ -15,6 +15,7 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const KernelTable<
       kernels(&table),
       zeros(network_shape.hidden_size),
       variant(network_shape.variant.as<T>()),
+      norms(is_norm(network_shape.cell) ? checked_product({network_shape.passes(), 14, network_shape.hidden_size}) : 0),
       peepholes(network_shape.peephole ? checked_product({network_shape.passes(), peepholes_of_pass()}) : 0) {
   zeros.fill_zero();
 }
@@ -28,6 +29,21 @@ void Network<T>::Packed::keep_peepholes(const Weights* weights) {
 }
 
 template <class T>
+void Network<T>::Packed::keep_norms(const PassParameters<const T>* weights) {
+  if (!norms.data()) return;
+  const Index H = shape.hidden_size;
+  T* to = norms.data();
+  for (Index pass = 0; pass < shape.passes(); ++pass) {
+    const PassParameters<const T>& w = weights[pass];
+    for (Index k = 0; k < 4 * H; ++k) *to++ = w.bias_ih ? w.bias_ih[k] + w.bias_hh[k] : T(0);
+    to = std::copy_n(w.gain_ih, 4 * H, to);
+    to = std::copy_n(w.gain_hh, 4 * H, to);
+    to = std::copy_n(w.gain_c, H, to);
+    to = std::copy_n(w.bias_c, H, to);
+  }
+}
+
+template <class T>
 Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
                            const KernelTable<T>& table)
     : Packed(network_shape, table) {
@@ -37,6 +53,7 @@ Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParamete
   if (shape.second_product())
     for (Index pass = 0; pass < shape.passes(); ++pass) projections.emplace_back(shape, table, weights[pass]);
   keep_peepholes(weights);
+  keep_norms(weights);
 }
 
 template <class T>

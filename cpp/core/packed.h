@@ -15,6 +15,7 @@ struct Network<T>::Packed {
   // weights: the caller's of each pass, which have a weight_ch of T.
   template <class Weights>
   void keep_peepholes(const Weights* weights);
+  void keep_norms(const PassParameters<const T>* weights);
   Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights, const KernelTable<T>& table);
 
   NetworkShape shape;
@@ -23,6 +24,7 @@ struct Network<T>::Packed {
   std::deque<ProjectionPacking<T>> projections;  // [L*D]; empty without a second product
   Buffer<T> zeros;                               // [H], the state of every row of a call that brings none
   Variant<T> variant;                            // of variants
+  Buffer<T> norms;                               // [L*D, 14, H], NormParameters one after the other; empty without
   Buffer<T> peepholes;                           // [L*D, peepholes_of(cell), H]; empty without
 
   const ProjectionPacking<T>* projection(std::size_t pass) const {
@@ -34,6 +36,13 @@ struct Network<T>::Packed {
   Index peepholes_of_pass() const { return peepholes_of(shape.cell) * shape.hidden_size; }
   const T* peepholes_at(std::size_t pass) const {
     return peepholes.data() ? peepholes.data() + static_cast<Index>(pass) * peepholes_of_pass() : nullptr;
+  }
+
+  NormParameters<T> norm_at(std::size_t pass) const {
+    if (!norms.data()) return {};
+    const Index H = shape.hidden_size;
+    const T* const at = norms.data() + static_cast<Index>(pass) * 14 * H;
+    return {at, at + 4 * H, at + 8 * H, at + 12 * H, at + 13 * H};
   }
 
   // How the next call's first step walks the panels: it begins with those that the last step ended with, which are

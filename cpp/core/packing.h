@@ -47,6 +47,7 @@ struct PanelLayout {
 template <class Parameters>
 auto slot_bias(Cell cell, Index slot, Index units, Index unit, const Parameters& weights) {
   // Where r comes before the product, n has one sum and so both biases.
+  if (is_norm(cell)) return std::remove_cv_t<std::remove_reference_t<decltype(weights.bias_ih[0])>>(0);  // added later
   const Index of_x = gate_of_x(cell, slot), of_h = resets_before(cell) ? slot : gate_of_h(cell, slot);
   using T = std::remove_cv_t<std::remove_reference_t<decltype(weights.bias_ih[0])>>;
   if (!weights.bias_ih) return T(0);

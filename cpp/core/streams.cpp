@@ -89,9 +89,7 @@ class StepRun {
  private:
   // Threads that share a lone layer's panels need not wait for one another: the caller replaces h when all are done. So
   // one that has no CPU keeps nobody waiting; its share is taken back.
-  bool never_meets(int panel_parts) const {
-    return panel_parts > 1 && shape_.num_layers == 1 && !shape_.second_product();
-  }
+  bool never_meets(int panel_parts) const { return panel_parts > 1 && shape_.num_layers == 1 && !second_row(shape_); }
   Rows<T> outputs(const Range& rows) const {
     return {call_.y + rows.begin * shape_.state_size(), shape_.state_size(), nullptr};
   }

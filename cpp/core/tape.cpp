@@ -14,7 +14,7 @@ TapeLayout<T>::TapeLayout(const NetworkShape& shape, Index places, Index rows, c
     if (options.masks) dropped.push_back(take({places, shape.directions, S}));
   }
   for (Index pass = 0; pass < shape.passes(); ++pass) {
-    if (gates_are == GatesAre::kept) gates.push_back(take({places, shape.slots(), H}));
+    if (gates_are == GatesAre::kept) gates.push_back(take({places, kept_of(shape.cell), H}));
     if (memory) c.push_back(take({places, H}));
   }
   h0 = take({shape.passes(), rows, S});

@@ -84,6 +84,18 @@ Rows<T> rows_of(const Sequence<T>& sequence, Index t, const RowSet& rows, T** sc
   return {nullptr, 0, scratch};
 }
 
+template <class T>
+Rows<const T> as_const(const Rows<T>& rows) {
+  return {rows.data, rows.stride, rows.listed};
+}
+
+// All but the first ones.
+template <class T>
+Rows<T> rows_from(const Rows<T>& rows, Index first) {
+  if (rows.listed) return {nullptr, 0, rows.listed + first};
+  return {rows.data + first * rows.stride, rows.stride, nullptr};
+}
+
 // The rows of one step, for a product that takes those of several.
 template <class Of, class T>
 Places<Of> places_of(const Rows<T>& rows, Index count) {

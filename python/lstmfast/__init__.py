@@ -15,7 +15,18 @@ from . import datasets, reference, training
 from ._base.names import settle
 from ._base.runtime import available_isas, get_num_threads, isa, set_num_threads
 from ._core import __version__
-from ._layers import GRU, LSTM, RNN, Gradients, QuantizedGRU, QuantizedLSTM, QuantizedRNN, Tape, load
+from ._layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Gradients,
+    LayerNormLSTM,
+    QuantizedGRU,
+    QuantizedLSTM,
+    QuantizedRNN,
+    Tape,
+    load,
+)
 from ._small.compare import compare
 from ._small.comparison import Comparison
 from ._streams import Stream, StreamPool, StreamSnapshot
@@ -28,6 +39,7 @@ __all__ = [
     "Comparison",
     "GradientFlow",
     "Gradients",
+    "LayerNormLSTM",
     "QuantizedGRU",
     "QuantizedLSTM",
     "QuantizedRNN",

@@ -57,15 +57,19 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   std::vector<std::vector<T>> weights;
   std::vector<Index> sizes;
   for (Index pass = 0; pass < s.passes(); ++pass)
-    for (const Index count : {gate_rows * s.layer_input(pass / s.directions), gate_rows * S, gate_rows, gate_rows,
-                              s.projection_size * H, s.peephole ? peepholes_of(s.cell) * H : 0}) {
+    for (const Index count :
+         {gate_rows * s.layer_input(pass / s.directions), gate_rows * S, gate_rows, gate_rows, s.projection_size * H,
+          s.peephole ? peepholes_of(s.cell) * H : 0, s.norm_arrays() * gate_rows}) {
       sizes.push_back(count);
       weights.push_back(random.vector<T>(count, 0.5));
     }
   std::vector<PassParameters<const T>> parameters;
-  for (std::size_t k = 0; k < weights.size(); k += 6)
+  for (std::size_t k = 0; k < weights.size(); k += 7) {
+    const T* const norms = weights[k + 6].data();
     parameters.push_back({weights[k].data(), weights[k + 1].data(), s.bias ? weights[k + 2].data() : nullptr,
-                          s.bias ? weights[k + 3].data() : nullptr, weights[k + 4].data(), weights[k + 5].data()});
+                          s.bias ? weights[k + 3].data() : nullptr, weights[k + 4].data(), weights[k + 5].data(), norms,
+                          norms + gate_rows, norms + 2 * gate_rows, norms + 3 * gate_rows});
+  }
   const auto x = random.vector<T>(steps * rows * s.input_size);
   const auto h0 = random.vector<T>(state), c0 = random.vector<T>(state);
   const auto dy = random.vector<T>(steps * rows * features), dh_n = random.vector<T>(state),
@@ -97,10 +101,13 @@ std::vector<T> run(const Config& config, const KernelTable<T>& kernels) {
   CHECK((tape->bytes() > 0) == (rows > 0), "the tape holds something");
 
   std::vector<PassParameters<T>> gradients;
-  for (std::size_t k = 0; k < gradient_at.size(); k += 6)
+  for (std::size_t k = 0; k < gradient_at.size(); k += 7) {
+    T* const norms = is_norm(s.cell) ? to(gradient_at[k + 6]) : nullptr;
     gradients.push_back({to(gradient_at[k]), to(gradient_at[k + 1]), s.bias ? to(gradient_at[k + 2]) : nullptr,
                          s.bias ? to(gradient_at[k + 3]) : nullptr, to(gradient_at[k + 4]),
-                         s.peephole ? to(gradient_at[k + 5]) : nullptr});
+                         s.peephole ? to(gradient_at[k + 5]) : nullptr, norms, norms + gate_rows, norms + 2 * gate_rows,
+                         norms + 3 * gate_rows});
+  }
   const BackwardCall<T> back = {{dy.data(), rows * features, features},
                                 dh_n.data(),
                                 dc_n.data(),
@@ -189,7 +196,10 @@ int main(int argc, char** argv) {
       {{Cell::gru_reset_before, 5, 19, 2, 2, true, 0, false, soft}, 9, 7, true, true, true},
       {{Cell::gru_reset_before, 70, 200, 2, 1, true, 0, false, usual}, 20, 2, true, true},  // panels split over threads
       {{Cell::gru_reset_before, 16, 32, 3, 1, false, 0, false, usual}, 70, 40},             // rows, and several chunks
-      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},                                   // no steps
+      {{Cell::lstm_norm, 5, 19, 2, 2, true}, 9, 7, true, true, true},
+      {{Cell::lstm_norm, 70, 200, 1, 1, true}, 20, 2, true, true},  // panels split over threads
+      {{Cell::lstm_norm, 16, 32, 3, 1, false}, 70, 40},             // rows, and several chunks
+      {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4, true, true},           // no steps
       {{Cell::lstm, 2, 3, 2, 2, true}, 0, 4},
       {{Cell::lstm, 2, 3, 2, 2, true}, 4, 0},  // no rows
   };

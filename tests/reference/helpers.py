@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from lstmfast.reference import Reference
 
 Array = NDArray[np.floating[Any]]
-GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3}
-CELLS = tuple(GATES)
-MEMORY = ("lstm",)  # with c beside h
+GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3, "lstm_norm": 4}
+CELLS = tuple(cell for cell in GATES if cell != "lstm_norm")  # which has parameters of its own
+MEMORY = ("lstm", "lstm_norm")  # with c beside h
 H, PROJECTED, INPUT = 4, 3, 2
 # Cell and proj_size.
 KINDS = tuple((cell, size) for cell in CELLS for size in ((0, PROJECTED) if cell == "lstm" else (0,)))

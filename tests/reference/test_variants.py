@@ -17,6 +17,12 @@ NUMBERS = {"Affine": (0.7, 0.2), "LeakyRelu": (0.1,), "ThresholdedRelu": (0.3,),
 NUMBERS |= {"HardSigmoid": (0.3, 0.4), "Elu": (0.8,)}
 
 
+def norms(cell: str, layer: int, rng: np.random.Generator) -> dict[str, Any]:
+    """What an LSTM with layer normalisation has besides."""
+    widths = {"gain_ih": 4 * H, "gain_hh": 4 * H, "gain_c": H, "bias_c": H} if cell == "lstm_norm" else {}
+    return {f"{name}_l{layer}": rng.uniform(0.5, 1.5, width) for name, width in widths.items()}
+
+
 def variant(cell: str, *, seed: int = 0, peephole: bool = False, **options: Any) -> Reference:
     """A network of two layers."""
     rng = np.random.default_rng(seed)
@@ -28,6 +34,7 @@ def variant(cell: str, *, seed: int = 0, peephole: bool = False, **options: Any)
         parameters[f"weight_hh_l{layer}"] = rng.uniform(-0.7, 0.7, (G, H))
         parameters[f"bias_ih_l{layer}"] = rng.uniform(-0.7, 0.7, G)
         parameters[f"bias_hh_l{layer}"] = rng.uniform(-0.7, 0.7, G)
+        parameters |= norms(cell, layer, rng)
         if peephole:
             parameters[f"weight_ch_l{layer}"] = rng.uniform(-0.7, 0.7, (G // H - 1, H))
     return Reference(cell, parameters, 2, **options)
@@ -37,6 +44,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("lstm", {"peephole": True}),
     ("lstm", {"coupled": True}),
     ("lstm", {"coupled": True, "peephole": True, "clip": 0.6}),
+    ("lstm_norm", {}),
+    ("lstm_norm", {"reverse": True}),
     ("gru", {"clip": 0.6}),
     ("gru_reset_before", {"clip": 0.6}),
     ("rnn_tanh", {"clip": 0.6, "reverse": True}),
@@ -85,6 +94,7 @@ def test_reverse_is_forward_on_what_is_reversed() -> None:
     ("cell", "options", "message"),
     [
         ("gru", {"coupled": True}, "are an LSTM's, got 'gru'"),
+        ("lstm_norm", {"clip": 1.0}, "no variants"),
         ("rnn_tanh", {"activations": ()}, "activations must be 1, got 0"),
     ],
 )

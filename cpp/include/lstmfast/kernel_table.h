@@ -25,7 +25,7 @@
 //   h      with projection, one chain by k from zero; likewise its gradients
 //   dW, db time steps from the last processed to the first, rows b ascending within a step, in groups of
 //          kGradientTerms: one chain for each group from zero, the groups' sums added in order; so are the gradients
-//          of peepholes
+//          of peepholes and of gains
 // Tiles are cut over outputs and never over k, so neither lanes nor tile sizes nor threads show.
 //
 // Pointers never alias unless said otherwise. Strides are in elements. Rows are batch rows.
@@ -164,7 +164,7 @@ struct BackwardStep {
   Rows<T> dc;                  // [rows, H] gradient of the memory, updated in place; likewise
   Rows<T> dz;                  // [rows][G][H] gradient before the activations
   Rows<T> m;                   // [rows, H] what a projection saw, o * tanh(c_out), made anew; not there without one.
-                               // Likewise r h of gru_reset_before
+                               // Likewise r h of gru_reset_before; and of lstm_norm dh, all that arrives
   Index ask_from = kNeverAsk;  // as in InputProduct
   const Variant<T>* variant = nullptr;  // as in ForwardStep
   const T* peepholes = nullptr;         // likewise
@@ -224,17 +224,56 @@ struct GradientProduct {
   T* db;               // [rows], added to
 };
 
-// Of the peepholes of units [begin, end): sum[p][unit] += sum over k of dz[k][gate of p][unit] * (c or c_out)[k][unit],
-// a chain by k that goes on from what is there.
+// sum[n] += sum over k of a[k][a_first + n] * b[k][b_first + n] for n from begin to end, a chain by k that goes on from
+// what is there.
 template <class T>
-struct PeepholeProduct {
+struct ElementProduct {
   Index terms;
-  Index hidden_size;
   Index begin, end;
-  const T* const* dz;     // [terms], each [G][H]
-  const T* const* c;      // [terms], each [H], memory before the step
-  const T* const* c_out;  // [terms], each [H], after it
-  T* sum;                 // [peepholes][H]
+  const T* const* a;  // [terms]
+  Index a_first;
+  const T* const* b;  // [terms]
+  Index b_first;
+  T* sum;
+};
+
+// Added to the variance, as haste and PyTorch's LayerNorm do.
+inline constexpr double kNormEpsilon = 1e-5;
+
+// Parameters of lstm_norm beside the products' weights.
+template <class T>
+struct NormParameters {
+  const T* bias;    // [4H], both biases
+  const T* gain_x;  // [4H]
+  const T* gain_h;  // [4H]
+  const T* gain_c;  // [H]
+  const T* bias_c;  // [H]
+};
+
+// What is left of a step of lstm_norm once both products are there, of whole rows.
+template <class T>
+struct NormStep {
+  Index rows;
+  Index hidden_size;
+  NormParameters<T> norm;
+  Rows<const T> gates;  // [rows][8][H], W_ih x and W_hh h
+  Rows<const T> c;      // [rows, H]
+  Rows<T> c_out;        // [rows, H], may be c itself
+  Rows<T> h_out;        // [rows, H]
+};
+
+// The same backwards.
+template <class T>
+struct NormBackward {
+  Index rows;
+  Index hidden_size;
+  NormParameters<T> norm;
+  Rows<const T> gates;  // [rows][8][H]
+  Rows<const T> dh;     // [rows, H], all that arrives
+  Rows<const T> c_out;  // [rows, H]
+  Rows<const T> c;      // [rows, H]
+  Rows<T> dc;           // [rows, H], updated in place
+  Rows<T> dz;           // [rows][NormDz::count][H]
 };
 
 // Sums over bytes [begin, end) of memory, begin a multiple of kStripeBytes, that tell whether the memory has changed.
@@ -262,9 +301,11 @@ struct KernelTable {
   void (*gradient_product)(const GradientProduct<T>&);
   void (*candidate_step)(const CandidateStep<T>&);
   void (*candidate_backward)(const CandidateBackward<T>&);
-  void (*peephole_product[2])(const PeepholeProduct<T>&);  // of lstm_variant and lstm_coupled
-  void (*sigmoid)(Index n, const T* x, T* y);              // y may be x
-  void (*tanh)(Index n, const T* x, T* y);                 // y may be x
+  void (*norm_step)(const NormStep<T>&);
+  void (*norm_backward)(const NormBackward<T>&);
+  void (*element_product)(const ElementProduct<T>&);
+  void (*sigmoid)(Index n, const T* x, T* y);  // y may be x
+  void (*tanh)(Index n, const T* x, T* y);     // y may be x
   void (*fingerprint)(const FingerprintPart&);
   // Probes of the machine, for comparisons with its limits.
   double (*multiply_adds)(Index repeats);                  // kPeakChains vectors of them, `repeats` times

@@ -25,9 +25,11 @@ struct NetworkShape {
 
   Index gates() const { return gates_of(cell); }  // G
   Index slots() const { return slots_of(cell); }
+  // Parameters beside products' weights, biases and peepholes: gain_ih, gain_hh, gain_c and bias_c of lstm_norm.
+  Index norm_arrays() const { return is_norm(cell) ? 4 : 0; }
   bool runs_in_reverse(Index direction) const { return reverse || direction == 1; }
   // Whether x and h have parts in the same slots.
-  bool shares_slots() const { return slots() == gates() && !resets_before(cell); }
+  bool shares_slots() const { return slots() == gates() && !resets_before(cell) && !is_norm(cell); }
   // Columns of the product that a step has after its cell: P of a projection, H of a candidate; 0 for none.
   Index second_product() const { return resets_before(cell) ? hidden_size : projection_size; }
   Index state_size() const { return projection_size ? projection_size : hidden_size; }  // S, numbers of h
@@ -49,9 +51,10 @@ inline bool operator==(const NetworkShape& a, const NetworkShape& b) {
          a.reverse == b.reverse;
 }
 
-// How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_ch][, weight_hr].
-constexpr Index parameters_of_pass(const NetworkShape& shape) {
-  return (shape.bias ? 4 : 2) + (shape.peephole ? 1 : 0) + (shape.projection_size ? 1 : 0);
+// How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_ch][, weight_hr]
+// [, gain_ih, gain_hh, gain_c, bias_c].
+inline Index parameters_of_pass(const NetworkShape& shape) {
+  return (shape.bias ? 4 : 2) + (shape.peephole ? 1 : 0) + (shape.projection_size ? 1 : 0) + shape.norm_arrays();
 }
 
 // Parameters (const T) or gradients (T) of one pass, rows in gate order i, f, g, o.
@@ -63,6 +66,11 @@ struct PassParameters {
   T* bias_hh;              // [G*H]; null without bias
   T* weight_hr = nullptr;  // [P, H]; null without projection
   T* weight_ch = nullptr;  // [peepholes_of(cell), H], of i, f and o; null without peepholes
+  // Of lstm_norm, else null:
+  T* gain_ih = nullptr;  // [4*H]
+  T* gain_hh = nullptr;  // [4*H]
+  T* gain_c = nullptr;   // [H]
+  T* bias_c = nullptr;   // [H]
 };
 
 // The same in a smaller kind, of float16, the bits of bfloat16, or int8. Of int8, -127..127 (-128 is taken for -127),

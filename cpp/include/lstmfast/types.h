@@ -17,7 +17,8 @@ enum class Weights { native, float16, bfloat16, int8 };
 // What happens between the matrix products of a step.
 //
 // A variant has peepholes, a clip or activations that are not the usual ones (Variant). lstm_coupled: f = 1 - i, its
-// gates are i, g, o. gru_reset_before: r multiplies h, and W_hn what comes of it, with any variant or none.
+// gates are i, g, o. gru_reset_before: r multiplies h, and W_hn what comes of it, with any variant or none. lstm_norm:
+// an LSTM with layer normalisation of both products and of c.
 enum class Cell {
   lstm,
   rnn_tanh,
@@ -27,34 +28,48 @@ enum class Cell {
   lstm_coupled,
   rnn_variant,
   gru_variant,
-  gru_reset_before
+  gru_reset_before,
+  lstm_norm
 };
 
-inline constexpr int kCells = 9;
+inline constexpr int kCells = 10;
 
 // With the reset gate after the product, and so with sums of its own for q.
 constexpr bool is_gru(Cell cell) { return cell == Cell::gru || cell == Cell::gru_variant; }
 // Whether a candidate needs a product of what the step has made already.
 constexpr bool resets_before(Cell cell) { return cell == Cell::gru_reset_before; }
-constexpr bool is_variant(Cell cell) { return cell >= Cell::lstm_variant; }
+constexpr bool is_norm(Cell cell) { return cell == Cell::lstm_norm; }
+constexpr bool is_variant(Cell cell) { return cell >= Cell::lstm_variant && !is_norm(cell); }
 
 // Of the weights.
 constexpr Index gates_of(Cell cell) {
-  if (cell == Cell::lstm || cell == Cell::lstm_variant) return 4;
+  if (cell == Cell::lstm || cell == Cell::lstm_variant || is_norm(cell)) return 4;
   return is_gru(cell) || resets_before(cell) || cell == Cell::lstm_coupled ? 3 : 1;
 }
 
 // Of those that see c, where there are peepholes: i, f and o, or i and o.
 constexpr Index peepholes_of(Cell cell) { return cell == Cell::lstm_variant ? 3 : cell == Cell::lstm_coupled ? 2 : 0; }
 
-// Sums of a unit, in z, in the gates that are kept, and in dz: its gates; but of a GRU n, r, z and q, n being what x
-// makes of the candidate and q what h does.
+// Where parts of dz are for lstm_norm, in times H: gradients of W_ih x and of W_hh h, of z, which is made of both, what
+// both and c' are when they are normalised, and the gradient of c' after its gain.
+struct NormDz {
+  enum { x = 0, h = 4, z = 8, normed_x = 12, normed_h = 16, n = 20, normed_c = 21, count = 22 };
+};
+
+// Sums of a unit, in z and, but for lstm_norm, in the gates that are kept and in dz: its gates; but of a GRU n, r, z
+// and q, n being what x makes of the candidate and q what h does.
 constexpr Index slots_of(Cell cell) { return is_gru(cell) ? 4 : gates_of(cell); }
+// Numbers of a unit that are kept of a step beside c, and in dz.
+constexpr Index kept_of(Cell cell) { return is_norm(cell) ? 8 : slots_of(cell); }
+constexpr Index dz_of(Cell cell) { return is_norm(cell) ? static_cast<Index>(NormDz::count) : slots_of(cell); }
 // How many slots h's weights have a part in by a product with h itself.
 constexpr Index slots_of_h(Cell cell) { return resets_before(cell) ? 2 : gates_of(cell); }
-// The first of the gates_of() slots that the weights of x have a part in, and those of h.
+// The first of the gates_of() slots that the weights of x have a part in, and those of h; and the same in dz.
 constexpr Index first_slot_of_x(Cell) { return 0; }
 constexpr Index first_slot_of_h(Cell cell) { return is_gru(cell) ? 1 : 0; }
+constexpr Index first_dz_of_h(Cell cell) {
+  return is_norm(cell) ? static_cast<Index>(NormDz::h) : first_slot_of_h(cell);
+}
 // The gates that those slots are, as weights have them in rows; -1: the slot has none.
 constexpr Index gate_of_x(Cell cell, Index slot) {
   if (!is_gru(cell)) return slot;
@@ -67,7 +82,7 @@ constexpr Index gate_of_h(Cell cell, Index slot) {
 
 // Whether the cell carries a second state c beside h.
 constexpr bool has_memory(Cell cell) {
-  return cell == Cell::lstm || cell == Cell::lstm_variant || cell == Cell::lstm_coupled;
+  return cell == Cell::lstm || cell == Cell::lstm_variant || cell == Cell::lstm_coupled || is_norm(cell);
 }
 
 // Whether the backward pass reads the gates that a step keeps: activated, or of a variant the sums z as they are. The

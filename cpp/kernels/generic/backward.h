@@ -283,6 +283,17 @@ LSTMFAST_ONCE void gradient_of_copies(const GradientProduct<typename V::Scalar>&
   }
 }
 
+template <class V>
+void element_product(const ElementProduct<typename V::Scalar>& s) {
+  for (Index n = s.begin; n < s.end; n += V::lanes) {
+    const Index lanes = s.end - n;
+    V sum = load_lanes<V>(s.sum + n, lanes);
+    for (Index k = 0; k < s.terms; ++k)
+      sum = fma(load_lanes<V>(s.a[k] + s.a_first + n, lanes), load_lanes<V>(s.b[k] + s.b_first + n, lanes), sum);
+    store_lanes(sum, s.sum + n, lanes);
+  }
+}
+
 template <class V, int R>
 void gradient_product(const GradientProduct<typename V::Scalar>& s) {
   using T = typename V::Scalar;

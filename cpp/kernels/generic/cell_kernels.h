@@ -3,6 +3,7 @@
 
 #include "kernels/generic/gru.h"
 #include "kernels/generic/int8.h"
+#include "kernels/generic/norm.h"
 #include "kernels/generic/reset_before.h"
 #include "kernels/generic/variants.h"
 
@@ -47,12 +48,21 @@ struct Between<V, GruResetBeforeCell> {
   static constexpr auto backward = reset_before_backward<V>;
 };
 
+template <class V>
+struct Between<V, LstmNormCell> {
+  static constexpr auto backward = norm_backward<V>;
+};
+
 template <class Cell>
 inline constexpr bool kIsGru = false;
 template <>
 inline constexpr bool kIsGru<GruCell> = true;
 template <>
 inline constexpr bool kIsGru<GruVariantCell> = true;
+template <class Cell>
+inline constexpr bool kIsNorm = false;
+template <>
+inline constexpr bool kIsNorm<LstmNormCell> = true;
 template <class Cell>
 inline constexpr bool kResetsBefore = false;
 template <>
@@ -73,6 +83,8 @@ struct CellKernels {
       gru_forward_step_with<V, W, R, 1, 3>(s, Between<V, Cell>::forward);
     else if constexpr (kResetsBefore<Cell>)
       gru_forward_step_with<V, W, R, 0, 2>(s, Between<V, Cell>::forward);
+    else if constexpr (kIsNorm<Cell>)
+      norm_forward_step<V, W, R>(s);
     else
       forward_step_with<V, W, R>(s, kUnits<V, Cell>, Between<V, Cell>::forward);
   }
@@ -82,8 +94,9 @@ struct CellKernels {
 template <class V, class Q, int R, class Cell>
 struct Int8Kernels {
   static void input_product(const InputProduct<float>& s) { int8_input_product_with<V, Q, R>(s, kUnits<V, Cell>); }
+  // lstm_norm has no such step: small_network refuses it.
   static void forward_step(const ForwardStep<float>& s) {
-    int8_forward_step_with<V, Q, R>(s, kUnits<V, Cell>, Between<V, Cell>::forward);
+    if constexpr (!kIsNorm<Cell>) int8_forward_step_with<V, Q, R>(s, kUnits<V, Cell>, Between<V, Cell>::forward);
   }
 };
 

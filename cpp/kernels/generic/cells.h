@@ -113,11 +113,19 @@ struct GruResetBeforeCell {
   enum { r, z, n };
 };
 
+// In two stages, products and whole rows; norm.h.
+struct LstmNormCell {
+  static constexpr int gates = 4;
+  static constexpr bool memory = true;
+  static constexpr bool reads_gates = true;
+  enum { i, f, g, o };
+};
+
 // All cells, in the order of Cell: a table has a kernel for each.
 template <class... C>
 struct CellList {};
 using AllCells = CellList<LstmCell, RnnTanhCell, RnnReluCell, GruCell, LstmVariantCell, LstmCoupledCell, RnnVariantCell,
-                          GruVariantCell, GruResetBeforeCell>;
+                          GruVariantCell, GruResetBeforeCell, LstmNormCell>;
 
 // The core says the same of each. A panel has a vector for each gate of a block of units.
 template <class C>

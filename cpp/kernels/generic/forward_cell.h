@@ -34,6 +34,8 @@ template <class V>
 inline constexpr PanelUnits<V> kUnits<V, GruVariantCell> = kUnits<V, GruCell>;
 template <class V>
 inline constexpr PanelUnits<V> kUnits<V, GruResetBeforeCell> = {GruResetBeforeCell::gates, V::lanes, false};
+template <class V>
+inline constexpr PanelUnits<V> kUnits<V, LstmNormCell> = {LstmNormCell::gates, V::lanes, false};
 
 // K vectors, a vector apart, to activated gates, in place. What is loaded is loaded once more rather than kept:
 // registers are what is short.

@@ -117,22 +117,6 @@ void lstm_variant_backward(const BackwardStep<typename V::Scalar>& s, Index row,
                          });
 }
 
-template <class V, bool Coupled>
-void peephole_product(const PeepholeProduct<typename V::Scalar>& s) {
-  using Block = LstmVariantBlock<V, Coupled>;
-  const Index H = s.hidden_size;
-  constexpr int gates[] = {Block::i, Coupled ? Block::o : Block::f, Block::o};
-  for (int p = 0; p <= Block::of_o; ++p)
-    for (Index unit = s.begin; unit < s.end; unit += V::lanes) {
-      const Index lanes = s.end - unit;
-      const auto* const* const memory = p == Block::of_o ? s.c_out : s.c;
-      V sum = load_lanes<V>(s.sum + p * H + unit, lanes);
-      for (Index k = 0; k < s.terms; ++k)
-        sum = fma(load_lanes<V>(s.dz[k] + gates[p] * H + unit, lanes), load_lanes<V>(memory[k] + unit, lanes), sum);
-      store_lanes(sum, s.sum + p * H + unit, lanes);
-    }
-}
-
 template <class V>
 void rnn_variant_forward(const ForwardStep<typename V::Scalar>& s, Index row, Index rows, Index panel, Index panels,
                          typename V::Scalar* z) {

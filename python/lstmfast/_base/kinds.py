@@ -39,6 +39,7 @@ class Kind:
     variant: str = ""  # the core's cell of its variants (`variants`)
     coupled: str = ""  # likewise with f = 1 - i; nothing where there is none
     reset_before: str = ""  # likewise with r before the product; nothing where there is none
+    normalises: bool = False  # whether it has gains and biases of layer normalisation
     options: tuple[str, ...] = ()  # that its configuration may have besides, where they are not as usual
 
     @property
@@ -126,7 +127,27 @@ GRU = Kind(
     reset_before="gru_reset_before",
     options=("reset_after", "clip", "activations", "direction"),
 )
-KINDS = (LSTM, RNN, GRU)
+LAYER_NORM_LSTM = Kind(
+    "LayerNormLSTM",
+    cells=(Cell("lstm_norm"),),
+    gates=4,
+    kept_gates=8,
+    states=("h", "c"),
+    projects=False,
+    defaults={
+        "num_layers": 1,
+        "bias": True,
+        "batch_first": False,
+        "dropout": 0.0,
+        "bidirectional": False,
+        "dtype": "float32",
+    },
+    smaller=(),
+    activations=("Sigmoid", "Tanh", "Tanh"),
+    normalises=True,
+    options=("direction",),
+)
+KINDS = (LSTM, RNN, GRU, LAYER_NORM_LSTM)
 
 # The same by other names.
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}

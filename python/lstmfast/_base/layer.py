@@ -136,6 +136,7 @@ class Layer(ABC):
             bias=checks.flag(config["bias"], "bias"),
             proj_size=checks.projection(config.get("proj_size", 0), hidden_size),  # few kinds have one
             peepholes=gates - 1 if variant.peephole else 0,  # all but the candidate
+            norms=self._KIND.normalises,
             reverse=checks.choice(config.get("direction", "forward"), "direction", _DIRECTIONS) == "reverse",
         )
         if layout.reverse and layout.bidirectional:

@@ -22,9 +22,9 @@ _NAMED = 10_000  # parameters of a layout that are named in any case, however fe
 PEEPHOLES = "weight_ch"
 
 
-def count_of_pass(bias: bool, projected: bool, peepholes: bool = False) -> int:
-    """How many parameters a layer has for each direction: W_ih, W_hh, two biases, peepholes, W_hr."""
-    return (4 if bias else 2) + (1 if peepholes else 0) + (1 if projected else 0)
+def count_of_pass(bias: bool, projected: bool, peepholes: bool = False, norms: bool = False) -> int:
+    """How many parameters a layer has for each direction: W_ih, W_hh, two biases, peepholes, W_hr, norms."""
+    return (4 if bias else 2) + (1 if peepholes else 0) + (1 if projected else 0) + (4 if norms else 0)
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Layout:
     proj_size: int
     peepholes: int = 0
     reverse: bool = False  # alone, from the last step to the first
+    norms: bool = False  # whether there are gains and biases of layer normalisation
 
     @property
     def directions(self) -> int:
@@ -70,7 +71,7 @@ class Layout:
         return (
             self.num_layers
             * self.directions
-            * count_of_pass(self.bias, self.proj_size > 0, self.peepholes > 0)
+            * count_of_pass(self.bias, self.proj_size > 0, self.peepholes > 0, self.norms)
         )
 
     @property
@@ -78,7 +79,8 @@ class Layout:
         """How many numbers they hold together; exact, however large."""
         rows = self.gates * self.hidden_size
         per_row = self.output_size + (2 if self.bias else 0)
-        more = (self.peepholes + self.proj_size) * self.hidden_size
+        norms = 2 * self.gates + 2 if self.norms else 0
+        more = (self.peepholes + self.proj_size + norms) * self.hidden_size
         first = rows * (self.input_size + per_row) + more
         other = rows * (self.features + per_row) + more
         return self.directions * (first + (self.num_layers - 1) * other)
@@ -109,6 +111,11 @@ class Layout:
                     yield f"{PEEPHOLES}{end}", shape, f"[{self.peepholes}, hidden_size]"
                 if self.proj_size:
                     yield f"weight_hr{end}", (self.proj_size, self.hidden_size), "[proj_size, hidden_size]"
+                if self.norms:
+                    yield f"gain_ih{end}", (rows,), f"[{rows_symbol}]"
+                    yield f"gain_hh{end}", (rows,), f"[{rows_symbol}]"
+                    yield f"gain_c{end}", (self.hidden_size,), "[hidden_size]"
+                    yield f"bias_c{end}", (self.hidden_size,), "[hidden_size]"
 
     def check_size(self, dtype: np.dtype[Any]) -> None:
         """ValueError if no machine could address the parameters."""

@@ -18,7 +18,7 @@ WORKS: tuple[Work, ...] = get_args(Work)
 
 # Each kind's first cell: rnn is the vanilla RNN with tanh.
 Cell: TypeAlias = str  # one of these
-CELLS = tuple(kind.name.lower() for kind in KINDS)
+CELLS = tuple(kind.name.lower() for kind in KINDS if kind.in_torch)
 
 FLOAT32 = 4  # bytes
 

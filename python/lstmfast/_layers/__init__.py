@@ -2,6 +2,7 @@
 """The layers that users have: `LSTM`, `RNN`, `GRU`, those with smaller weights, and what was saved."""
 
 from .gru import GRU
+from .layer_norm import LayerNormLSTM
 from .load import load
 from .lstm import LSTM
 from .quantized import QuantizedGRU, QuantizedLSTM, QuantizedRNN
@@ -14,6 +15,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Gradients",
+    "LayerNormLSTM",
     "QuantizedGRU",
     "QuantizedLSTM",
     "QuantizedRNN",

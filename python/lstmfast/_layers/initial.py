@@ -52,8 +52,10 @@ def drawn(
     for name, shape, _ in layout.shapes():
         stop = start + math.prod(shape)
         parameters[name] = array = flat[start:stop].reshape(shape)
-        array[...] = draw(name, shape, layout, generator)
-        if forget is not None and name.startswith("bias_"):
+        # Normalisation begins as such: gains are 1, and what is added to c is 0.
+        norm = name.startswith(("gain_", "bias_c"))
+        array[...] = name.startswith("gain_") if norm else draw(name, shape, layout, generator)
+        if forget is not None and name.startswith(("bias_ih", "bias_hh")):
             unit = layout.hidden_size
             array[FORGET * unit : (FORGET + 1) * unit] = forget if name.startswith("bias_ih") else 0.0
         start = stop

@@ -7,11 +7,12 @@ from typing import TypeAlias, cast
 
 from .._files import loading
 from .gru import GRU
+from .layer_norm import LayerNormLSTM
 from .lstm import LSTM
 from .quantized import QuantizedGRU, QuantizedLSTM, QuantizedRNN
 from .rnn import RNN
 
-AnyLayer: TypeAlias = LSTM | RNN | GRU | QuantizedLSTM | QuantizedRNN | QuantizedGRU
+AnyLayer: TypeAlias = LSTM | RNN | GRU | LayerNormLSTM | QuantizedLSTM | QuantizedRNN | QuantizedGRU
 
 
 def load(path: str | os.PathLike[str]) -> AnyLayer:
@@ -19,7 +20,7 @@ def load(path: str | os.PathLike[str]) -> AnyLayer:
 
     Returns
     -------
-    LSTM, RNN, GRU, QuantizedLSTM, QuantizedRNN or QuantizedGRU
+    LSTM, RNN, GRU, LayerNormLSTM, QuantizedLSTM, QuantizedRNN or QuantizedGRU
         Whichever was saved, with its configuration and weights. It runs on `lstmfast.isa()`.
 
     Raises

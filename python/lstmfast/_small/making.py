@@ -19,6 +19,8 @@ LayerT = TypeVar("LayerT", bound=Layer)
 
 def quantized(model: LayerT, kind: object, calibration: ArrayLike | None) -> Quantized[Any, Any, LayerT]:
     """Make the layer; see `Recurrent.quantize`."""
+    if not model._KIND.smaller:
+        raise TypeError(f"quantize: expected a layer that has smaller weights, got {type(model).__name__}")
     kind = checks.choice(kind, "kind", model._KIND.smaller)
     input_range = None if calibration is None else _checked_ranges(calibration, kind, model)
     arrays: dict[str, AnyArray] = {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 from .gru import GRUCache, gru_layer_backward, gru_layer_forward
+from .layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from .lstm import LSTMCache, lstm_layer_backward, lstm_layer_forward
 from .products import Array
 from .rnn import RNNCache, rnn_layer_backward, rnn_layer_forward
@@ -20,9 +21,9 @@ from .variants import (
     rnn_variant_forward,
 )
 
-LayerCache: TypeAlias = LSTMCache | RNNCache | GRUCache | VariantCache
+LayerCache: TypeAlias = LSTMCache | RNNCache | GRUCache | VariantCache | LayerNormCache
 
-_GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3}
+_GATES = {"lstm": 4, "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_reset_before": 3, "lstm_norm": 4}
 CELLS = tuple(_GATES)
 # F, G and K of `variants`.
 _USUAL = {
@@ -49,13 +50,16 @@ class Cell(NamedTuple):
     @property
     def has_memory(self) -> bool:
         """Whether there is a c beside h."""
-        return self.name == "lstm"
+        return self.name in ("lstm", "lstm_norm")
 
     def forward(
         self, x: Array, h0: Array, c0: Array, weights: Mapping[str, Array]
     ) -> tuple[Array, Array, LayerCache]:
         """Return outputs [T, B, P], c after the last step (c0 of cells without it), and the cache."""
         cache: LayerCache
+        if self.name == "lstm_norm":
+            out, cache = layer_norm_forward(x, h0, c0, weights)
+            return out, cache.c[-1], cache
         if self.name == "lstm":
             if self.variant is not None:
                 out, cache = lstm_variant_forward(x, h0, c0, weights, self.variant)
@@ -77,6 +81,8 @@ class Cell(NamedTuple):
         self, cache: LayerCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None
     ) -> tuple[Array, Array, Array, dict[str, Array]]:
         """dx, dh0, dc0 (dc_n of cells without c) and the gradients of the weights by their kinds."""
+        if isinstance(cache, LayerNormCache):
+            return layer_norm_backward(cache, dy, dh_n, dc_n, dc_y)
         if isinstance(cache, VariantCache):
             if self.name == "lstm":
                 return lstm_variant_backward(cache, dy, dh_n, dc_n, dc_y)
@@ -110,6 +116,8 @@ def chosen(
         raise ValueError(f"cell must be one of {', '.join(_GATES)}, got {name!r}")
     if not coupled and not peephole and clip is None and activations is None:
         return Cell(name, None)
+    if name == "lstm_norm":
+        raise ValueError("there are no variants of the LSTM with layer normalisation")
     if (coupled or peephole) and name != "lstm":
         raise ValueError(f"coupled gates and peepholes are an LSTM's, got {name!r}")
     usual = _USUAL[name]

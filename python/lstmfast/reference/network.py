@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .cells import LayerCache, chosen
+from .layer_norm import LayerNormCache
 from .lstm import LSTMCache
 from .pieces import Piece, cut
 from .products import Array
@@ -100,6 +101,7 @@ class Reference:
         self._kinds += ["bias_ih", "bias_hh"] if biased else []
         self._kinds += ["weight_ch"] if peephole else []
         self._kinds += ["weight_hr"] if projected else []
+        self._kinds += ["gain_ih", "gain_hh", "gain_c", "bias_c"] if cell == "lstm_norm" else []
         # Layer by layer, forward direction before reverse, as in PyTorch's state_dict.
         ways = ["", "_reverse"][: self.num_directions]
         self._suffixes = [f"_l{layer}{way}" for layer in range(num_layers) for way in ways]
@@ -114,9 +116,14 @@ class Reference:
         G = self._cell.gates * H
         for name, value in self.parameters.items():
             width = self.input_size if "_l0" in name else self.num_directions * P
-            shapes = {"weight_ih": (G, width), "weight_hh": (G, P), "weight_hr": (P, H)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (G, width),
+                "weight_hh": (G, P),
+                "weight_hr": (P, H),
+            }
             shapes["weight_ch"] = (self._cell.gates - 1, H)
-            self._array(name, value, shapes.get(name[:9], (G,)))
+            shapes |= {"gain_c_l": (H,), "bias_c_l": (H,)}
+            self._array(name, value, shapes.get(name[:9], shapes.get(name[:8], (G,))))
 
     def forward(
         self,
@@ -244,7 +251,7 @@ class Reference:
         memories = [
             layer.c[1:][time]
             for layer, time in zip(last, _TIME[self._ways], strict=True)
-            if isinstance(layer, (LSTMCache, VariantCache))
+            if isinstance(layer, (LSTMCache, VariantCache, LayerNormCache))
         ]
         return np.concatenate(memories, axis=2)
 
