@@ -18,9 +18,9 @@ template <class T>
 std::shared_ptr<Network<T>> make_network(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
                                          bool bidirectional, bool bias, const py::sequence& parameters,
                                          const std::string& isa, Index proj_size, int threads,
-                                         const std::optional<GivenVariant>& variant, bool reverse) {
-  const NetworkShape shape =
-      checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size, variant, reverse);
+                                         const std::optional<GivenVariant>& variant, bool reverse, double zoneout) {
+  const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size,
+                                           variant, reverse, zoneout);
   const Index per_pass = parameters_of_pass(shape);
   require_parameters(shape, per_pass, static_cast<Index>(parameters.size()));
 
@@ -85,7 +85,7 @@ void register_networks(py::module_& m, const char* network_name, const char* tap
       .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
            py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
            py::arg("proj_size") = 0, py::arg("threads") = 0, py::arg("variant") = py::none(),
-           py::arg("reverse") = false)
+           py::arg("reverse") = false, py::arg("zoneout") = 0.0)
       .def_property_readonly("isa", &isa_of<T>)
       .def("infer", &infer<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
            py::arg("y") = py::none(), py::arg("h_n") = py::none(), py::arg("c_n") = py::none(),

@@ -46,7 +46,7 @@ void require_size(Index size, const char* name) {
 
 NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
                            bool bidirectional, bool bias, Index proj_size, const std::optional<GivenVariant>& variant,
-                           bool reverse) {
+                           bool reverse, double zoneout) {
   require_size(input_size, "input_size");
   require_size(hidden_size, "hidden_size");
   require_size(num_layers, "num_layers");
@@ -58,6 +58,8 @@ NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidd
   if (proj_size && (!has_memory(shape.cell) || is_norm(shape.cell)))
     throw std::invalid_argument("proj_size: expected 0 for this cell");
   shape.reverse = reverse;
+  shape.zoneout = zoneout;
+  if (!(zoneout >= 0 && zoneout <= 1)) throw std::invalid_argument("zoneout: expected 0 to 1");
   if (reverse && bidirectional) throw std::invalid_argument("reverse: expected False where there are both directions");
   if (variant.has_value() != is_variant(shape.cell))
     throw std::invalid_argument("variant: expected one for the variants of cells, and None for others");

@@ -17,7 +17,7 @@ using GivenVariant = std::tuple<GivenActivation, GivenActivation, GivenActivatio
 // variant: of cells that are one. Throws std::invalid_argument.
 NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
                            bool bidirectional, bool bias, Index proj_size, const std::optional<GivenVariant>& variant,
-                           bool reverse);
+                           bool reverse, double zoneout);
 
 // That `given` arrays came where each pass has `per_pass`.
 void require_parameters(const NetworkShape& shape, Index per_pass, Index given);

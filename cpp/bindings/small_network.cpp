@@ -50,9 +50,10 @@ std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Inde
                                                    Index num_layers, bool bidirectional, bool bias,
                                                    const std::string& weights_name, const py::sequence& given,
                                                    const std::string& isa, Index proj_size, Given range_given,
-                                                   const std::optional<GivenVariant>& variant, bool reverse) {
-  const NetworkShape shape =
-      checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size, variant, reverse);
+                                                   const std::optional<GivenVariant>& variant, bool reverse,
+                                                   double zoneout) {
+  const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size,
+                                           variant, reverse, zoneout);
   if (is_norm(shape.cell))
     throw std::invalid_argument("cell: expected one that has smaller weights, got '" + cell + "'");
   const Weights kind = weights_named(weights_name);
@@ -106,7 +107,7 @@ void register_small_network(py::module_& m) {
   m.def("small_network", &make_small_network, py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
         py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("weights"), py::arg("parameters"),
         py::arg("isa"), py::arg("proj_size") = 0, py::arg("input_range") = py::none(), py::arg("variant") = py::none(),
-        py::arg("reverse") = false);
+        py::arg("reverse") = false, py::arg("zoneout") = 0.0);
 }
 
 }  // namespace lstmfast::bindings

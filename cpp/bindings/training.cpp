@@ -14,7 +14,7 @@ template <class T>
 struct BoundTape {
   std::shared_ptr<const Network<T>> network;
   Array<T> x, y;
-  OptionalArray<bool> masks;
+  OptionalArray<bool> masks, renewed;
   OptionalArray<T> memory;  // the block; none where it is the tape's own
   bool batch_first;
   std::unique_ptr<Tape<T>> tape = nullptr;
@@ -68,7 +68,7 @@ const NetworkShape& trainable_shape(const Network<T>& network) {
 template <class T>
 py::object forward(Given self, Given x_given, Given h0, Given c0, bool batch_first, Given lengths, Given reset,
                    bool recompute, Given masks, double mask_scale, Given y, Given h_n, Given c_n, Given memory,
-                   int threads, Given cut_h, Given cut_c, bool return_c) {
+                   int threads, Given cut_h, Given cut_c, bool return_c, Given renewed_given) {
   Network<T>& network = object_from<Network<T>>(self);
   const NetworkShape& shape = trainable_shape(network);
   const Array<T> x = array_from<T>(x_given, "x");
@@ -80,10 +80,15 @@ py::object forward(Given self, Given x_given, Given h0, Given c0, bool batch_fir
   const GivenCut<T> cut(cut_h, cut_c);
   arrays.call.cut = cut.checked(shape, arrays.call.rows);
   if (return_c) arrays.take_memory(shape, batch_first);
-  const TrainingOptions<T> options = given.checked(shape, arrays);
+  TrainingOptions<T> options = given.checked(shape, arrays);
+  const OptionalArray<bool> renewed = optional_array_from<bool>(renewed_given, "renewed");
+  if (renewed && (!(shape.zoneout > 0) || arrays.y.ndim() != 3))
+    throw std::invalid_argument("renewed: expected None without zoneout, and of packed x");
+  options.renewed =
+      dense_or_null(renewed, {shape.passes(), arrays.call.steps, arrays.call.rows, shape.state_size()}, "renewed");
   T* const block = given.block(shape, arrays, options);
   auto bound = std::make_shared<BoundTape<T>>(
-      BoundTape<T>{py::cast<Shared<Network<T>>>(self), x, arrays.y, given.masks, given.memory, batch_first});
+      BoundTape<T>{py::cast<Shared<Network<T>>>(self), x, arrays.y, given.masks, renewed, given.memory, batch_first});
   const BorrowedThreads borrowed(threads);
   without_gil([&] { bound->tape = network.forward(arrays.call, options, block); });
   if (return_c) return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound), arrays.c);
@@ -108,7 +113,7 @@ Shared<BoundTape<T>> tape_of(Given network_given, Given x_given, Given y_given, 
   const TrainingOptions<T> options = given.checked(shape, arrays);
   T* const block = given.block(shape, arrays, options);
   auto bound = std::make_shared<BoundTape<T>>(
-      BoundTape<T>{py::cast<Shared<Network<T>>>(network_given), x, y, given.masks, given.memory, batch_first});
+      BoundTape<T>{py::cast<Shared<Network<T>>>(network_given), x, y, given.masks, {}, given.memory, batch_first});
   bound->tape = std::make_unique<Tape<T>>(shape, arrays.call, options, block);
   return bound;
 }
@@ -246,7 +251,8 @@ py::object backward(Given self, Given tape_given, Given dy_given, Given dh_given
 template <class T>
 py::object tape_bytes(Given self) {
   const BoundTape<T>& bound = object_from<BoundTape<T>>(self);
-  return py::int_(bound.tape->bytes() + (bound.masks ? bound.masks->nbytes() : 0));
+  return py::int_(bound.tape->bytes() + (bound.masks ? bound.masks->nbytes() : 0) +
+                  (bound.renewed ? bound.renewed->nbytes() : 0));
 }
 
 template <class T>
@@ -279,7 +285,7 @@ void register_training(py::module_& m, py::class_<Network<T>, std::shared_ptr<Ne
            py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0, py::arg("y") = py::none(),
            py::arg("h_n") = py::none(), py::arg("c_n") = py::none(), py::arg("memory") = py::none(),
            py::arg("threads") = 0, py::arg("cut_h") = py::none(), py::arg("cut_c") = py::none(),
-           py::arg("return_c") = false)
+           py::arg("return_c") = false, py::arg("renewed") = py::none())
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dh_n"), py::arg("dc_n"),
            py::arg("wanted") = py::none(), py::arg("threads") = 0, py::arg("dc") = py::none(),
            py::arg("wants_cut") = false)

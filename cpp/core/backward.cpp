@@ -94,7 +94,9 @@ class BackwardRun {
         dz_(chunk_of(dz_stride_)),
         terms_(shape_, chunk_steps_ * rows_, tape.makes_gates()) {
     if (tape.makes_gates()) gates_ = chunk_of(gate_rows_);
-    if (shape_.projection_size) dh_ = chunk_of(odd_lines<T>(shape_.projection_size));
+    const bool zoned = tape.options.renewed;
+    if (shape_.projection_size || zoned) dh_ = chunk_of(odd_lines<T>(shape_.state_size()));
+    if (zoned) passed_ = Buffer<T>(checked_product({rows_, shape_.state_size()}));
     if (shape_.second_product()) {
       m_ = chunk_of(shape_.hidden_size);
     }
@@ -226,7 +228,8 @@ class BackwardRun {
     chunk.steps = steps;
     chunk.dz = time_major(dz_.data(), rows_, dz_stride_);
     if (tape_.makes_gates()) chunk.gates = as_const(time_major(gates_.data(), rows_, gate_rows_));
-    if (shape_.projection_size) chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.projection_size));
+    if (dh_.data()) chunk.dh = time_major(dh_.data(), rows_, odd_lines<T>(shape_.state_size()));
+    chunk.passed = passed_.data();
     if (shape_.second_product()) {
       chunk.m = time_major(m_.data(), rows_, shape_.hidden_size);
     }
@@ -250,6 +253,8 @@ class BackwardRun {
     BackwardPass<T> pass = {};
     pass.order = {steps_, shape_.runs_in_reverse(direction)};
     pass.input_size = shape_.layer_input(layer);
+    pass.rows = rows_;
+    if (tape_.options.renewed) pass.renewed = tape_.options.renewed + p * tape_.plan.stored(steps_, rows_) * S;
     pass.x = layer ? as_const(tape_.input_of(layer, D * S)) : tape_.x;
     pass.h = features_from(output, direction * S);
     pass.h0 = tape_.h0() + p * rows_ * S;
@@ -347,7 +352,8 @@ class BackwardRun {
   const Index chunk_steps_;
   Buffer<T> dz_;      // [chunk_steps, B, dz_stride]
   Buffer<T> gates_;   // [chunk_steps, B, G*H]; empty when the tape has them
-  Buffer<T> dh_, m_;  // [chunk_steps, B, P] of a projection, and [chunk_steps, B, H] of a second product
+  Buffer<T> dh_, m_;  // [chunk_steps, B, S] of a projection or zoneout, [chunk_steps, B, H] of a second product
+  Buffer<T> passed_;  // [B, S], of zoneout
   Buffer<T> dm_;      // [B, H]
   Terms<T> terms_;
   std::vector<Buffer<T>> between_;  // gradients between layers take turns

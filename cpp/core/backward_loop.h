@@ -16,6 +16,8 @@ template <class T>
 struct BackwardPass {
   TimeOrder order;
   Index input_size;
+  Index rows;                 // B
+  const bool* renewed;        // [T, B, S], of zoneout; null for none
   Sequence<const T> x;        // [T, B, layer_input]
   Sequence<const T> h;        // [T, B, S], the layer's output
   const T* h0;                // [B, S]
@@ -58,7 +60,8 @@ struct BackwardChunk {
   Sequence<const T> gates;  // [chunk, B, G*H], made anew; data null unless
   Sequence<T> dz;           // [chunk, B, G*H]
   // With a second product alone:
-  Sequence<T> dh;  // [chunk, B, P] gradient of h; of a projection
+  Sequence<T> dh;  // [chunk, B, S] gradient of h, of the step's own part in it; of a projection or zoneout
+  T* passed;       // [B, S] gradient of h that goes past a step; of zoneout
   Sequence<T> m;   // [chunk, B, H] what it multiplied
   T* dm;           // [B, H] gradient of m, of one step
 };
@@ -124,12 +127,13 @@ class BackwardLoop {
   void run(const BackwardChunk<T>& chunk, Meeting& meeting) const {
     for (Index s = chunk.steps.end; s-- > chunk.steps.begin;) {
       const RowGroups groups = group_rows(chunk, s);
-      if (shape_.projection_size) {
+      if (shape_.projection_size || zoned()) {
         to_output(chunk, s, groups.given, true);
         to_output(chunk, s, groups.going, false);
-        meeting.after_step(share_);
         const RowSet all = active_rows(s, lists_.given.data());
-        to_projected(chunk, s, all);
+        if (zoned()) through_zoneout(chunk, s, all);
+        meeting.after_step(share_);
+        if (shape_.projection_size) to_projected(chunk, s, all);
         through_cell(chunk, s, all, true);
       } else {
         through_cell(chunk, s, groups.given, true);
@@ -143,6 +147,7 @@ class BackwardLoop {
         meeting.after_step(share_);
         through_norm(chunk, s, active_rows(s, lists_.given.data()));
       }
+      if (zoned()) past_zoneout(chunk, active_rows(s, lists_.given.data()));
       meeting.after_step(share_);
       to_state_before(chunk, s);
     }
@@ -224,6 +229,8 @@ class BackwardLoop {
     step.panels = pass_.packing->hidden_panels();
     if (projected)
       step.dh = rows_of<const T>({chunk.dm, 0, H}, 0, rows, lists_.dh.data());
+    else if (zoned())
+      step.dh = rows_of(as_const(chunk.dh), k, rows, lists_.dh.data());
     else if (given)
       step.dh = given_dh(rows);
     else
@@ -232,7 +239,7 @@ class BackwardLoop {
       step.h = h_before(s, rows);
       step.carry = rows_of<T>({pass_.dh, 0, H}, 0, rows, lists_.carry.data());
     }
-    if (pass_.dy.data && !projected) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
+    if (pass_.dy.data && !projected && !zoned()) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
     if (chunk.gates.data) step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
     if (pass_.gates.data) step.gates = rows_of(pass_.gates, t(s), rows, lists_.gates.data());
     if (pass_.dc) {
@@ -330,13 +337,40 @@ class BackwardLoop {
     const Index first = state_panels_.begin * width(), end = std::min(state_panels_.end * width(), S);
     for (Index r = 0; r < rows.count; ++r) {
       const T* const dy = pass_.dy.data ? pass_.dy.at(t(s), rows[r]) : zeros_;
-      const T* const dh = given ? given_dh(rows)[r] : zeros_;
+      // What goes past a step with zoneout is where the gradient of the state before it will be.
+      const T* const dh = given ? given_dh(rows)[r] : zoned() ? pass_.dh + rows[r] * S : zeros_;
       T* const to = chunk.dh.at(k, rows[r]);
       for (Index n = first; n < end; ++n) to[n] = dy[n] + dh[n];
     }
     if (!given)
-      state_product(rows_of(as_const(chunk.dz), k + 1, rows, lists_.dz_next.data()),
+      state_product(rows_of(dz_of_state(chunk), k + 1, rows, lists_.dz_next.data()),
                     rows_of(chunk.dh, k, rows, lists_.state.data()), rows.count, true);
+  }
+
+  bool zoned() const { return pass_.renewed; }
+
+  // dh in two: where the step renewed h, and what stayed.
+  void through_zoneout(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
+    const Index S = state_stride(), k = s - chunk.steps.begin, first = std::min(state_panels_.begin * width(), S);
+    for (Index r = 0; r < rows.count; ++r) {
+      const bool* const renewed = pass_.renewed + plan_.stored_at(t(s), rows[r], pass_.rows) * S;
+      T* const dh = chunk.dh.at(k, rows[r]);
+      T* const passed = chunk.passed + rows[r] * S;
+      for (Index n = first; n < std::min(state_panels_.end * width(), S); ++n) {
+        passed[n] = renewed[n] ? T(0) : dh[n];
+        dh[n] = renewed[n] ? dh[n] : T(0);
+      }
+    }
+  }
+
+  // What stayed joins what a cell leaves for the state before.
+  void past_zoneout(const BackwardChunk<T>& chunk, const RowSet& rows) const {
+    const Index S = state_stride();
+    for (Index r = 0; r < rows.count; ++r) {
+      T* const to = pass_.dh + rows[r] * S;
+      if (!reads_state(shape_.cell)) fill_zero(to, state_panels_, S);
+      add(chunk.passed + rows[r] * S, state_panels_, S, to);
+    }
   }
 
   // dm = dh W_hr.
@@ -383,7 +417,7 @@ class BackwardLoop {
     // What comes past the products is there already.
     state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, rows, lists_.dz_next.data()),
                   rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count,
-                  reads_state(shape_.cell));
+                  reads_state(shape_.cell) || zoned());
   }
 
   // Adds the gradient of the state that a row began from at a cut.
@@ -391,7 +425,7 @@ class BackwardLoop {
     const Index S = state_stride(), H = shape_.hidden_size;
     if (pass_.dc) add(pass_.dc + row * H, share_.panels, H, pass_.dcut_c + row * H);
     if (state_panels_.size() == 0) return;
-    if (reads_state(shape_.cell)) add(pass_.dh + row * S, state_panels_, S, pass_.dcut_h + row * S);
+    if (reads_state(shape_.cell) || zoned()) add(pass_.dh + row * S, state_panels_, S, pass_.dcut_h + row * S);
     const RowSet one = {1, row, nullptr};
     state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, one, lists_.dz_next.data()),
                   rows_of<T>({pass_.dcut_h, 0, S}, 0, one, lists_.state.data()), 1, true);

@@ -243,6 +243,9 @@ class ForwardRun {
     Pass<T> pass = {};
     pass.order = {steps.size(), shape_.runs_in_reverse(direction)};
     pass.begin = steps.begin;
+    pass.rows = rows;
+    if (tape_ && tape_->options.renewed)
+      pass.renewed = tape_->options.renewed + p * plan().stored(call_.steps, rows) * S;
     pass.descends = descends_ != (steps.begin % 2 == 1);
     pass.x = input_of(layer, steps);
     pass.h = features_from(output_of(layer, steps), direction * S);

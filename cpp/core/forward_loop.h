@@ -22,6 +22,7 @@ template <class T>
 struct Pass {
   TimeOrder order;
   Index begin;                // the time step of the call that this pass calls 0
+  Index rows;                 // B
   bool descends;              // how the first step walks the panels; each other way round than the one before
   Sequence<const T> x;        // [T, B, layer_input]
   StateView<T> h0;            // [B, S]; may be h_n's memory
@@ -34,6 +35,8 @@ struct Pass {
   T* c_n;                     // [B, H]; may be c's memory; null for cells without it
   T* m;                       // [parts of rows][rows, second_row], room for a second product's input; null without one
   Index m_part;               // between the parts
+
+  const bool* renewed;  // [T, B, S], of training with zoneout; null for none
 
   T* m_of(const Share& share) const { return m + share.row_part * m_part; }
 };
@@ -114,6 +117,10 @@ class ForwardLoop {
         step.z_stride = z_row(share);
       }
       run_step(step, state, pass.m_of(share), share, meeting);
+      if (shape_.zoneout > 0) {
+        const Index t = pass.order.t(s), B = pass.rows, first = share.rows.begin;
+        zone_out(step, state, share, [&](Index r) { return renewed_of(pass.renewed, t * B + first + r); });
+      }
       if (s + 1 == steps) return;
       meeting.after_step(share);
       advance(pass, step, state);
@@ -162,6 +169,28 @@ class ForwardLoop {
                                     false,
                                     heuristics_.ask_from};
     kernels_.gate_product(product);
+  }
+
+  // After a step with zoneout: what stays of the h before it, in this share's part of the new one. renewed(r): [S] of
+  // row r; null: what is expected.
+  template <class Renewed>
+  void zone_out(const ForwardStep<T>& step, const Rows<T>& state, const Share& share, const Renewed& renewed) const {
+    const bool whole_rows = is_norm(shape_.cell);
+    const Range rows = whole_rows ? part_of(step.rows, share.panel_part, share.panel_parts) : Range{0, step.rows};
+    const Range part = whole_rows ? Range{0, shape_.state_size()} : state_columns(share);
+    const T stay = static_cast<T>(shape_.zoneout), change = static_cast<T>(1 - shape_.zoneout);
+    for (Index r = rows.begin; r < rows.end; ++r) {
+      const T* const before = step.h[r];
+      T* const now = state[r];
+      const bool* const is_new = renewed(r);
+      if (is_new)
+        for (Index n = part.begin; n < part.end; ++n) now[n] = is_new[n] ? now[n] : before[n];
+      else
+        for (Index n = part.begin; n < part.end; ++n) now[n] = stay * before[n] + change * now[n];
+    }
+  }
+  const bool* renewed_of(const bool* renewed, Index place) const {
+    return renewed ? renewed + place * shape_.state_size() : nullptr;
   }
 
   // Of gru_reset_before: r h, its product, and what is left.
@@ -219,6 +248,7 @@ class ForwardLoop {
     kernels_.input_product[static_cast<int>(shape_.cell)](product);
   }
 
+  bool zones_out() const { return shape_.zoneout > 0; }
   // Panels of a second product.
   Index second_panels() const { return projection_->layout().panels(); }
 

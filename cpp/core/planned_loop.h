@@ -57,6 +57,12 @@ class PlannedLoop {
       }
       if (pass.gates.data) step.gates = {nullptr, 0, lists.gates.data()};
       loop_.run_step(step, {nullptr, 0, lists.h_out.data()}, pass.m_of(share), share, meeting, lists.sums.data());
+      if (loop_.zones_out()) {
+        const Index t = pass.begin + pass.order.t(s);
+        loop_.zone_out(step, {nullptr, 0, lists.h_out.data()}, share, [&](Index r) {
+          return loop_.renewed_of(pass.renewed, plan_.stored_at(t, members.row(r), pass.rows));
+        });
+      }
       if (s + 1 < steps) meeting.after_step(share);
       step.descending = !step.descending;
       if (step.z) step.z += step.rows * z_row;

@@ -121,6 +121,7 @@ class StepRun {
       if (layer < last_layer) out.data = kept_.between.data() + ((layer % 2) * kept_.scratch_rows + scratch) * S;
       T* const m = kept_.m.data() ? kept_.m.data() + scratch * second_row(shape_) : nullptr;
       loop.run_step(step, out, m, share, meeting);
+      if (loop.zones_out()) loop.zone_out(step, out, share, [](Index) -> const bool* { return nullptr; });
       if (never_meets(share.panel_parts)) return;
       meeting.after_layer();  // all have read the states, and all that the next layer reads is there
       keep_h(layer, rows, out, loop.state_columns(share));

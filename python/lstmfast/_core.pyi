@@ -145,6 +145,7 @@ class Network32:
         # there are peepholes, weight_ch.
         variant: _Variant | None = None,
         reverse: bool = False,  # of one direction, whether it runs from the last step to the first
+        zoneout: float = 0.0,  # probability that a number of h stays as it was at a step
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -197,6 +198,8 @@ class Network32:
         cut_h: NDArray[np.float32] | None = None,
         cut_c: NDArray[np.float32] | None = None,
         return_c: bool = False,
+        # [L*D, T, B, P], of zoneout: whether numbers of h take their new values; None: what is expected.
+        renewed: NDArray[np.bool_] | None = None,
     ) -> tuple[Any, ...]:
         """As infer, with the tape. It refers to x, y and masks: they must stay as they are."""
 
@@ -232,6 +235,7 @@ def small_network(
     input_range: NDArray[np.float32] | None = None,  # [I], of int8: what x is divided by
     variant: _Variant | None = None,
     reverse: bool = False,
+    zoneout: float = 0.0,
 ) -> Network32:
     """Make a network of smaller weights, for `infer` and streams alone."""
 
@@ -274,6 +278,7 @@ class Network64:
         threads: int = 0,
         variant: _Variant | None = None,
         reverse: bool = False,
+        zoneout: float = 0.0,
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -312,6 +317,7 @@ class Network64:
         cut_h: NDArray[np.float64] | None = None,
         cut_c: NDArray[np.float64] | None = None,
         return_c: bool = False,
+        renewed: NDArray[np.bool_] | None = None,
     ) -> tuple[Any, ...]: ...
     def backward(
         self,

@@ -22,6 +22,8 @@ struct NetworkShape {
   bool peephole = false;         // of an LSTM's variants: whether i and f see c, and o the new c
   Variant<double> variant = {};  // of variants
   bool reverse = false;          // of one direction: from the last step to the first
+  // Probability that a number of h stays what it was; inference takes what is expected, training masks of its own.
+  double zoneout = 0;
 
   Index gates() const { return gates_of(cell); }  // G
   Index slots() const { return slots_of(cell); }
@@ -48,7 +50,7 @@ inline bool operator==(const NetworkShape& a, const NetworkShape& b) {
   return a.cell == b.cell && a.input_size == b.input_size && a.hidden_size == b.hidden_size &&
          a.num_layers == b.num_layers && a.directions == b.directions && a.bias == b.bias &&
          a.projection_size == b.projection_size && a.peephole == b.peephole && a.variant == b.variant &&
-         a.reverse == b.reverse;
+         a.reverse == b.reverse && a.zoneout == b.zoneout;
 }
 
 // How many arrays of parameters a pass has: weight_ih, weight_hh[, bias_ih, bias_hh][, weight_ch][, weight_hr]
@@ -133,6 +135,9 @@ struct TrainingOptions {
   // before the next layer reads them. Must stay as they are while the tape lives. null: none
   const bool* masks = nullptr;
   T scale = 0;
+  // Zoneout, [L*D, T, B, S]: numbers of h become the step's new ones where true, and else stay. Likewise. null: all are
+  // new, or expected, where the shape has a zoneout
+  const bool* renewed = nullptr;
   Index cut_rows = 0;  // of ForwardCall::cut, which a tape keeps; forward() fills it in
 };
 

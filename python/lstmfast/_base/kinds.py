@@ -82,7 +82,7 @@ LSTM = Kind(
     activations=("Sigmoid", "Tanh", "Tanh"),
     variant="lstm_variant",
     coupled="lstm_coupled",
-    options=("peephole", "coupled", "clip", "activations", "direction"),
+    options=("peephole", "coupled", "clip", "activations", "direction", "zoneout", "recurrent_dropout"),
 )
 RNN = Kind(
     "RNN",
@@ -105,7 +105,7 @@ RNN = Kind(
     },
     activations=("Tanh",),
     variant="rnn_variant",
-    options=("clip", "activations", "direction"),
+    options=("clip", "activations", "direction", "zoneout", "recurrent_dropout"),
 )
 GRU = Kind(
     "GRU",
@@ -125,7 +125,7 @@ GRU = Kind(
     activations=("Sigmoid", "Tanh"),
     variant="gru_variant",
     reset_before="gru_reset_before",
-    options=("reset_after", "clip", "activations", "direction"),
+    options=("reset_after", "clip", "activations", "direction", "zoneout", "recurrent_dropout"),
 )
 LAYER_NORM_LSTM = Kind(
     "LayerNormLSTM",
@@ -145,7 +145,7 @@ LAYER_NORM_LSTM = Kind(
     smaller=(),
     activations=("Sigmoid", "Tanh", "Tanh"),
     normalises=True,
-    options=("direction",),
+    options=("direction", "zoneout", "recurrent_dropout"),
 )
 KINDS = (LSTM, RNN, GRU, LAYER_NORM_LSTM)
 

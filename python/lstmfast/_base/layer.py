@@ -30,7 +30,9 @@ _OWN = frozenset(
         "_layout",
         "_network",
         "_parameters",
+        "_recurrent_dropout",
         "_variant",
+        "_zoneout",
     }
 )
 
@@ -85,6 +87,7 @@ class _Network(Protocol):
         cut_h: AnyArray | None = None,
         cut_c: AnyArray | None = None,
         return_c: bool = False,
+        renewed: AnyArray | None = None,
     ) -> Any: ...  # noqa: ANN401 - arrays and a tape, and with return_c one more
     def backward(
         self,
@@ -115,7 +118,9 @@ class Layer(ABC):
     _isa: str
     _network: _Network
     _parameters: Mapping[str, AnyArray]
+    _recurrent_dropout: float
     _variant: variants.Variant
+    _zoneout: float
 
     # Configuration.
 
@@ -143,6 +148,10 @@ class Layer(ABC):
             raise ValueError("direction: expected 'forward', for bidirectional=True has both, got 'reverse'")
         self._batch_first = checks.flag(config["batch_first"], "batch_first")
         self._dropout = checks.probability(config["dropout"], "dropout")
+        self._zoneout = checks.probability(config.get("zoneout", 0.0), "zoneout")
+        self._recurrent_dropout = checks.probability(
+            config.get("recurrent_dropout", 0.0), "recurrent_dropout"
+        )
         self._dtype = dtype
         layout.check_size(dtype)
         self._layout = layout
@@ -176,8 +185,14 @@ class Layer(ABC):
         return {**config, **self._options()}
 
     def _options(self) -> dict[str, Any]:
-        direction = {"direction": self.direction} if self._layout.reverse else {}
-        return {**self._variant.config(), **direction}
+        options = self._variant.config()
+        if self._layout.reverse:
+            options["direction"] = self.direction
+        if self._zoneout:
+            options["zoneout"] = self._zoneout
+        if self._recurrent_dropout:
+            options["recurrent_dropout"] = self._recurrent_dropout
+        return options
 
     @property
     def input_size(self) -> int:
@@ -208,6 +223,16 @@ class Layer(ABC):
     def dropout(self) -> float:
         """Probability that `forward` drops an output of a layer before the next layer reads it."""
         return self._dropout
+
+    @property
+    def zoneout(self) -> float:
+        """Probability that a number of h stays as it was at a step."""
+        return self._zoneout
+
+    @property
+    def recurrent_dropout(self) -> float:
+        """Probability that `forward` drops a weight of `weight_hh`, for all its steps."""
+        return self._recurrent_dropout
 
     @property
     def bidirectional(self) -> bool:

@@ -32,7 +32,7 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
         ``n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)``, as in the first paper, in ONNX's default
         (`linear_before_reset=0`) and in Haiku; Keras has both by this name. A step then has two products, one
         after the other.
-    clip, activations, direction
+    clip, activations, direction, zoneout, recurrent_dropout
         As for `LSTM`, with two activations: of r and z, and of n.
 
     Raises
@@ -73,6 +73,8 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
         clip: float | None = None,
         activations: Sequence[ActivationLike] | None = None,
         direction: str = "forward",
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: str = "uniform",
@@ -91,6 +93,8 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
             "clip": clip,
             "activations": activations,
             "direction": direction,
+            "zoneout": zoneout,
+            "recurrent_dropout": recurrent_dropout,
         }
         self._configure(config, isa)
         self._initialise(seed, init)

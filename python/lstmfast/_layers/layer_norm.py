@@ -23,9 +23,9 @@ class LayerNormLSTM(PairState, Recurrent[Pair, PairLike]):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, direction
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         As for `LSTM`.
-    dtype, seed, init, forget_bias, isa
+    direction, zoneout, recurrent_dropout, dtype, seed, init, forget_bias, isa
         As for `LSTM`. Gains begin at 1 and `bias_c` at 0.
 
     Raises
@@ -65,6 +65,8 @@ class LayerNormLSTM(PairState, Recurrent[Pair, PairLike]):
         bidirectional: bool = False,
         *,
         direction: str = "forward",
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: str = "uniform",
@@ -81,6 +83,8 @@ class LayerNormLSTM(PairState, Recurrent[Pair, PairLike]):
             "bidirectional": bidirectional,
             "dtype": dtype,
             "direction": direction,
+            "zoneout": zoneout,
+            "recurrent_dropout": recurrent_dropout,
         }
         self._configure(config, isa)
         self._initialise(seed, init, forget_bias)

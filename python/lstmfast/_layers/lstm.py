@@ -68,6 +68,14 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
     direction
         "forward", or "reverse": every layer runs from the last step to the first, y[t] being what it gives
         at step t. Parameters have the same names. There are no streams.
+    zoneout
+        p, a number from 0 to 1: in `forward`, each number of h, of every step, row, layer and direction by
+        itself, stays with probability p what it was before the step. Calls and streams take what is expected:
+        p times the old h plus 1 - p times the new.
+    recurrent_dropout
+        p, a number from 0 to 1: in `forward`, and only there, each weight of every `weight_hh` is dropped (it
+        becomes 0) with probability p, the same ones at all steps of all rows, and else multiplied by
+        1 / (1 - p). Each such pass packs its weights anew.
     dtype
         "float32" or "float64", of weights, states and results.
     seed
@@ -169,6 +177,8 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
         clip: float | None = None,
         activations: Sequence[ActivationLike] | None = None,
         direction: str = "forward",
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: str = "uniform",
@@ -190,6 +200,8 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
             "clip": clip,
             "activations": activations,
             "direction": direction,
+            "zoneout": zoneout,
+            "recurrent_dropout": recurrent_dropout,
         }
         self._configure(config, isa)
         self._initialise(seed, init, forget_bias)

@@ -34,9 +34,14 @@ class Model(Saved):
     def _install(self, parameters: Mapping[str, Array]) -> None:
         """Pack `parameters`, which are checked and nobody else's, and only then swap them in."""
         arrays = {name: read_only(array) for name, array in parameters.items()}
+        self._network = self._network_of(arrays)
+        self._parameters = MappingProxyType(arrays)
+
+    def _network_of(self, arrays: Mapping[str, Array]) -> Any:  # noqa: ANN401 - Network32 or Network64
+        """Pack the weights."""
         make = _core.Network32 if self._dtype is checks.FLOAT32 else _core.Network64
         layout = self._layout
-        network = make(
+        return make(
             self._cell(),
             layout.input_size,
             layout.hidden_size,
@@ -48,9 +53,8 @@ class Model(Saved):
             layout.proj_size,
             variant=self._variant.for_core(),
             reverse=layout.reverse,
+            zoneout=self._zoneout,
         )
-        self._network = network
-        self._parameters = MappingProxyType(arrays)
 
     @property
     def parameters(self) -> Mapping[str, Array]:

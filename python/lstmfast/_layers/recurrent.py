@@ -13,7 +13,7 @@ from .._base.inference import Names, StateLikeT, StateT
 from .._small import making
 from .._small.quantized import Quantized
 from .._streams.streamed import Streamed
-from . import dropout
+from . import dropout, recurrent_dropout
 from .model import Model
 from .tape import Gradients, Tape
 
@@ -79,14 +79,15 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         seed
             Of what dropout drops: None (different every time), an integer >= 0 (the same every time) or a
             `numpy.random.Generator`. Outputs are kept where its `random((L-1, T, B, D*H), dtype=float32)`, in
-            this order whatever `batch_first`, is at least `dropout`. Without dropout, or with one layer,
-            nothing is drawn.
+            this order whatever `batch_first`, is at least `dropout`; without dropout, or with one layer,
+            nothing is drawn. Then come numbers likewise for `zoneout`, [L*D, T, B, H], and for
+            `recurrent_dropout`, of the shape of each `weight_hh`.
 
         Returns
         -------
         y, state
-            The same bits as from a call, unless there is dropout. y is read-only, because the tape refers to
-            it: copy it to change it.
+            The same bits as from a call, unless there is dropout of any kind. y is read-only, because the
+            tape refers to it: copy it to change it.
         tape
             For `backward`. It refers to x, too, which must not be changed before.
         c
@@ -99,9 +100,19 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         return_c = self._check_return_c(return_c)
         layout = self._layout
         outputs = (layout.num_layers - 1, self._steps(x.shape), rows, layout.features)
-        masks, scale = dropout.drawn(self._dropout, outputs, seed)
-        network = self._network
+        own = self._network  # once, and before its weights are: another thread may change both
+        generator = seed if seed is None else checks.seed_generator(seed)
+        if self._zoneout or self._recurrent_dropout:
+            generator = checks.seed_generator(generator)
+        masks, scale = dropout.drawn(self._dropout, outputs, generator)
         more: dict[str, Any] = {"cut_h": cut.h, "cut_c": cut.c} if cut.given else {}
+        dropped = None
+        if generator is not None:
+            states = (self._depth, self._steps(x.shape), rows, layout.output_size)
+            if (renewed := recurrent_dropout.renewed(self._zoneout, states, generator)) is not None:
+                more["renewed"] = renewed
+            dropped = recurrent_dropout.dropped(self, self._recurrent_dropout, generator)
+        network = own if dropped is None else dropped.network
         if return_c:
             more["return_c"] = True
         y, h, c, core_tape, *memory = network.forward(
@@ -110,7 +121,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         y.flags.writeable = False
         core_shape = y.shape
         y = self._as_given(y, batched)
-        tape = Tape(core_tape, self, network, rows, core_shape, y.shape, batched, cut)
+        tape = Tape(core_tape, self, own, rows, core_shape, y.shape, batched, cut, dropped)
         if return_c:
             return y, self._join(h, c, batched), tape, self._as_given(memory[0], batched)
         return y, self._join(h, c, batched), tape
@@ -179,11 +190,17 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         dh_n = dc_n = None
         if dstate is not None:
             dh_n, dc_n = self._split(dstate, _DSTATE, tape._rows, batched)
+        if tape._dropped is not None:
+            network = tape._dropped.network
         dx, dh_0, dc_0, dparameters, *dcut = network.backward(tape._core, dy, dh_n, dc_n, **more)
+        gradients = dict(zip(self._parameters, dparameters, strict=True))
+        if tape._dropped is not None:
+            for name, factor in tape._dropped.factors.items():
+                gradients[name] *= factor
         return Gradients(
             self._as_given(dx, batched),
             self._join(dh_0, dc_0, batched),
-            dict(zip(self._parameters, dparameters, strict=True)),
+            gradients,
             self._of_cut(dcut, tape._cut.shared) if dcut else None,
         )
 

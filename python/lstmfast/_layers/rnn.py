@@ -53,7 +53,7 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
         "tanh" or "relu".
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed, init, isa
         As for `LSTM`.
-    clip, activations, direction
+    clip, activations, direction, zoneout, recurrent_dropout
         As for `LSTM`, with one activation, in whose place nonlinearity must be "tanh".
 
     Raises
@@ -93,6 +93,8 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
         clip: float | None = None,
         activations: Sequence[ActivationLike] | None = None,
         direction: str = "forward",
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: str = "uniform",
@@ -111,6 +113,8 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
             "clip": clip,
             "activations": activations,
             "direction": direction,
+            "zoneout": zoneout,
+            "recurrent_dropout": recurrent_dropout,
         }
         self._configure(config, isa)
         self._initialise(seed, init)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, NoReturn
 
 from .._base.checks import Array
 from .._base.inference import CutState, StateT
+from .recurrent_dropout import Dropped
 
 if TYPE_CHECKING:
     from .._core import Tape32, Tape64
@@ -23,7 +24,17 @@ class Tape:
     `backward`.
     """
 
-    __slots__ = ("_batched", "_core", "_core_shape", "_cut", "_network", "_owner", "_rows", "_y_shape")
+    __slots__ = (
+        "_batched",
+        "_core",
+        "_core_shape",
+        "_cut",
+        "_dropped",
+        "_network",
+        "_owner",
+        "_rows",
+        "_y_shape",
+    )
 
     def __init__(
         self,
@@ -35,6 +46,7 @@ class Tape:
         y_shape: tuple[int, ...],  # y's, as the caller got it
         batched: bool,
         cut: CutState,  # what its pieces began from
+        dropped: Dropped | None,  # with which weights it was made, where those are not the model's
     ) -> None:
         self._core = core
         self._owner = owner
@@ -44,6 +56,7 @@ class Tape:
         self._y_shape = y_shape
         self._batched = batched
         self._cut = cut
+        self._dropped = dropped
 
     @property
     def nbytes(self) -> int:

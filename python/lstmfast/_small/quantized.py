@@ -121,6 +121,7 @@ class Quantized(Streamed[StateT, StateLikeT], Saved, Generic[StateT, StateLikeT,
             arrays.get(rounding.INPUT_RANGE),
             variant=self._variant.for_core(),
             reverse=layout.reverse,
+            zoneout=self._zoneout,
         )
         self._parameters = MappingProxyType(arrays)
 

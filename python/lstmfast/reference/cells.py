@@ -20,6 +20,7 @@ from .variants import (
     rnn_variant_backward,
     rnn_variant_forward,
 )
+from .zoneout import Zoneout
 
 LayerCache: TypeAlias = LSTMCache | RNNCache | GRUCache | VariantCache | LayerNormCache
 
@@ -53,26 +54,26 @@ class Cell(NamedTuple):
         return self.name in ("lstm", "lstm_norm")
 
     def forward(
-        self, x: Array, h0: Array, c0: Array, weights: Mapping[str, Array]
+        self, x: Array, h0: Array, c0: Array, weights: Mapping[str, Array], zoneout: Zoneout
     ) -> tuple[Array, Array, LayerCache]:
         """Return outputs [T, B, P], c after the last step (c0 of cells without it), and the cache."""
         cache: LayerCache
         if self.name == "lstm_norm":
-            out, cache = layer_norm_forward(x, h0, c0, weights)
+            out, cache = layer_norm_forward(x, h0, c0, weights, zoneout)
             return out, cache.c[-1], cache
         if self.name == "lstm":
             if self.variant is not None:
-                out, cache = lstm_variant_forward(x, h0, c0, weights, self.variant)
+                out, cache = lstm_variant_forward(x, h0, c0, weights, self.variant, zoneout)
             else:
                 out, cache = lstm_layer_forward(x, h0, c0, **weights)
             return out, cache.c[-1], cache
         if self.name.startswith("gru"):
             if self.variant is not None:
-                out, cache = gru_variant_forward(x, h0, weights, self.variant)
+                out, cache = gru_variant_forward(x, h0, weights, self.variant, zoneout)
             else:
                 out, cache = gru_layer_forward(x, h0, **weights, reset_after=self.name == "gru")
         elif self.variant is not None:
-            out, cache = rnn_variant_forward(x, h0, weights, self.variant)
+            out, cache = rnn_variant_forward(x, h0, weights, self.variant, zoneout)
         else:
             out, cache = rnn_layer_forward(x, h0, **weights, nonlinearity=self.name.removeprefix("rnn_"))
         return out, c0, cache
@@ -110,11 +111,13 @@ def chosen(
     peephole: bool,
     clip: float | None,
     activations: tuple[tuple[str, tuple[float, ...]], ...] | None,
+    zoneout: float,
 ) -> Cell:
     """Find the cell of these options."""
     if name not in _GATES:
         raise ValueError(f"cell must be one of {', '.join(_GATES)}, got {name!r}")
-    if not coupled and not peephole and clip is None and activations is None:
+    plain = not coupled and not peephole and clip is None and activations is None
+    if plain and (zoneout == 0 or name == "lstm_norm"):
         return Cell(name, None)
     if name == "lstm_norm":
         raise ValueError("there are no variants of the LSTM with layer normalisation")

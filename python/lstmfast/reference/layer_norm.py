@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .products import Array, sigmoid, weight_gradient
+from .zoneout import NONE, Zoneout
 
 EPSILON = 1e-5  # added to a variance
 
@@ -21,6 +22,7 @@ class LayerNormCache(NamedTuple):
     of_x: Array  # [T, B, 4H], W_ih x
     of_h: Array  # [T, B, 4H], W_hh h
     weights: Mapping[str, Array]
+    zoneout: Zoneout
 
 
 def norm(v: Array) -> tuple[Array, Array]:
@@ -45,7 +47,7 @@ def _gates(of_x: Array, of_h: Array, weights: Mapping[str, Array]) -> tuple[Arra
 
 
 def layer_norm_forward(
-    x: Array, h0: Array, c0: Array, weights: Mapping[str, Array]
+    x: Array, h0: Array, c0: Array, weights: Mapping[str, Array], zoneout: Zoneout = NONE
 ) -> tuple[Array, LayerNormCache]:
     """As `lstm_layer_forward`, with the weights by their kinds."""
     T, B, _ = x.shape
@@ -58,20 +60,21 @@ def layer_norm_forward(
         of_h[t] = h[t] @ weights["weight_hh"].T
         i, f, g, o = _gates(of_x[t], of_h[t], weights)
         c[t + 1] = f * c[t] + i * g
-        h[t + 1] = o * np.tanh(weights["gain_c"] * norm(c[t + 1])[0] + weights["bias_c"])
-    return h[1:], LayerNormCache(x, h, c, of_x, of_h, weights)
+        new = o * np.tanh(weights["gain_c"] * norm(c[t + 1])[0] + weights["bias_c"])
+        h[t + 1] = zoneout.forward(t, new, h[t])
+    return h[1:], LayerNormCache(x, h, c, of_x, of_h, weights, zoneout)
 
 
 def layer_norm_backward(
     cache: LayerNormCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None = None
 ) -> tuple[Array, Array, Array, dict[str, Array]]:
     """dx, dh0, dc0 and the gradients of the weights by their kinds."""
-    x, h, c, of_x, of_h, weights = cache
+    x, h, c, of_x, of_h, weights, zoneout = cache
     dz, by_x, by_h = np.empty_like(of_x), np.empty_like(of_x), np.empty_like(of_x)
     dn, normed_c = np.empty_like(c[1:]), norm(c[1:])[0]
     dh, dc = dh_n, dc_n
     for t in reversed(range(len(x))):
-        dh = dh + dy[t]
+        dh, past = zoneout.backward(t, dh + dy[t])
         if dc_y is not None:
             dc = dc + dc_y[t]
         i, f, g, o = _gates(of_x[t], of_h[t], weights)
@@ -88,7 +91,7 @@ def layer_norm_backward(
         by_x[t] = norm_backward(dz[t] * weights["gain_ih"], *norm(of_x[t]))
         by_h[t] = norm_backward(dz[t] * weights["gain_hh"], *norm(of_h[t]))
         dc = dc * f
-        dh = by_h[t] @ weights["weight_hh"]
+        dh = past + by_h[t] @ weights["weight_hh"]
     gradients = {
         "weight_ih": weight_gradient(by_x, x),
         "weight_hh": weight_gradient(by_h, h[:-1]),

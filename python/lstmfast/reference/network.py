@@ -14,6 +14,7 @@ from .lstm import LSTMCache
 from .pieces import Piece, cut
 from .products import Array
 from .variants import VariantCache
+from .zoneout import Bools, Zoneout
 
 # Per direction: the reverse one reads x from its end.
 _TIME: tuple[slice, ...] = (slice(None), slice(None, None, -1))
@@ -59,6 +60,8 @@ class Reference:
         Of `lstmfast.reference.variants`; activations are pairs of a name and its numbers, None for the usual.
     reverse : bool
         Of one direction: whether it runs from the last step to the first.
+    zoneout : float
+        Probability that a number of h stays as it was at a step.
 
     Attributes
     ----------
@@ -87,9 +90,11 @@ class Reference:
         clip: float | None = None,
         activations: tuple[tuple[str, tuple[float, ...]], ...] | None = None,
         reverse: bool = False,
+        zoneout: float = 0.0,
     ) -> None:
+        self.zoneout = zoneout
         peephole = "weight_ch_l0" in parameters
-        self._cell = chosen(cell, coupled, peephole, clip, activations)
+        self._cell = chosen(cell, coupled, peephole, clip, activations, zoneout)
         self.cell = cell
         self.num_layers = num_layers
         self.num_directions = 2 if bidirectional else 1
@@ -135,6 +140,7 @@ class Reference:
         reset: ArrayLike | None = None,
         masks: ArrayLike | None = None,
         reset_to: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
+        renewed: ArrayLike | None = None,
     ) -> tuple[Array, tuple[Array, Array | None], NetworkCache | PiecesCache]:
         """Run the network over whole sequences, or over the pieces that lengths and reset cut them into.
 
@@ -160,6 +166,8 @@ class Reference:
             not change before `backward`.
         reset_to : pair of [L*D, B, P] and [L*D, B, H], None for zeros
             What each row's pieces start from but for the one that takes the initial state.
+        renewed : [L*D, T, B, P] bools, or None for what is expected
+            With zoneout, where h takes its new value.
 
         Returns
         -------
@@ -178,13 +186,14 @@ class Reference:
         x = self._array("x", x, (T, B, self.input_size))
         h0, c0 = self._array("h0", h0, (L * D, B, P)), self._array("c0", c0, (L * D, B, H))
         masks = None if masks is None else self._array("masks", masks, (L - 1, T, B, D * P))
+        renewals = None if renewed is None else np.asarray(renewed, bool)
         cache: NetworkCache | PiecesCache
         if lengths is None and reset is None:
-            y, h_n, c_n, cache = self._forward_whole(x, h0, c0, masks)
+            y, h_n, c_n, cache = self._forward_whole(x, h0, c0, masks, renewals)
         else:
             pieces = cut(T, B, lengths, reset, L, self._ways)
             starts = Cut(self._array("h0", reset_to[0], h0.shape), self._array("c0", reset_to[1], c0.shape))
-            y, h_n, c_n, cache = self._forward_pieces(x, h0, c0, masks, pieces, starts)
+            y, h_n, c_n, cache = self._forward_pieces(x, h0, c0, masks, pieces, starts, renewals)
         return y, (h_n, c_n if self._cell.has_memory else None), cache
 
     def backward(
@@ -258,7 +267,7 @@ class Reference:
     # Whole sequences. Here and for pieces all cells have c's, which nobody reads of those without.
 
     def _forward_whole(
-        self, x: Array, h0: Array, c0: Array, masks: Array | None
+        self, x: Array, h0: Array, c0: Array, masks: Array | None, renewed: Bools | None
     ) -> tuple[Array, Array, Array, NetworkCache]:
         """Layer after layer, each over all T steps of all rows: y, h_n, c_n and the cache."""
         y, h_n, c_n = x, np.empty_like(h0), np.zeros_like(c0)
@@ -270,7 +279,8 @@ class Reference:
             for time in _TIME[self._ways]:
                 k = len(caches)
                 weights = {kind: self.parameters[kind + self._suffixes[k]] for kind in self._kinds}
-                out, c_n[k], cache = self._cell.forward(y[time], h0[k], c0[k], weights)
+                zoneout = Zoneout(self.zoneout, None if renewed is None else renewed[k][time])
+                out, c_n[k], cache = self._cell.forward(y[time], h0[k], c0[k], weights, zoneout)
                 h_n[k] = cache.h[-1]
                 outputs.append(out[time])
                 caches.append(cache)
@@ -306,7 +316,14 @@ class Reference:
     # Pieces of sequences.
 
     def _forward_pieces(
-        self, x: Array, h0: Array, c0: Array, masks: Array | None, pieces: list[Piece], starts: Cut
+        self,
+        x: Array,
+        h0: Array,
+        c0: Array,
+        masks: Array | None,
+        pieces: list[Piece],
+        starts: Cut,
+        renewed: Bools | None,
     ) -> tuple[Array, Array, Array, PiecesCache]:
         """Each piece alone, and what they give put together: y, h_n, c_n and the cache."""
         y = np.zeros((*x.shape[:2], self.num_directions * self.output_size), self.dtype)
@@ -319,6 +336,7 @@ class Reference:
                 np.where(takes_initial, h0[:, rows], starts.h[:, rows]),
                 np.where(takes_initial, c0[:, rows], starts.c[:, rows]),
                 None if masks is None else masks[:, steps, rows],
+                None if renewed is None else renewed[:, steps, rows],
             )
             h_n[:, rows] = np.where(gives_final, h_end, h_n[:, rows])
             c_n[:, rows] = np.where(gives_final, c_end, c_n[:, rows])

@@ -23,6 +23,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from .products import Array, input_product, sigmoid, weight_gradient
+from .zoneout import NONE, Zoneout
 
 Numbers: TypeAlias = "tuple[float, ...]"  # alpha, or alpha and beta, or none
 Activation: TypeAlias = "tuple[str, Numbers]"  # a function of FUNCTIONS, and its numbers
@@ -100,6 +101,7 @@ class VariantCache(NamedTuple):
     q: Array  # [T, B, H], of a GRU: what h makes of the candidate; or, where r comes before, r h
     weights: Mapping[str, Array]
     variant: Variant
+    zoneout: Zoneout
 
 
 def _start(x: Array, h0: Array, weights: Mapping[str, Array]) -> tuple[Array, Array]:
@@ -128,7 +130,7 @@ def _lstm_step(
 
 
 def lstm_variant_forward(
-    x: Array, h0: Array, c0: Array, weights: Mapping[str, Array], variant: Variant
+    x: Array, h0: Array, c0: Array, weights: Mapping[str, Array], variant: Variant, zoneout: Zoneout = NONE
 ) -> tuple[Array, VariantCache]:
     """As `lstm_layer_forward`; with weight_ch, [3, H] of i, f and o or, coupled, [2, H] of i and o."""
     h, z_x = _start(x, h0, weights)
@@ -142,15 +144,16 @@ def lstm_variant_forward(
         c[t + 1] = s["f"][0] * c[t] + s["i"][0] * s["g"][0]
         o, _ = _lstm_step(z[t], c[t], c[t + 1], p, variant)["o"]
         m = o * variant.shown(c[t + 1])[0]
-        h[t + 1] = m @ weights["weight_hr"].T if "weight_hr" in weights else m
-    return h[1:], VariantCache(x, h, c, z, z, weights, variant)
+        new = m @ weights["weight_hr"].T if "weight_hr" in weights else m
+        h[t + 1] = zoneout.forward(t, new, h[t])
+    return h[1:], VariantCache(x, h, c, z, z, weights, variant, zoneout)
 
 
 def lstm_variant_backward(
     cache: VariantCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None = None
 ) -> tuple[Array, Array, Array, dict[str, Array]]:
     """dx, dh0, dc0 and the gradients of the weights by name."""
-    x, h, c, z, _, weights, variant = cache
+    x, h, c, z, _, weights, variant, zoneout = cache
     p, weight_hr = weights.get("weight_ch"), weights.get("weight_hr")
     H = c.shape[-1]
     dz = np.empty_like(z)
@@ -162,7 +165,7 @@ def lstm_variant_backward(
         (i, by_zi), (f, by_zf), (g, by_zg), (o, by_zo) = (s[name] for name in "ifgo")
         shown, by_c = variant.shown(c[t + 1])
         m[t] = o * shown
-        dh_after[t] = dh + dy[t]
+        dh_after[t], past = zoneout.backward(t, dh + dy[t])
         dm = dh_after[t] if weight_hr is None else dh_after[t] @ weight_hr
         dz_o = dm * shown * by_zo
         dc = dc + dm * o * by_c
@@ -181,7 +184,7 @@ def lstm_variant_backward(
                 dc = dc + gate * p[k]
                 dp[k] += (gate * c[t]).sum(axis=0)
             dp[-1] += (dz_o * c[t + 1]).sum(axis=0)
-        dh = dz[t] @ weights["weight_hh"]
+        dh = past + dz[t] @ weights["weight_hh"]
     gradients = _sums(dz, dz, x, h)
     if dp is not None:
         gradients["weight_ch"] = dp
@@ -191,31 +194,32 @@ def lstm_variant_backward(
 
 
 def rnn_variant_forward(
-    x: Array, h0: Array, weights: Mapping[str, Array], variant: Variant
+    x: Array, h0: Array, weights: Mapping[str, Array], variant: Variant, zoneout: Zoneout = NONE
 ) -> tuple[Array, VariantCache]:
     """As `rnn_layer_forward`."""
     h, z = _start(x, h0, weights)
     for t in range(len(x)):
         z[t] += h[t] @ weights["weight_hh"].T
-        h[t + 1] = variant.gate(z[t], 0)[0]
-    return h[1:], VariantCache(x, h, h, z, z, weights, variant)
+        h[t + 1] = zoneout.forward(t, variant.gate(z[t], 0)[0], h[t])
+    return h[1:], VariantCache(x, h, h, z, z, weights, variant, zoneout)
 
 
 def rnn_variant_backward(
     cache: VariantCache, dy: Array, dh_n: Array
 ) -> tuple[Array, Array, dict[str, Array]]:
     """dx, dh0 and the gradients of the weights by name."""
-    x, h, _, z, _, weights, variant = cache
+    x, h, _, z, _, weights, variant, zoneout = cache
     dz = np.empty_like(z)
     dh = dh_n
     for t in reversed(range(len(x))):
-        dz[t] = (dh + dy[t]) * variant.gate(z[t], 0)[1]
-        dh = dz[t] @ weights["weight_hh"]
+        dh, past = zoneout.backward(t, dh + dy[t])
+        dz[t] = dh * variant.gate(z[t], 0)[1]
+        dh = past + dz[t] @ weights["weight_hh"]
     return (dz.reshape(-1, dz.shape[-1]) @ weights["weight_ih"]).reshape(x.shape), dh, _sums(dz, dz, x, h)
 
 
 def gru_variant_forward(
-    x: Array, h0: Array, weights: Mapping[str, Array], variant: Variant
+    x: Array, h0: Array, weights: Mapping[str, Array], variant: Variant, zoneout: Zoneout = NONE
 ) -> tuple[Array, VariantCache]:
     """As `gru_layer_forward`."""
     H = h0.shape[-1]
@@ -233,8 +237,8 @@ def gru_variant_forward(
             q[t] = variant.gate(z[t, :, :H], 0)[0] * h[t]
             z[t, :, n_] += q[t] @ W_hh[n_].T + bias[n_]
         _, (u, _), (n, _) = _gru_step(z[t], q[t], variant)
-        h[t + 1] = (1 - u) * n + u * h[t]
-    return h[1:], VariantCache(x, h, h, z, q, weights, variant)
+        h[t + 1] = zoneout.forward(t, (1 - u) * n + u * h[t], h[t])
+    return h[1:], VariantCache(x, h, h, z, q, weights, variant, zoneout)
 
 
 def _gru_step(z: Array, q: Array, variant: Variant) -> Sequence[tuple[Array, Array]]:
@@ -247,14 +251,14 @@ def gru_variant_backward(
     cache: VariantCache, dy: Array, dh_n: Array
 ) -> tuple[Array, Array, dict[str, Array]]:
     """dx, dh0 and the gradients of the weights by name."""
-    x, h, _, z, q, weights, variant = cache
+    x, h, _, z, q, weights, variant, zoneout = cache
     H = q.shape[-1]
     W_hn = weights["weight_hh"][2 * H :]
     by_x, by_h = np.empty_like(z), np.empty_like(z)  # dz as x's weights and as h's have part in it
     dh = dh_n
     for t in reversed(range(len(x))):
         (r, by_zr), (u, by_zu), (n, by_zn) = _gru_step(z[t], q[t], variant)
-        dh = dh + dy[t]
+        dh, past = zoneout.backward(t, dh + dy[t])
         dn = dh * (1 - u) * by_zn
         dreset = dn @ W_hn  # where r comes before, of r h
         dr = dn * q[t] if variant.reset_after else dreset * h[t]
@@ -262,9 +266,9 @@ def gru_variant_backward(
         by_x[t] = np.concatenate([*gates, dn], axis=1)
         by_h[t] = np.concatenate([*gates, dn * r if variant.reset_after else dn], axis=1)
         if variant.reset_after:
-            dh = dh * u + by_h[t] @ weights["weight_hh"]
+            dh = past + dh * u + by_h[t] @ weights["weight_hh"]
         else:
-            dh = dh * u + dreset * r + by_h[t, :, : 2 * H] @ weights["weight_hh"][: 2 * H]
+            dh = past + dh * u + dreset * r + by_h[t, :, : 2 * H] @ weights["weight_hh"][: 2 * H]
     dx = (by_x.reshape(-1, by_x.shape[-1]) @ weights["weight_ih"]).reshape(x.shape)
     gradients = _sums(by_x, by_h, x, h)
     if not variant.reset_after:
