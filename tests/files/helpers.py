@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import lstmfast
 
 # As errors name them.
-CLASSES = "'GRU' or 'LSTM' or 'RNN' or 'QuantizedLSTM' or 'QuantizedRNN' or 'QuantizedGRU'"
+CLASSES = "'GRU' or 'LayerNormLSTM' or 'LSTM' or 'RNN' or 'QuantizedLSTM' or 'QuantizedRNN' or 'QuantizedGRU'"
 
 
 def header_of(data: bytes) -> tuple[dict[str, Any], bytes]:
