@@ -48,6 +48,7 @@ void register_fast(py::module_& m) {
   m.def("fast_step", &fast_method<answer_step>, py::arg("general"), py::pos_only());
   m.def("fast_run", &fast_method<answer_run>, py::arg("general"), py::pos_only());
   m.def("fast_pool_step", &fast_method<answer_pool_step>, py::arg("general"), py::pos_only());
+  if (PyModule_AddFunctions(m.ptr(), cell_methods())) throw py::error_already_set();
 }
 
 }  // namespace lstmfast::bindings

@@ -22,4 +22,7 @@ Reference answer_step(PyObject* const* args, Py_ssize_t count, PyObject* out);
 Reference answer_run(PyObject* const* args, Py_ssize_t count, PyObject* out);
 Reference answer_pool_step(PyObject* const* args, Py_ssize_t count, PyObject* out);
 
+// Functions of the module, of single steps on memory by address; the last one has no name.
+PyMethodDef* cell_methods();
+
 }  // namespace lstmfast::bindings

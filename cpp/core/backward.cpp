@@ -277,6 +277,7 @@ class BackwardRun {
     pass.dy = features_from(dy, direction * S);
     pass.dh_n = call_.dh_n ? call_.dh_n + p * rows_ * S : nullptr;
     pass.dh = call_.dh0 + p * rows_ * S;
+    pass.wants_state = call_.wants_state;
     pass.dx = layer ? between(layer - 1) : packed_by(rows_before, call_.dx);
     pass.add_to_dx = direction < D - 1;  // passes run from the last
     if (layer && direction == 0 && tape_.options.masks)

@@ -29,6 +29,7 @@ struct BackwardPass {
   const T* dc_n;              // [B, H]; null is zero
   T* dh;                      // [B, S] gradient of the state before what has been done; dh0 in the end
   T* dc;                      // [B, H] likewise
+  bool wants_state;           // dh0 and dc0
   StateView<T> cut_h, cut_c;  // [B, S] and [B, H], what pieces began from that began at a cut
   T* dcut_h;                  // [B, S] gradient of that; null is not wanted
   T* dcut_c;                  // [B, H] likewise
@@ -414,6 +415,7 @@ class BackwardLoop {
       }
     }
     if (rows.count == 0 || state_panels_.size() == 0) return;
+    if (s == 0 && !pass_.wants_state) return;  // no step is before it
     // What comes past the products is there already.
     state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, rows, lists_.dz_next.data()),
                   rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count,

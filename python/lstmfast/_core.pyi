@@ -94,6 +94,23 @@ def fast_run(general: _Call, /) -> _Call:
 def fast_pool_step(general: _Call, /) -> _Call:
     """Likewise of a pool's `step`: `_core` is a StreamPool32 or StreamPool64."""
 
+def cell_infer(network: Network32 | Network64, threads: int, rows: int, /, *addresses: int) -> None:
+    """Run one step of one layer, on dense memory that is there: but for 0, nothing of it is checked.
+
+    addresses: x [rows, I], h and c [rows, H] (0: zeros), the new h and c; 0 for what a cell has not. threads
+    as in Network32.infer.
+    """
+
+def cell_forward(network: Network32 | Network64, threads: int, rows: int, /, *addresses: int) -> None:
+    """Likewise, and two more: h once more, and [tape_size], aligned to 64 bytes, for what backward needs."""
+
+def cell_backward(network: Network32 | Network64, threads: int, rows: int, /, *addresses: int) -> None:
+    """Go back through it, but not to the weights.
+
+    addresses: x, h and the tape, as forward had and filled them; the gradients of the new h and c (0: zeros);
+    then where those of x (0: not wanted), h and c go.
+    """
+
 @final
 class Tape32:
     """What a forward pass keeps for its backward pass. Opaque."""

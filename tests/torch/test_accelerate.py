@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 import lstmfast.torch  # noqa: E402
 
-OURS = (lstmfast.torch.LSTM, lstmfast.torch.GRU, lstmfast.torch.RNN)
+OURS = (lstmfast.torch.LSTM, lstmfast.torch.GRU, lstmfast.torch.RNN, lstmfast.torch.LSTMCell)
 
 
 class Tagger(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -56,9 +56,9 @@ def test_every_module_in_place() -> None:
     assert lstmfast.torch.accelerate(model) is model
     assert [(n, id(m)) for n, m in model.named_modules(remove_duplicate=False)] == before
     assert (weights(model), list(model.state_dict()), repr(model)) == (parameters, keys, text)
-    for module in (model.direct, model.listed[0], model.named["deep"][0], model.twice, model.gru):
+    for module in (model.direct, model.listed[0], model.named["deep"][0], model.twice, model.gru, model.cell):
         assert type(module) in OURS
-        assert isinstance(module, (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN))
+        assert isinstance(module, (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN, torch.nn.LSTMCell))
     assert lstmfast.torch.accelerate(model) is model  # again
     attributes = {name: set(vars(module)) for name, module in Nest().named_modules()}
     assert lstmfast.torch.restore(model) is model
@@ -110,7 +110,7 @@ def test_report() -> None:
         "named.deep.0": (True, "accelerated"),
         "twice": (True, "accelerated"),
         "gru": (True, "accelerated"),
-        "cell": (False, "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
+        "cell": (True, "accelerated"),
         "own": late,
         "late": late,
         "ours": (True, "made as lstmfast.torch.RNN"),
@@ -155,7 +155,7 @@ def test_explain_of_modules_that_are_not_ours() -> None:
     assert "call lstmfast.torch.accelerate" in str(lstmfast.torch.explain(torch.nn.LSTM(3, 4), x))
     assert "call lstmfast.torch.accelerate" in str(lstmfast.torch.explain(torch.nn.GRU(3, 4), x))
     for wrong in (torch.nn.Linear(3, 4), None):
-        with pytest.raises(TypeError, match=r"^module: expected an LSTM, GRU or RNN, got "):
+        with pytest.raises(TypeError, match=r"^module: expected an LSTM, GRU, RNN or a cell of these, got "):
             lstmfast.torch.explain(wrong, x)  # type: ignore[arg-type, unused-ignore]
 
 

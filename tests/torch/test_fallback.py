@@ -176,5 +176,5 @@ def test_tracing(kind: str, pytorch_calls: list[Any]) -> None:
 
 @pytest.mark.parametrize("bad", [None, 3, "LSTM", torch.nn.Linear(2, 2), torch.nn.LSTM])
 def test_explain_refuses_what_is_no_recurrent_module(bad: Any) -> None:
-    with pytest.raises(TypeError, match="module: expected an LSTM, GRU or RNN"):
+    with pytest.raises(TypeError, match="module: expected an LSTM, GRU, RNN or a cell of these"):
         lstmfast.torch.explain(bad, torch.zeros(1, 1, I))

@@ -3,7 +3,7 @@
 
 >>> import torch, lstmfast.torch
 >>> model = torch.nn.Sequential(torch.nn.LSTM(3, 32))
->>> model = lstmfast.torch.accelerate(model)   # every LSTM, GRU and RNN in it, in place
+>>> model = lstmfast.torch.accelerate(model)   # every LSTM, GRU and RNN in it, and their cells
 >>> print(lstmfast.torch.explain(model[0], torch.zeros(5, 2, 3)).path)
 lstmfast
 
@@ -17,6 +17,7 @@ except ImportError as error:
 
 from . import _dynamo, _flops, _graph, _operator_graph, _threads  # noqa: F401, two of them register
 from ._accelerate import Entry, accelerate, freeze, report, restore, unfreeze
+from ._cells import GRUCell, LSTMCell, RNNCell
 from ._explain import Explanation, explain
 from ._modules import GRU, LSTM, RNN, Recurrent
 from ._quantize import quantize
@@ -30,6 +31,9 @@ __all__ = [
     "RNN",
     "Entry",
     "Explanation",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
     "accelerate",
     "explain",
     "freeze",

@@ -1,4 +1,4 @@
-"""Whole models: PyTorch's LSTMs, GRUs and RNNs become ours where they stand, and back."""
+"""Whole models: PyTorch's LSTMs, GRUs, RNNs and cells become ours where they stand, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from . import _classes, _freezing
-from ._modules import Recurrent
+from ._ours import Ours
 from ._own import is_frozen, is_quantized, set_quantized
 from ._own import unfreeze as end_promise
 from ._quantized import kind_of
@@ -43,11 +43,11 @@ class Entry:
 
 
 def accelerate(model: M) -> M:
-    """Let lstmfast do the work of every `torch.nn.LSTM`, `GRU` and `RNN` in a model, in place.
+    """Let lstmfast do the work of every `torch.nn.LSTM`, `GRU` and `RNN`, and of their cells, in place.
 
     Modules stay the objects that they are, with their parameters, hooks and names: only their class changes,
-    to `lstmfast.torch.LSTM`, `GRU` or `RNN`. So optimisers, `state_dict`, shared weights, and references from
-    elsewhere go on working. What is not changed, and why, is in `report(model)`.
+    to `lstmfast.torch.LSTM`, `GRUCell` and so on. So optimisers, `state_dict`, shared weights, and references
+    from elsewhere go on working. What is not changed, and why, is in `report(model)`.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def restore(model: M) -> M:
     """
     check_module(model, "restore")
     for module in model.modules():
-        if isinstance(module, Recurrent):
+        if isinstance(module, Ours):
             if is_quantized(module):
                 set_quantized(module, None)
             if _classes.is_taken(module):
@@ -99,7 +99,7 @@ def freeze(model: M) -> M:
     check_module(model, "freeze")
     done: list[Any] = []
     for name, module in model.named_modules():
-        if isinstance(module, Recurrent) and not is_frozen(module):
+        if isinstance(module, Ours) and not is_frozen(module):
             try:
                 _freezing.freeze(module)
             except RuntimeError as error:
@@ -114,7 +114,7 @@ def unfreeze(model: M) -> M:
     """Call `unfreeze()` of each of our modules in a model. Raises TypeError if it is no `torch.nn.Module`."""
     check_module(model, "unfreeze")
     for module in model.modules():
-        if isinstance(module, Recurrent):
+        if isinstance(module, Ours):
             end_promise(module)
     return model
 
@@ -127,7 +127,7 @@ def report(model: torch.nn.Module) -> list[Entry]:
     check_module(model, "report")
     entries = []
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, Recurrent):
+        if isinstance(module, Ours):
             how = (
                 "accelerated"
                 if _classes.is_taken(module)
@@ -152,7 +152,7 @@ _FOR_US = "what that hands to super().forward() is lstmfast's"
 
 
 def _reason_against_taking(module: Any) -> str | None:
-    """Say why a module of PyTorch's LSTM, GRU or RNN, or of a class of these, is left as it is."""
+    """Say why a module that `can_take` takes is left as it is."""
     if "forward" in module.__dict__:
         return "it has a forward of its own, in place of its class's"
     try:
@@ -169,7 +169,7 @@ def _kind(*kinds: type) -> Callable[[Any], bool]:
 _REASONS: list[tuple[Callable[[Any], bool], str]] = [
     (_classes.can_take, "not accelerated yet: call lstmfast.torch.accelerate(model)"),
     (_kind(torch.nn.RNNBase), "its class is another than torch.nn.LSTM, GRU or RNN"),
-    (_kind(torch.nn.RNNCellBase), "a cell of one step, whose loop is in Python; lstmfast runs whole layers"),
+    (_kind(torch.nn.RNNCellBase), "its class is another than torch.nn.LSTMCell, GRUCell or RNNCell"),
     (
         lambda module: (
             getattr(module, "original_name", None)

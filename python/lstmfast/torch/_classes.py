@@ -1,4 +1,4 @@
-"""Classes that modules get: ours in place of PyTorch's LSTM, GRU and RNN, and below whatever else they are.
+"""Classes that modules get: ours in place of PyTorch's, and below whatever else they are.
 
 A class of somebody's own, whose base is torch.nn.LSTM or its like, stays what it is. What it gets from its
 base comes from ours instead: `super().forward(...)` in it is ours to compute, as is a `forward` that it does
@@ -12,7 +12,9 @@ from typing import Any
 
 from torch.nn.utils import parametrize
 
-from ._modules import BELOW, LEAF, PLAIN, Recurrent
+from ._cells import RecurrentCell
+from ._modules import Recurrent
+from ._ours import BELOW, LEAF, PLAIN, Ours
 from ._own import forget_all
 
 _OURS: dict[type, type] = {theirs: ours for ours, theirs in PLAIN.items()}
@@ -25,8 +27,8 @@ _THEIRS = "_lstmfast_theirs"
 
 
 def can_take(module: Any) -> bool:
-    """Whether a module is PyTorch's LSTM, GRU or RNN, or of a class made of these, and not ours yet."""
-    return isinstance(module, tuple(_OURS)) and not isinstance(module, Recurrent)
+    """Whether a module is PyTorch's LSTM, GRU, RNN, a cell of these, or of a class over one, and not ours."""
+    return isinstance(module, tuple(_OURS)) and not isinstance(module, Ours)
 
 
 def is_taken(module: Any) -> bool:
@@ -118,7 +120,7 @@ def own_forward(module: Any) -> str | None:
     if "forward" in module.__dict__:
         return "it has a forward of its own"
     for cls in type(module).__mro__:
-        if cls is Recurrent:
+        if cls in (Recurrent, RecurrentCell):
             return None
         if "forward" in vars(cls):
             return f"its class {cls.__name__} has a forward of its own"

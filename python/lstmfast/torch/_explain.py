@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from .._base import runtime
-from . import _calls, _classes
+from . import _calls, _cell_calls, _classes, _cuts, _paths
 from ._accelerate import reason_against
-from ._modules import Recurrent
+from ._cells import RecurrentCell
+from ._ours import Ours
 from ._own import is_frozen, is_quantized, own_of
 from ._quantized import kind_of, refuse
 
@@ -47,26 +48,34 @@ def explain(
     module
         A recurrent module, ours or PyTorch's.
     x, hx, lengths, reset
-        The arguments of the call.
+        The arguments of the call; a cell's has no `lengths` and no `reset`.
 
     Raises
     ------
     TypeError
-        If module is no recurrent module.
+        If module is no recurrent module; if `lengths` or `reset` is given for a cell.
     TypeError, ValueError
         If `lengths` or `reset` is what a call refuses.
     RuntimeError
         If it is frozen or quantized and its weights have changed since, or it is quantized and the call is
         none for the core, as a call would.
     """
-    if not isinstance(module, Recurrent):
+    if not isinstance(module, Ours):
         reason = reason_against(module) if isinstance(module, torch.nn.Module) else None
         if reason is None:
-            raise TypeError(f"module: expected an LSTM, GRU or RNN, got {type(module).__name__}")
+            raise TypeError(
+                f"module: expected an LSTM, GRU, RNN or a cell of these, got {type(module).__name__}"
+            )
         return Explanation("torch", reason)
     if own := _classes.own_forward(module):
         return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")
-    prepared = _calls.prepare(module, x, hx, lengths, reset)
+    if isinstance(module, RecurrentCell):
+        _refuse_cuts(lengths, reset)
+        prepared: Any = _cell_calls.prepare(module, x, hx)
+        if _paths.dispatch_modes():
+            prepared = "a dispatch mode is at work, which sees PyTorch's own step"
+    else:
+        prepared = _calls.prepare(module, x, hx, lengths, reset)
     if isinstance(prepared, str):
         refuse(own_of(module), prepared)
         return Explanation("torch", prepared)
@@ -78,9 +87,16 @@ def explain(
     else:
         weights = "weights are compared with those packed (freeze() saves that)"
     how = f"{runtime.isa()}, up to {threads} thread{'s' if threads > 1 else ''}; {weights}"
-    if prepared.dtype is not None:
+    if getattr(prepared, "dtype", None) is not None:
         how += (
             f"; autocast to {prepared.dtype}, in which PyTorch has no LSTM for this CPU: computed in"
             " float32, and results rounded"
         )
     return Explanation("lstmfast", how)
+
+
+def _refuse_cuts(lengths: Any, reset: Any) -> None:
+    """Raise a TypeError if a call of a cell is to have what cuts rows."""
+    for name, value in (("lengths", lengths), ("reset", reset)):
+        if value is not None:
+            raise TypeError(f"{name}: expected None for a cell of one step, got {_cuts.shown(value)}")

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from . import _paths
+from . import _cell_reading, _paths
 from ._own import Frozen, Own, is_quantized, marks_of, own_of
-from ._reading import weights_of
+from ._reading import names_of, weights_of
 
 
 def freeze(module: Any) -> None:
@@ -22,10 +22,12 @@ def freeze(module: Any) -> None:
 
 def lasting_weights_of(module: Any, function: str) -> list[Any]:
     """Return a module's weights, if the core runs them and they may stay: else RuntimeError."""
-    weights = weights_of(module)
-    if reason := _paths.refusal_of_weights(weights, own_of(module).packed.shapes):
+    weights, packed, reason = weights_of(module), own_of(module).packed, None
+    if _cell_reading.is_cell(module):
+        reason = _cell_reading.refusal_of_cell(module, packed.spec)
+    if reason := reason or _paths.refusal_of_weights(weights, packed.shapes):
         raise RuntimeError(f"{function}: the core cannot run this module: {reason}")
-    computed = [name for name in module._flat_weights_names if name not in module._parameters]
+    computed = [name for name in names_of(module) if name not in module._parameters]
     if computed:
         raise RuntimeError(
             f"{function}: expected weights that stay, got {computed[0]}, computed at each call"

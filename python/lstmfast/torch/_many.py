@@ -24,6 +24,18 @@ def is_many(gradient: _Maybe) -> bool:
         return True
 
 
+def dense(gradient: _Maybe) -> _Maybe:
+    """Return a gradient that has memory, itself if it has, or if it stands for many."""
+    if gradient is None or gradient.layout is torch.strided:
+        return gradient.resolve_neg() if gradient is not None and gradient.is_neg() else gradient
+    return gradient.to_dense()
+
+
+def all_of(go_back: _Back, grads: Sequence[_Maybe]) -> list[_Maybe]:
+    """Call `go_back` once, or with each of many gradients."""
+    return each(go_back, grads) if any(map(is_many, grads)) else list(go_back(*grads))
+
+
 def each(go_back: _Back, grads: Sequence[_Maybe]) -> list[_Maybe]:
     """Call `go_back` with each of many gradients, and return what stands for all of its results."""
     if any(gradient is not None and _functorch.is_batchedtensor(gradient) for gradient in grads):

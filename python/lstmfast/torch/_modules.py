@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 
 from .._base import checks
-from . import _calls, _freezing, _graph, _paths, _pieces, _quantized
-from ._own import forget, forget_all, is_frozen, is_quantized, own_of, recomputes, set_recompute, unfreeze
-
-# In __dict__ of our modules: what torch.fx asks for. A module of PyTorch's own is a leaf of its graphs.
-LEAF = "__module__"
+from . import _calls, _graph, _paths, _pieces, _quantized
+from ._ours import Offers, Ours, offer
+from ._own import own_of, recomputes, set_recompute
 
 
-class Recurrent:
-    """What every module has whose work is lstmfast's. In its bases this stands before PyTorch's class."""
-
-    _lstmfast_recompute = False
-    _lstmfast_quantized: Any = None
+class Recurrent(Ours):
+    """What every module of sequences has whose work is lstmfast's."""
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
         """Run all steps: arguments, results and errors are those of PyTorch's class, and two keywords more.
@@ -59,26 +53,6 @@ class Recurrent:
             return _pieces.forward(self, input, hx, lengths, reset, run)
         return _calls.run(self, prepared)
 
-    # Copies, pickles and TorchScript.
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        forget(state)
-        return state
-
-    def __prepare_scriptable__(self) -> Any:
-        """Give torch.jit.script a module of PyTorch's own with the same parameters."""
-        if is_quantized(self):
-            raise RuntimeError("this module is quantized, which TorchScript cannot run: restore() it first")
-        base = PLAIN.get(type(self)) or getattr(self, "_lstmfast_theirs", None)
-        if base is None:
-            return self
-        plain = base.__new__(base)
-        plain.__dict__.update(self.__dict__)
-        plain.__dict__.pop(LEAF, None)
-        forget_all(plain.__dict__)
-        return plain
-
 
 class RecurrentLSTM(Recurrent, torch.nn.LSTM):  # type: ignore[misc]
     """Ours below a class of somebody else's over torch.nn.LSTM: no more names than PyTorch's, but ours."""
@@ -92,15 +66,8 @@ class RecurrentRNN(Recurrent, torch.nn.RNN):  # type: ignore[misc]
     """The same for torch.nn.RNN."""
 
 
-class Offers:
-    """What our own classes offer beside PyTorch's."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # Self, which a mixin cannot say
-        """Make a module that torch.fx takes for PyTorch's, if it is no subclass that may do more."""
-        module = super().__new__(cls)
-        if cls in PLAIN:
-            module.__dict__[LEAF] = PLAIN[cls].__module__
-        return module
+class OffersRecompute(Offers):
+    """What our own classes of sequences offer besides."""
 
     def __init__(self, *args: Any, recompute: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -120,46 +87,8 @@ class Offers:
     def recompute(self, value: bool) -> None:
         set_recompute(self, checks.flag(value, "recompute"))
 
-    @property
-    def frozen(self) -> bool:
-        """Whether `freeze` holds."""
-        return is_frozen(self)
 
-    def freeze(self) -> Any:  # Self, which a mixin cannot say
-        """Promise that the weights stay as they are: calls then skip the pass that looks for changes.
-
-        For inference. On a graph, frozen weights are constants: no gradient goes to them, while those of the
-        input and of the states are as before. A copy or a pickle of a frozen module is not frozen.
-
-        Returns
-        -------
-        LSTM, GRU or RNN
-            The module itself.
-
-        Raises
-        ------
-        RuntimeError
-            If the core cannot run these weights, by their dtype or device, or they are computed at each call
-            (torch.nn.utils.parametrize): the message says why. Later, from calls, if a weight was changed,
-            replaced or moved meanwhile. (A change that PyTorch does not count, such as `p.data.mul_()`, is
-            not seen: calls go on with the weights as they were, until `unfreeze`.)
-        """
-        _freezing.freeze(self)
-        return self
-
-    def unfreeze(self) -> Any:  # Self, which a mixin cannot say
-        """Take the promise of `freeze` back: the next call looks whether the weights have changed.
-
-        Returns
-        -------
-        LSTM, GRU or RNN
-            The module itself.
-        """
-        unfreeze(self)
-        return self
-
-
-class LSTM(Offers, RecurrentLSTM):
+class LSTM(OffersRecompute, RecurrentLSTM):
     """`torch.nn.LSTM` whose work on the CPU, in float32 and float64, is done by lstmfast.
 
     Constructor, parameters, `state_dict`, initial values under a seed, arguments and results of calls,
@@ -179,30 +108,20 @@ class LSTM(Offers, RecurrentLSTM):
     """
 
 
-class GRU(Offers, RecurrentGRU):
+class GRU(OffersRecompute, RecurrentGRU):
     """`torch.nn.GRU` whose work on the CPU, in float32 and float64, is done by lstmfast.
 
     See `LSTM`: all that is said there holds for `torch.nn.GRU`.
     """
 
 
-class RNN(Offers, RecurrentRNN):
+class RNN(OffersRecompute, RecurrentRNN):
     """`torch.nn.RNN` whose work on the CPU, in float32 and float64, is done by lstmfast.
 
     See `LSTM`: all that is said there holds for `torch.nn.RNN` and both of its nonlinearities.
     """
 
 
-# Our classes, and PyTorch's that they are.
-PLAIN: dict[type, Any] = {LSTM: torch.nn.LSTM, GRU: torch.nn.GRU, RNN: torch.nn.RNN}
-
-# PyTorch's, and what stands between it and somebody else's class of it.
-BELOW: dict[type, type] = {
-    torch.nn.LSTM: RecurrentLSTM,
-    torch.nn.GRU: RecurrentGRU,
-    torch.nn.RNN: RecurrentRNN,
-}
-
-for _class, _plain in PLAIN.items():
-    _class.__module__ = "lstmfast.torch"  # where users and pickles find them
-    _class.__signature__ = inspect.signature(_plain)  # type: ignore[attr-defined]
+offer(LSTM, RecurrentLSTM, torch.nn.LSTM)
+offer(GRU, RecurrentGRU, torch.nn.GRU)
+offer(RNN, RecurrentRNN, torch.nn.RNN)

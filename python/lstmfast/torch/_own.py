@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -53,6 +54,9 @@ class Own:
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
         self.frozen: Held | None = None
+        # Of a module of single steps.
+        self.seen: Any = None  # its weights: see `_cell_weights`
+        self.sizes: Any = None  # of its last call: see `_cell_run`
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Own:
         """Begin anew: parametrized modules copy all that they have."""
@@ -94,7 +98,7 @@ def set_quantized(module: Any, quantized: Held | None) -> None:
     own_of(module).frozen = quantized
 
 
-def marks_of(weights: list[Any]) -> tuple[tuple[int, int], ...]:
+def marks_of(weights: Sequence[Any]) -> tuple[tuple[int, int], ...]:
     """Return what shows, without a look at the numbers, that a weight was changed, replaced or moved."""
     try:
         return tuple([(weight.data_ptr(), weight._version) for weight in weights])

@@ -21,6 +21,9 @@ try:
     _tracing_state = torch._C._get_tracing_state
     _any_autocast = torch._C._is_any_autocast_enabled
     transforms_active = torch._C._are_functorch_transforms_active
+    _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    will_run = torch._C._will_engine_execute_node
+    backward_pass = torch._C._current_graph_task_id
     dispatch_modes = torch._C._len_torch_dispatch_stack
     _ = forward_ad._current_level
 except AttributeError as error:
@@ -67,6 +70,8 @@ def refusal_of_tensor(tensor: Any, name: str, dtype: torch.dtype) -> str | None:
         return f"{name} is no dense tensor"
     if tensor.is_neg():
         return f"{name} is a lazily negated view"
+    if _is_wrapped(tensor):  # and no transform is at work any more
+        return f"{name} is left over from a transform of torch.func"
     return None
 
 

@@ -9,6 +9,7 @@ import torch
 from .._base.kinds import BY_CELL, class_named
 from . import _accelerate, _calibration, _classes, _freezing
 from ._modules import Recurrent
+from ._ours import Ours
 from ._own import own_of, set_quantized
 from ._quantized import Quantized
 from ._reading import weights_of
@@ -19,8 +20,9 @@ M = TypeVar("M", bound=torch.nn.Module)
 def quantize(model: M, kind: str, calibration: Any = None) -> M:
     """Give every LSTM, GRU and RNN in a model smaller weights, for inference, in place.
 
-    Modules are accelerated first, if they are not. Results are those of `lstmfast.LSTM.quantize`'s layer with
-    the same weights, bit for bit; of a module of float64 they are widened. `restore` undoes it.
+    Modules are accelerated first, if they are not; cells of single steps are, too, and keep their weights.
+    Results are those of `lstmfast.LSTM.quantize`'s layer with the same weights, bit for bit; of a module of
+    float64 they are widened. `restore` undoes it.
 
     A module's own weights stay as they are, for `state_dict`, `restore` and copies, and are not read by
     calls: they must not change, which calls notice as those of frozen modules do. On a graph, smaller weights
@@ -55,7 +57,7 @@ def quantize(model: M, kind: str, calibration: Any = None) -> M:
     _accelerate.check_module(model, "quantize")
     smaller = {name for each in BY_CELL.values() for name in each.smaller}
     _calibration.check_kind(kind, tuple(sorted(smaller, key=_ORDER.index)), calibration)
-    before = {id(module) for module in model.modules() if isinstance(module, Recurrent)}
+    before = {id(module) for module in model.modules() if isinstance(module, Ours)}
     _accelerate.accelerate(model)
     modules = {name: module for name, module in model.named_modules() if isinstance(module, Recurrent)}
     try:
@@ -64,8 +66,8 @@ def quantize(model: M, kind: str, calibration: Any = None) -> M:
         ranges = {} if calibration is None else _calibration.largest_inputs(model, modules, calibration)
         made = {name: _made(name, module, kind, ranges.get(name)) for name, module in modules.items()}
     except BaseException:
-        for module in modules.values():
-            if id(module) not in before:
+        for module in model.modules():
+            if isinstance(module, Ours) and id(module) not in before:
                 _classes.give_back(module)
         raise
     for name, module in modules.items():

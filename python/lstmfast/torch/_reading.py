@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 
+from . import _cell_reading
 from ._weights import CELLS, Spec
 
 
 def spec_of(module: Any) -> Spec:
     """Read what a module is, but for its weights, off its attributes."""
+    if _cell_reading.is_cell(module):
+        return _cell_reading.spec_of(module)
     return Spec(
         CELLS[module.mode],
         module.input_size,
@@ -24,6 +27,14 @@ def spec_of(module: Any) -> Spec:
     )
 
 
+def names_of(module: Any) -> list[str]:
+    """Return the names of a module's weights, in their order."""
+    if _cell_reading.is_cell(module):
+        return _cell_reading.names_of(module)
+    names: list[str] = module._flat_weights_names
+    return names
+
+
 def weights_of(module: Any) -> list[Any]:
     """Return the weights that PyTorch's own forward would compute with now, in the order of their names.
 
@@ -31,6 +42,8 @@ def weights_of(module: Any) -> list[Any]:
     weight's name is not what the list was made from, the list is made anew of all of them. Each attribute is
     asked for once: it may be computed whenever it is (torch.nn.utils.parametrize).
     """
+    if _cell_reading.is_cell(module):
+        return _cell_reading.weights_of(module)
     attributes = module.__dict__
     listed: list[Any] = attributes["_flat_weights"]
     made_from = attributes["_flat_weight_refs"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -46,6 +46,18 @@ def parts_of(reserve: Tensor, spec: Spec, places: int, rows: int, dropout: bool)
             getattr(kept, name).append(reserve[begin : begin + count].view(shapes[name]))
         begin += _whole_lines(count, reserve.itemsize)
     return kept
+
+
+def parts_of_steps(spec: Spec, itemsize: int, rows: Sequence[int]) -> Iterator[list[int]]:
+    """Find the parts in blocks of single steps of so many rows, each followed by h.
+
+    Of each part, how many numbers a row has, and where it begins in each block.
+    """
+    begins = [0] * len(rows)
+    of_row = [*_parts(spec, 1, 1, dropout=False, recompute=False), ("h", spec.hidden_size)]
+    for _, width in of_row:
+        yield [width, *begins]
+        begins = [at + _whole_lines(width * n, itemsize) for at, n in zip(begins, rows, strict=True)]
 
 
 def _parts(spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -> Iterator[tuple[str, int]]:
