@@ -29,6 +29,7 @@ WANTED_TIMES_PACKED_SEQUENCE = 5.0
 MOST_TIMES_A_PENALTY = 1.1  # of nn.LSTM's, GRU's or RNN's time
 WANTED_TIMES_PARAMETRIZED = 1.5
 WANTED_TIMES_STEP_BY_STEP = 5.0
+WANTED_TIMES_A_CELL = {"frozen": 2.0, "training": 1.8}  # 3 and 2 are aimed at: docs/performance.md
 
 COMMON = """
 import json, sys, time
@@ -180,6 +181,33 @@ for T, B, H in json.loads(sys.argv[1]):
 """
 
 
+CELLS = """
+for work, T, B, H in json.loads(sys.argv[1]):
+    theirs, ours = torch.nn.LSTMCell(H, H), lstmfast.torch.LSTMCell(H, H)
+    ours.load_state_dict(theirs.state_dict())
+    x, state = torch.randn(T, B, H), (torch.randn(B, H), torch.randn(B, H))
+
+    def steps(cell):
+        hx, outputs = state, []
+        for step in x:
+            hx = cell(step, hx)
+            outputs.append(hx[0])
+        return torch.stack(outputs)
+
+    def run(cell):
+        if work == "frozen":
+            with torch.no_grad():
+                return cell(x[0], state)
+        return torch.autograd.grad(steps(cell).square().mean(), list(cell.parameters()))
+
+    if work == "frozen":
+        ours.freeze()
+    for a, b in zip(run(ours), run(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+    table.append(best(25, 0.005, lambda: run(ours), lambda: run(theirs)))
+"""
+
+
 def measured(script: str, given: Any) -> Any:
     output = run_python(
         f"{COMMON}{script}\nprint(json.dumps(table))", json.dumps(given), timeout=600, OMP_NUM_THREADS="1"
@@ -259,3 +287,11 @@ def test_times_pytorchs_steps_of_episodes() -> None:
     shapes = [(128, 8, 256), (128, 16, 128)]
     found, text = ratios(EPISODES, shapes)
     assert min(found) >= WANTED_TIMES_STEP_BY_STEP, text
+
+
+def test_times_pytorchs_cells() -> None:
+    """A step of a decoder, and a loop of them that is trained."""
+    rows = [("frozen", 1, 1, 256), ("training", 50, 1, 256)]
+    found, text = ratios(CELLS, rows)
+    for (work, *_), times in zip(rows, found, strict=True):
+        assert times >= WANTED_TIMES_A_CELL[work], text

@@ -21,7 +21,10 @@ _Maybe: TypeAlias = Tensor | None
 class Sizes:
     """What all calls of so many rows have in common."""
 
-    def __init__(self, spec: Spec, rows: int, threads: int, dtype: torch.dtype) -> None:
+    def __init__(self, spec: Spec, lead: tuple[int, ...], threads: int, dtype: torch.dtype) -> None:
+        """lead: (B,), or nothing of unbatched x."""
+        rows = lead[0] if lead else 1
+        self.of_x, self.of_state = (*lead, spec.input_size), (*lead, spec.hidden_size)
         self.spec, self.rows, self.threads, self.dtype = spec, rows, threads, dtype
         self.call = _run.Call(spec, _run.TIME_MAJOR, 1, rows, None, threads)  # of the same step
         self.has_memory = spec.has_memory
@@ -37,11 +40,19 @@ class Sizes:
         return kept[: self.tape], kept[self.tape :].view(self.rows, self.spec.hidden_size)
 
 
+def sizes_of(spec: Spec, x: Tensor, threads: int) -> Sizes | None:
+    """Read a call's sizes off x; None where that is empty, or for another layer."""
+    shape = tuple(x.shape)
+    if len(shape) not in (1, 2) or shape[-1] != spec.input_size or 0 in shape:
+        return None
+    return Sizes(spec, shape[:-1], threads, x.dtype)
+
+
 def infer(network: Any, sizes: Sizes, x: Tensor, h: _Maybe, c: _Maybe) -> tuple[Tensor, _Maybe]:
     """Run a step and keep nothing: the new h and, of an LSTM, c."""
     x = _laid(x)
-    h, at_h, new_h, at_new_h = _state(sizes, x, h)
-    c, at_c, new_c, at_new_c = _state(sizes, x, c) if sizes.has_memory else _NO_STATE
+    h, at_h, new_h, at_new_h = _state(sizes, h)
+    c, at_c, new_c, at_new_c = _state(sizes, c) if sizes.has_memory else _NO_STATE
     _core.cell_infer(network, sizes.threads, sizes.rows, x.data_ptr(), at_h, at_c, at_new_h, at_new_c)
     return new_h, new_c
 
@@ -49,8 +60,8 @@ def infer(network: Any, sizes: Sizes, x: Tensor, h: _Maybe, c: _Maybe) -> tuple[
 def forward(network: Any, sizes: Sizes, x: Tensor, h: _Maybe, c: _Maybe) -> tuple[Tensor, _Maybe, Tensor]:
     """Run a step: the new h and, of an LSTM, c; and what backward needs."""
     x = _laid(x)
-    h, at_h, new_h, at_new_h = _state(sizes, x, h)
-    c, at_c, new_c, at_new_c = _state(sizes, x, c) if sizes.has_memory else _NO_STATE
+    h, at_h, new_h, at_new_h = _state(sizes, h)
+    c, at_c, new_c, at_new_c = _state(sizes, c) if sizes.has_memory else _NO_STATE
     kept = torch.empty_like(sizes.kept)
     at = kept.data_ptr()
     given = x.data_ptr(), at_h, at_c, at_new_h, at_new_c
@@ -63,8 +74,8 @@ def back(
 ) -> tuple[_Maybe, Tensor, _Maybe]:
     """Go back: the gradients of x, if it is wanted, and of the state before."""
     x, kept = _laid(x), aligned(kept)
-    dh, at_dh, dh0, at_dh0 = _state(sizes, x, dh)
-    dc, at_dc, dc0, at_dc0 = _state(sizes, x, dc) if sizes.has_memory else _NO_STATE
+    dh, at_dh, dh0, at_dh0 = _state(sizes, dh)
+    dc, at_dc, dc0, at_dc0 = _state(sizes, dc) if sizes.has_memory else _NO_STATE
     dx = torch.empty_like(x) if wants_x else None
     at = kept.data_ptr()
     given = x.data_ptr(), at + sizes.of_h, at, at_dh, at_dc
@@ -77,10 +88,10 @@ def back(
 _NO_STATE = None, 0, None, 0
 
 
-def _state(sizes: Sizes, x: Tensor, state: _Maybe) -> tuple[_Maybe, int, Tensor, int]:
+def _state(sizes: Sizes, state: _Maybe) -> tuple[_Maybe, int, Tensor, int]:
     """Return a state (or its gradient) as the core reads it, room for another one, and where both are."""
     if state is None:
-        new = torch.empty((*x.shape[:-1], sizes.spec.hidden_size), dtype=x.dtype, device="cpu")
+        new = torch.empty(sizes.of_state, dtype=sizes.dtype, device="cpu")
         return None, 0, new, new.data_ptr()
     state = _laid(state)
     new = torch.empty_like(state)

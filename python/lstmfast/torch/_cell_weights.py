@@ -139,18 +139,23 @@ class Weights(torch.autograd.Function):  # type: ignore[misc]
         return None, *total
 
 
-# Rows that the core sums up in one chain. So many at once are in its caches, and groups of them are added
-# here as they are there.
+# Rows that the core sums up in one chain: groups of them may be added here as well.
 _ROWS = 128
+# Of what steps have kept: so much stays in a core's caches.
+_BYTES = 4 * 2**20
 
 
 def _groups(steps: list[Step]) -> Iterator[list[Step]]:
-    """Cut steps into groups of as many rows as the core's, if these end where steps do; else into one."""
-    per_step = steps[0].sizes.rows
-    if _ROWS % per_step or any(step.sizes.rows != per_step for step in steps):
+    """Cut steps into groups that stay in the caches, of the core's rows, if these end where steps do."""
+    rows = steps[0].sizes.rows
+    if (
+        _ROWS % rows
+        or any(step.sizes.rows != rows for step in steps)
+        or steps[0].kept.nbytes * len(steps) <= _BYTES
+    ):
         yield steps
         return
-    count = _ROWS // per_step
+    count = _ROWS // rows
     for begin in range(0, len(steps), count):
         yield steps[begin : begin + count]
 
@@ -188,7 +193,7 @@ def _joined(steps: Sequence[Step], dhs: Sequence[_Maybe], dcs: Sequence[_Maybe])
         return torch.cat(given)
 
     if len(steps) > 1:
-        sizes = _cell_run.Sizes(spec, sum(rows), sizes.threads, sizes.dtype)
+        sizes = _cell_run.Sizes(spec, (sum(rows),), sizes.threads, sizes.dtype)
     return first._replace(
         sizes=sizes,
         x=joined([step.x for step in steps], spec.input_size),
@@ -204,8 +209,12 @@ def _joined_kept(blocks: Sequence[Tensor], rows: Sequence[int], together: _cell_
     """Make one block of those that steps have kept, whose rows it has one after the other."""
     if len(blocks) == 1:
         return blocks[0]
-    joined = torch.empty_like(together.kept)
-    even = torch.stack(list(blocks)) if min(rows) == max(rows) else None
+    dtype, each = together.dtype, blocks[0].numel()
+    joined = torch.from_numpy(_run.kept_array(dtype, together.kept.numel()))
+    even = None
+    if min(rows) == max(rows):
+        even = torch.from_numpy(_run.kept_array(dtype, len(rows) * each)).view(len(rows), each)
+        torch.stack(list(blocks), out=even)
     for width, begin, *begins in _reserve.parts_of_steps(
         together.spec, joined.itemsize, [together.rows, *rows]
     ):

@@ -31,10 +31,8 @@ class RecurrentCell(Ours):
         if torch.compiler.is_compiling() or _paths.dispatch_modes():
             weights = _cell_graph.constants(self)
             return super().forward(input, hx) if weights is None else weights.forward(input, hx)  # type: ignore[misc]
-        prepared = _cell_calls.prepare(self, input, hx)
-        if isinstance(prepared, str):
-            return super().forward(input, hx)  # type: ignore[misc]
-        return _cell_calls.run(prepared)
+        found = _cell_calls.call(self, input, hx)
+        return super().forward(input, hx) if found is None else found  # type: ignore[misc]
 
 
 class RecurrentLSTMCell(RecurrentCell, torch.nn.LSTMCell):  # type: ignore[misc]

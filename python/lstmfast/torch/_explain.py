@@ -71,7 +71,7 @@ def explain(
         return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")
     if isinstance(module, RecurrentCell):
         _refuse_cuts(lengths, reset)
-        prepared: Any = _cell_calls.prepare(module, x, hx)
+        prepared: Any = _cell_calls.refusal(module, x, hx)
         if _paths.dispatch_modes():
             prepared = "a dispatch mode is at work, which sees PyTorch's own step"
     else:

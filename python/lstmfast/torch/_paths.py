@@ -75,6 +75,19 @@ def refusal_of_tensor(tensor: Any, name: str, dtype: torch.dtype) -> str | None:
     return None
 
 
+def is_for_core(tensor: Any, dtype: torch.dtype) -> bool:
+    """Whether a tensor is one that the core can read: whether `refusal_of_tensor` has nothing to say."""
+    return (
+        type(tensor) in _PLAIN
+        and tensor.dtype is dtype
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and not tensor.is_nested
+        and not tensor.is_neg()
+        and not _is_wrapped(tensor)
+    )
+
+
 def refusal_of_weights(weights: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> str | None:
     """Say why weights cannot be packed, if they cannot."""
     if len(weights) != len(shapes):

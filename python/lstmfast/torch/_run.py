@@ -159,7 +159,7 @@ def forward(
     masks = dropout.array(call)
     places = x.shape[0] if call.packed else call.steps * call.rows
     size = network.tape_size(places, call.rows, call.recompute, masks is not None)
-    kept = _kept_array(x.dtype, size)
+    kept = kept_array(x.dtype, size)
     if clear and call.is_cut:
         kept[...] = 0
     *found, _ = network.forward(
@@ -237,12 +237,12 @@ def _aligned(reserve: Tensor) -> AnyArray:
     array = array_of(reserve)
     if reserve.data_ptr() % 64 == 0 and reserve.is_contiguous():
         return array
-    copy = _kept_array(reserve.dtype, array.size)
+    copy = kept_array(reserve.dtype, array.size)
     copy[...] = array
     return copy
 
 
-def _kept_array(dtype: torch.dtype, size: int) -> AnyArray:
+def kept_array(dtype: torch.dtype, size: int) -> AnyArray:
     """Make memory for a tape."""
     return _core.kept_array32(size) if dtype is torch.float32 else _core.kept_array64(size)
 
