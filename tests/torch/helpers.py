@@ -16,7 +16,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 import lstmfast.torch
-from lstmfast.torch._modules import Recurrent
+from lstmfast.torch._ours import Ours
 
 from ..core_helpers import assert_close, unaligned
 from ..helpers import Array
@@ -94,7 +94,7 @@ def data_of(value: Any) -> Any:
 
 def is_ours(module: Any) -> bool:
     """Whether it is one of lstmfast.torch's."""
-    return isinstance(module, Recurrent)
+    return isinstance(module, Ours)
 
 
 @contextmanager

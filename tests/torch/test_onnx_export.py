@@ -56,3 +56,30 @@ def test_exported_as_pytorchs(dynamo: bool, dynamic: bool, batch_first: bool, tm
     assert {"LSTM", "GRU"} <= {kind for kind, _ in expected[0]}
     assert is_ours(model.lstm)
     assert is_ours(model.gru)
+
+
+class Loop(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """Every kind of single step, in a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = torch.nn.LSTMCell(4, 6)
+        self.gru = torch.nn.GRUCell(6, 5)
+        self.rnn = torch.nn.RNNCell(5, 5, nonlinearity="relu")
+
+    def forward(self, x: Any) -> Any:
+        state = h = y = None
+        for t in range(3):
+            state = self.lstm(x[t], state)
+            h = self.gru(state[0], h)
+            y = self.rnn(h, y)
+        return y
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_loops_of_steps_are_exported_as_pytorchs(dynamo: bool, tmp_path: Path) -> None:
+    model = Loop().eval()
+    expected = exported(model, tmp_path / "theirs.onnx", dynamo, dynamic=False)
+    lstmfast.torch.accelerate(model)
+    assert exported(model, tmp_path / "ours.onnx", dynamo, dynamic=False) == expected
+    assert is_ours(model.lstm)
