@@ -60,6 +60,37 @@ def test_modules(kind: str, given: int) -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS)
+@pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell"])
+def test_single_steps(kind: str, given: int) -> None:
+    torch.manual_seed(0)
+    cell = getattr(lstmfast.torch, kind)(64, 128)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.mul_(2.0**-127)
+    x = torch.randn(16, 64)
+
+    def step(x: Any) -> Any:
+        end = cell(x)
+        return end if isinstance(end, tuple) else (end, end)
+
+    def found() -> list[Any]:
+        with torch.no_grad():
+            kept_nothing = step(x)
+        given = x.detach().requires_grad_()
+        h, c = step(given)
+        grads = torch.autograd.grad([h, c], [given, *cell.parameters()], [torch.ones_like(h)] * 2)
+        return [*kept_nothing, h.detach().clone(), c.detach().clone(), *grads]
+
+    expected = found()
+    assert any(bool(((a != 0) & (a.abs() < 2.0**-126)).any()) for a in expected)
+    with host(given):
+        again = found()
+    for a, b in zip(again, expected, strict=True):
+        assert torch.equal(a.view(torch.int32), b.view(torch.int32))
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_flush_denormal_is_pytorchs_own() -> None:
     """What PyTorch is told about its arithmetic is not about ours; and it still holds after our calls."""
     torch.manual_seed(0)

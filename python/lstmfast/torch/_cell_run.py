@@ -64,6 +64,9 @@ def forward(network: Any, sizes: Sizes, x: Tensor, h: _Maybe, c: _Maybe) -> tupl
     c, at_c, new_c, at_new_c = _state(sizes, c) if sizes.has_memory else _NO_STATE
     kept = torch.empty_like(sizes.kept)
     at = kept.data_ptr()
+    if at % 64:  # PyTorch's own memory is not so, but that of an allocator in its place may be
+        kept = torch.from_numpy(_run.kept_array(sizes.dtype, kept.numel()))
+        at = kept.data_ptr()
     given = x.data_ptr(), at_h, at_c, at_new_h, at_new_c
     _core.cell_forward(network, sizes.threads, sizes.rows, *given, at + sizes.of_h, at)
     return new_h, new_c, kept
@@ -107,4 +110,7 @@ def _laid(tensor: Tensor) -> Tensor:
 
 def aligned(kept: Tensor) -> Tensor:
     """Return what forward kept as the core wants it: a hook on saved tensors may have moved it."""
-    return kept if kept.is_contiguous() and not kept.data_ptr() % 64 else kept.detach().clone()
+    if kept.is_contiguous() and not kept.data_ptr() % 64:
+        return kept
+    copy: Tensor = torch.from_numpy(_run.kept_array(kept.dtype, kept.numel()))
+    return copy.copy_(kept.detach())

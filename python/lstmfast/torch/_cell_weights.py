@@ -10,6 +10,7 @@ import operator
 import weakref
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from threading import get_ident
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -70,7 +71,11 @@ class Shared:
 
 
 class Seen:
-    """Weights that the core can take, and what shows that they are still the same tensors."""
+    """Weights that the core can take, and what shows that they are still the same tensors.
+
+    Each thread has its own: two that make the node of a graph at once would have a loop's steps lead to both,
+    and sum up in another order.
+    """
 
     def __init__(self, weights: list[Tensor]) -> None:
         self._weights = weights
@@ -100,17 +105,24 @@ def _state_of(weights: Sequence[Tensor]) -> tuple[Any, ...]:
     return marks_of(weights), [(weight.shape, weight.requires_grad) for weight in weights]
 
 
+# Of which what is known is remembered.
+_MOST_THREADS = 16
+
+
 def seen(own: Own, weights: list[Tensor]) -> Seen | str:
     """Return what is known of a module's weights, or why the core cannot take them."""
-    found: Seen | None = own.seen
+    thread = get_ident()
+    found: Seen | None = own.seen.get(thread)
     if found is not None and found.are(weights):
         return found
-    own.seen = None
+    own.seen.pop(thread, None)
     if reason := _paths.refusal_of_weights(weights, own.packed.shapes):
         return reason
     found = Seen(weights)
     if all(weight.is_leaf for weight in weights):  # others would keep a graph alive
-        own.seen = found
+        if len(own.seen) >= _MOST_THREADS:
+            own.seen.clear()
+        own.seen[thread] = found
     return found
 
 

@@ -55,7 +55,7 @@ class Own:
         self.packed = packed
         self.frozen: Held | None = None
         # Of a module of single steps.
-        self.seen: Any = None  # its weights: see `_cell_weights`
+        self.seen: dict[int, Any] = {}  # by thread, its weights: see `_cell_weights`
         self.sizes: Any = None  # of its last call: see `_cell_run`
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Own:
