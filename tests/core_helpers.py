@@ -40,6 +40,7 @@ def from_reference(
     *,
     lengths: Any = None,
     reset: Array | None = None,
+    mask: Array | None = None,
     masks: Array | None = None,
 ) -> dict[str, Array]:
     """What `helpers.everything` gives (without what a call gives), computed by the reference in `dtype`.
@@ -47,7 +48,9 @@ def from_reference(
     Arrays that nobody may write to: what was asked last is kept, because tests ask the same for each ISA.
     """
     form = (cell_of(model), model.num_layers, model.bidirectional, model.batch_first, dtype)
-    question = fingerprint_of((form, dict(model.parameters), x, state, dy, dstate, lengths, reset, masks))
+    question = fingerprint_of(
+        (form, dict(model.parameters), x, state, dy, dstate, lengths, reset, mask, masks)
+    )
     if question in _ANSWERS:
         _ANSWERS.move_to_end(question)
         return dict(_ANSWERS[question])
@@ -79,6 +82,7 @@ def from_reference(
         *state_in(state),
         lengths=None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64)),
         reset=in_time_order(reset),
+        mask=in_time_order(mask),
         masks=masks,
     )
     dx, dh0, dc0, dparameters = truth.backward(cache, in_time_order(dy), *state_in(dstate))

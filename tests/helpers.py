@@ -98,12 +98,14 @@ def everything(
     *,
     lengths: Any = None,
     reset: Any = None,
+    mask: Any = None,
     recompute: bool = False,
     seed: Any = None,
 ) -> dict[str, Array]:
     """All arrays that inference, forward and backward give, by name. Without dy and dstate, dy is made up."""
-    called, called_state = model(x, state, lengths=lengths, reset=reset)
-    y, end, tape = model.forward(x, state, lengths=lengths, reset=reset, recompute=recompute, seed=seed)
+    cuts = {"lengths": lengths, "reset": reset, "mask": mask}
+    called, called_state = model(x, state, **cuts)
+    y, end, tape = model.forward(x, state, **cuts, recompute=recompute, seed=seed)
     if dy is None and dstate is None:
         dy = random(y.shape, y.dtype, seed=3)
     grads = model.backward(tape, dy, dstate)

@@ -122,6 +122,8 @@ def test_keywords(kind: str) -> None:
         {"lengths": [5, 3]},
         {"lengths": [5, 6]},
         {"lengths": [5, 0], "reset": np.eye(5, 2, -1, bool)},
+        {"mask": None},
+        {"mask": np.eye(5, 2, -1, bool)},
         {"reset": np.eye(2, 5, dtype=bool)},
         {"hidden": 1},
         {"x": x},
@@ -185,7 +187,7 @@ def test_it_looks_like_a_method() -> None:
     call = lstmfast.LSTM.__call__
     assert call.__name__ == "__call__"
     assert call.__doc__ == general(lstmfast.LSTM(1, 1)).__doc__
-    names = ["self", "x", "state", "lengths", "reset", "reset_to", "return_c", "out"]
+    names = ["self", "x", "state", "lengths", "reset", "mask", "reset_to", "return_c", "out"]
     assert list(inspect.signature(call).parameters) == names
 
     class Twice(lstmfast.LSTM):

@@ -15,7 +15,6 @@ from lstmfast.reference import Reference
 from ..helpers import (
     CELLS,
     ISAS,
-    Array,
     assert_same_bits,
     has_memory,
     make,
@@ -24,35 +23,7 @@ from ..helpers import (
     random_call,
     random_state,
 )
-
-
-def state_for_all(model: Any, seed: int = 5) -> Any:
-    """One state for all rows: [L*D, S], and [L*D, H] of an LSTM."""
-    halves = tuple(half[:, 0] for half in parts(random_state(model, 1, seed)))
-    return halves if model._KIND.has_memory else halves[0]
-
-
-def with_rows(state: Any, rows: int) -> Any:
-    """The same as a state of each row."""
-    halves = tuple(np.repeat(half[:, np.newaxis], rows, axis=1) for half in parts(state))
-    return halves if len(halves) > 1 else halves[0]
-
-
-def results(model: Any, call: Any, dc: Any = None, **options: Any) -> dict[str, Array]:
-    """Everything that forward and backward give."""
-    x, state, dy, dstate = call
-    y, end, tape, *memory = model.forward(x, state, **options)
-    more = {} if dc is None else {"dc": dc}
-    grads = model.backward(tape, dy, dstate, **more)
-    found = {"y": y, "dx": grads.x, **{f"d {name}": array for name, array in grads.parameters.items()}}
-    if memory:
-        found["c"] = memory[0]
-    named = {"end": end, "dstate": grads.state}
-    if grads.reset_to is not None:
-        named["dreset_to"] = grads.reset_to
-    return found | {
-        f"{name} {n}": half for name, state in named.items() for n, half in enumerate(parts(state))
-    }
+from .helpers import results, state_for_all, with_rows
 
 
 @pytest.mark.parametrize(("cell", "proj_size"), CELLS)
@@ -227,6 +198,11 @@ def test_bad_input() -> None:
         lstm(x, return_c=1)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=r"^out: expected None with return_c=True"):
         lstm(x, return_c=True, out=lstm(x))  # type: ignore[call-overload]
+    begins, out = random_state(lstm, 2), lstm(x)
+    with pytest.raises(
+        ValueError, match=r"^out: c_n: expected memory of its own, got some that reset_to: c has"
+    ):
+        lstm(x, reset=reset, reset_to=begins, out=(out[0], (out[1][0], begins[1])))
     y, _, tape = rnn.forward(x)
     with pytest.raises(ValueError, match=r"^dc: expected None, for RNN has no c"):
         rnn.backward(tape, y, dc=y)

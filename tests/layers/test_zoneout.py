@@ -62,6 +62,8 @@ def test_all_is_as_in_the_reference(kind: str, data: st.DataObject) -> None:
         cuts["lengths"] = rng.integers(0, T + 1, B)
     if data.draw(st.booleans()):
         cuts["reset"] = rng.random((T, B)) < 0.3
+    if data.draw(st.booleans()):
+        cuts["mask"] = rng.random((T, B)) < 0.7
     y, ends, tape = model.forward(x, state, seed=5, recompute=data.draw(st.booleans()), **cuts)
     grads = model.backward(tape, dy, dstate)
 

@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
+from typing import Literal, overload
 
-import numpy as np
-from numpy import ndarray
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import _core
-from . import checks, sequences
-from .checks import READY, Array
-from .layer import Layer
-
-StateT = TypeVar("StateT")
-StateLikeT = TypeVar("StateLikeT")  # what a call takes for one
-
-# What messages call a state, its parts together, h and c.
-Names: TypeAlias = tuple[str, tuple[str, str], str, str]
-_STATE = ("state", ("h_0", "c_0"), "state: h_0", "state: c_0")
-_RESET_TO = ("reset_to", ("h", "c"), "reset_to: h", "reset_to: c")
+from . import checks
+from .arguments import Arguments, StateLikeT, StateT
+from .checks import Array
 
 
-class CutState(NamedTuple):
-    """What pieces of rows begin from at a cut, as the core takes it: zero where it has nothing."""
-
-    h: Array | None = None  # [L*D, B, S] or [L*D, 1, S]
-    c: Array | None = None  # likewise
-    shared: bool = False  # whether it came as one for all rows
-
-    @property
-    def given(self) -> bool:
-        """Whether there is anything."""
-        return self.h is not None or self.c is not None
-
-
-class Inference(Layer, Generic[StateT, StateLikeT]):
+class Inference(Arguments[StateT, StateLikeT]):
     """Base of every layer that can be called: all kinds, whatever their weights."""
-
-    @abstractmethod
-    def _halves(self, state: object, name: str, parts: tuple[str, str]) -> tuple[object, object]:
-        """Take a state, or what is shaped like one, apart into h and c (None for an RNN)."""
 
     @abstractmethod
     def _join(self, h: Array, c: Array, batched: bool) -> StateT:
@@ -55,6 +28,7 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         reset_to: StateLikeT | None = None,
         return_c: Literal[False] = False,
         out: tuple[Array, StateT] | None = None,
@@ -67,6 +41,7 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         reset_to: StateLikeT | None = None,
         return_c: Literal[True],
         out: None = None,
@@ -79,6 +54,7 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         reset_to: StateLikeT | None = None,
         return_c: bool = False,
         out: tuple[Array, StateT] | None = None,
@@ -87,7 +63,7 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
 
         Parameters
         ----------
-        x, state, lengths, reset, reset_to
+        x, state, lengths, reset, mask, reset_to
             See the class. Dropout plays no part here.
         return_c
             Of an LSTM: return c of every step as well. Not together with `out`.
@@ -107,25 +83,30 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
             With `return_c` alone: the last layer's c at every step, shaped like y but H wide where y is P.
         """
         x, h, c, rows, batched = self._take(x, state)
-        lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        lengths, reset, skips = self._cut(lengths, reset, mask, x.shape, batched)
         cut = self._take_cut(reset_to, rows, batched)
-        if self._check_return_c(return_c):
-            if out is not None:
-                raise ValueError("out: expected None with return_c=True")
-            y, h, c, memory = self._network.infer(
-                x, h, c, self._batch_first, None, None, None, lengths, reset, 0, cut.h, cut.c, True
-            )
-            return self._as_given(y, batched), self._join(h, c, batched), self._as_given(memory, batched)
-        more = (0, cut.h, cut.c) if cut.given else ()
+        return_c = self._check_return_c(return_c)
+        y_out = h_n = c_n = None
         if out is not None:
-            y, h_n, c_n = self._take_out(out, x.shape, rows, batched)
+            if return_c:
+                raise ValueError("out: expected None with return_c=True")
+            y_out, h_n, c_n = self._take_out(out, x.shape, rows, batched)
             checks.apart(
-                {"out: y": y, "out: h_n": h_n, "out: c_n": c_n}, {"x": x, "state: h_0": h, "state: c_0": c}
+                {"out: y": y_out, "out: h_n": h_n, "out: c_n": c_n},
+                {"x": x, "state: h_0": h, "state: c_0": c, "reset_to: h": cut.h, "reset_to: c": cut.c},
             )
-            self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset, *more)
+        y = y_out
+        if skips is not None:
+            x, y = skips.taken(x), None
+        more = (0, cut.h, cut.c, return_c) if cut.given or return_c else ()
+        y, h, c, *memory = self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset, *more)
+        if skips is not None:
+            y = skips.repeated(y, y_out)
+            memory = [skips.repeated(array) for array in memory]
+        if out is not None:
             return out
-        y, h, c = self._network.infer(x, h, c, self._batch_first, None, None, None, lengths, reset, *more)
-        return self._as_given(y, batched), self._join(h, c, batched)
+        y, state_n = self._as_given(y, batched), self._join(h, c, batched)
+        return (y, state_n, self._as_given(memory[0], batched)) if return_c else (y, state_n)
 
     def _as_given(self, y: Array, batched: bool) -> Array:
         """Return what has the core's three axes with those that x came with."""
@@ -138,117 +119,3 @@ class Inference(Layer, Generic[StateT, StateLikeT]):
         if wanted and not self._KIND.has_memory:
             raise ValueError(f"return_c: expected False, for {self._KIND.name} has no c, got True")
         return wanted
-
-    def _take_cut(self, reset_to: StateLikeT | None, rows: int, batched: bool) -> CutState:
-        """Check and convert a call's reset_to: a state, or one without the axis of rows, for all of them."""
-        if reset_to is None:
-            return CutState()
-        halves = self._halves(reset_to, _RESET_TO[0], _RESET_TO[1])
-        shapes = (self._h_shape(rows, batched), self._c_shape(rows, batched))
-        ones = (self._h_shape(rows, False), self._c_shape(rows, False))
-        taken: list[Array | None] = []
-        shared = False
-        for half, in_rows, one, name in zip(halves, shapes, ones, _RESET_TO[2:], strict=True):
-            if half is None:
-                taken.append(None)
-                continue
-            array = checks.real_array(half, name)
-            if array.ndim == 2:
-                shared = True
-                array = checks.exact(array, name, *one, self._dtype)[:, np.newaxis]
-            else:
-                array = checks.exact(array, name, *in_rows, self._dtype)
-            taken.append(array)
-        if shared and any(half is not None and half.shape[1] != 1 for half in taken):
-            raise ValueError("reset_to: expected h and c both with an axis of rows, or both without one")
-        return CutState(taken[0], taken[1], shared)
-
-    def _take(
-        self, x: ArrayLike, state: StateLikeT | None
-    ) -> tuple[Array, Array | None, Array | None, int, bool]:
-        """Check and convert a call's x and state: x, h_0 and c_0 for the core, B, whether x came batched."""
-        # Most calls bring exactly what the core takes; a few comparisons tell.
-        if (
-            type(x) is ndarray
-            and x.dtype is self._dtype
-            and x.ndim == 3
-            and x.shape[2] == self._layout.input_size
-            and x.flags.num & READY == READY
-            and x.size  # or it has no memory of its own that bounds its other sizes
-        ):
-            batched = True
-        else:
-            row_bytes = self._layout.features * self._dtype.itemsize
-            x, batched = checks.sequence(
-                x, self._layout.input_size, self._batch_first, self._dtype, row_bytes
-            )
-        rows = x.shape[0] if self._batch_first else x.shape[1]
-        if state is None:
-            return x, None, None, rows, batched
-        h, c = self._split(state, _STATE, rows, batched)
-        return x, h, c, rows, batched
-
-    def _cut(
-        self, lengths: object, reset: object, x_shape: tuple[int, ...], batched: bool
-    ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_] | None]:
-        """Check and convert a call's lengths and reset. x_shape is that of the core's x."""
-        if lengths is None and reset is None:
-            return None, None
-        steps, rows = self._steps(x_shape), x_shape[0 if self._batch_first else 1]
-        return (
-            None if lengths is None else sequences.ends(lengths, steps, rows, batched),
-            None if reset is None else sequences.starts(reset, steps, rows, batched, self._batch_first),
-        )
-
-    def _steps(self, x_shape: tuple[int, ...]) -> int:
-        """T, from the shape of the core's x."""
-        return x_shape[1 if self._batch_first else 0]
-
-    def _take_out(
-        self, out: object, x_shape: tuple[int, ...], rows: int, batched: bool
-    ) -> tuple[Array, Array, Array | None]:
-        """Check a call's `out`; return y, h_n and c_n as the core takes them."""
-        y, state = checks.pair(out, "out", ("y", "state"))
-        steps = x_shape[:2] if batched else (self._steps(x_shape),)
-        y = checks.output(y, "out: y", (*steps, self._layout.features), self._y_axes(batched), self._dtype)
-        h_part, c_part = self._halves(state, "out: state", ("h_n", "c_n"))
-        h = checks.output(h_part, "out: h_n", *self._h_shape(rows, batched), self._dtype)
-        c = None
-        if self._KIND.has_memory:
-            c = checks.output(c_part, "out: c_n", *self._c_shape(rows, batched), self._dtype)
-        if not batched:
-            y = y[np.newaxis] if self._batch_first else y[:, np.newaxis]
-            h, c = h[:, np.newaxis], None if c is None else c[:, np.newaxis]
-        return y, h, c
-
-    def _split(
-        self, state: StateLikeT, names: Names, rows: int, batched: bool
-    ) -> tuple[Array | None, Array | None]:
-        """Check a state, or its gradient, and turn it into the core's h and c."""
-        h, c = self._halves(state, names[0], names[1])
-        if h is not None:
-            h = checks.exact(h, names[2], *self._h_shape(rows, batched), self._dtype)
-            h = h if batched else h[:, np.newaxis]
-        if c is not None:
-            c = checks.exact(c, names[3], *self._c_shape(rows, batched), self._dtype)
-            c = c if batched else c[:, np.newaxis]
-        return h, c
-
-    # Shapes, with what messages call them.
-
-    def _h_shape(self, rows: int, batched: bool) -> tuple[tuple[int, ...], str]:
-        width, symbol = self._layout.output_size, self._layout.output_symbol
-        if batched:
-            return (self._depth, rows, width), f"[L*D, B, {symbol}]"
-        return (self._depth, width), f"[L*D, {symbol}]"
-
-    def _c_shape(self, rows: int, batched: bool) -> tuple[tuple[int, ...], str]:
-        if batched:
-            return (self._depth, rows, self._layout.hidden_size), "[L*D, B, H]"
-        return (self._depth, self._layout.hidden_size), "[L*D, H]"
-
-    def _y_axes(self, batched: bool) -> str:
-        features = f"D*{self._layout.output_symbol}"
-        if not batched:
-            return f"[T, {features}]"
-        return f"[B, T, {features}]" if self._batch_first else f"[T, B, {features}]"

@@ -51,6 +51,11 @@ class Layout:
         return 2 if self.bidirectional else 1
 
     @property
+    def ways(self) -> tuple[bool, ...]:
+        """Of each direction, whether it is the reverse one."""
+        return (False, True) if self.bidirectional else (self.reverse,)
+
+    @property
     def output_size(self) -> int:
         """Width of h: proj_size, or hidden_size without a projection."""
         return self.proj_size or self.hidden_size

@@ -1,8 +1,9 @@
 """Weight files: safetensors, with the configuration as JSON in the file's metadata.
 
-The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` (the layer's, as "LSTM" or
-"QuantizedLSTM") and `config`, the constructor's arguments (and what else there is to know of quantized layers);
-what makes a variant of a cell is there where it is not as usual. The tensors have the parameters' names, shapes and dtypes. Format of the file:
+The metadata has one entry of ours, `lstmfast`, a JSON object: `format` (1), `class` (the layer's, as "LSTM"
+or "QuantizedLSTM") and `config`, the constructor's arguments (and what else there is to know of quantized
+layers); what makes a variant of a cell is there where it is not as usual. The tensors have the parameters'
+names, shapes and dtypes. Format of the file:
 https://github.com/huggingface/safetensors
 """
 

@@ -43,8 +43,8 @@ class GRU(LoneState, Recurrent[Array, ArrayLike]):
     Notes
     -----
     Calls: `y, h_n = gru(x, h_0)`, and `forward` and `backward` to train. Everything said of `LSTM` holds,
-    `lengths` and `reset` included, but that there is no projection and that a state is one array, [L*D, B, H]
-    or unbatched [L*D, H].
+    `lengths`, `reset` and `mask` included, but that there is no projection and that a state is one array,
+    [L*D, B, H] or unbatched [L*D, H].
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
     translation", EMNLP 2014.

@@ -113,8 +113,8 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
     to them, `out` excepted. NaN and infinities are data like any other.
 
     Rows may be sequences of different lengths, or of several sequences one after the other. Results and
-    gradients are those of the sequences alone: no gradient crosses a cut or comes from past an end. Both
-    arguments are copied.
+    gradients are those of the sequences alone: no gradient crosses a cut or comes from past an end. Steps
+    may be skipped. All these arguments are copied.
 
     `lengths`, integers [B] from 0 to T in any order (one integer if x is unbatched): row b is a sequence of
     its first `lengths[b]` steps, and what x has after them, NaN too, is no matter. There y is 0, and so is
@@ -128,6 +128,15 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
     is marked), h_n and c_n are those of its last. Reverse direction, in which a row's last piece is the
     first to run: the initial state is that of the last piece, h_n and c_n are those of the first; a mark at
     the row's first step cuts nothing. Marks past a row's length are ignored.
+
+    `mask`, bools in x's first axes: where it is False a step is skipped, in every layer and direction,
+    wherever it lies in the row: the state stays as it is, and what x has there, NaN too, is no matter. y
+    repeats the output that its direction made last, of the step before or, in reverse, of the one after, and
+    is 0 where there is none yet; a gradient of a repeated output is one of the step that made it, and dx is
+    0. The state after a row's last step is that after its last taken one; a row that takes none keeps its
+    initial state. Lengths count all steps, past a row's length y is 0 all the same, and a mark of `reset` at
+    a skipped step is one at the next that is taken. This is what Keras does with a mask, but that its
+    `Bidirectional` makes the outputs of skipped steps 0.
 
     `reset_to`, a state: what the pieces that begin at a cut begin from instead of zero, a learned state, say.
     It is shaped like the initial state, or [L*D, H] where all rows share one; `Gradients.reset_to` has its

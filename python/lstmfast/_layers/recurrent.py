@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._base import checks
+from .._base.arguments import Names, StateLikeT, StateT
 from .._base.checks import Array
-from .._base.inference import Names, StateLikeT, StateT
 from .._small import making
 from .._small.quantized import Quantized
 from .._streams.streamed import Streamed
@@ -35,6 +35,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         reset_to: StateLikeT | None = None,
         recompute: bool = False,
         return_c: Literal[False] = False,
@@ -48,6 +49,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         reset_to: StateLikeT | None = None,
         recompute: bool = False,
         return_c: Literal[True],
@@ -60,6 +62,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         reset_to: StateLikeT | None = None,
         recompute: bool = False,
         return_c: bool = False,
@@ -69,7 +72,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
 
         Parameters
         ----------
-        x, state, lengths, reset, reset_to
+        x, state, lengths, reset, mask, reset_to
             See the class.
         recompute
             Keep h and c of every step but not the gates, which `backward` then computes once more: the same
@@ -94,12 +97,13 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
             With `return_c` alone: as from a call.
         """
         x, h, c, rows, batched = self._take(x, state)
-        lengths, reset = self._cut(lengths, reset, x.shape, batched)
+        lengths, reset, skips = self._cut(lengths, reset, mask, x.shape, batched)
         cut = self._take_cut(reset_to, rows, batched)
         recompute = checks.flag(recompute, "recompute")
         return_c = self._check_return_c(return_c)
         layout = self._layout
-        outputs = (layout.num_layers - 1, self._steps(x.shape), rows, layout.features)
+        steps = self._steps(x.shape)
+        outputs = (layout.num_layers - 1, steps, rows, layout.features)
         own = self._network  # once, and before its weights are: another thread may change both
         generator = seed if seed is None else checks.seed_generator(seed)
         if self._zoneout or self._recurrent_dropout:
@@ -108,20 +112,27 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         more: dict[str, Any] = {"cut_h": cut.h, "cut_c": cut.c} if cut.given else {}
         dropped = None
         if generator is not None:
-            states = (self._depth, self._steps(x.shape), rows, layout.output_size)
+            states = (self._depth, steps, rows, layout.output_size)
             if (renewed := recurrent_dropout.renewed(self._zoneout, states, generator)) is not None:
-                more["renewed"] = renewed
+                more["renewed"] = renewed if skips is None else skips.dropped(renewed)
             dropped = recurrent_dropout.dropped(self, self._recurrent_dropout, generator)
+        if skips is not None:
+            x = skips.taken(x)
+            masks = None if masks is None else skips.dropped(masks)
         network = own if dropped is None else dropped.network
         if return_c:
             more["return_c"] = True
         y, h, c, core_tape, *memory = network.forward(
             x, h, c, self._batch_first, lengths, reset, recompute, masks, scale, **more
         )
+        held = 0
+        if skips is not None:
+            held = x.nbytes + y.nbytes + skips.nbytes  # the tape refers to these, which nobody else does
+            y, memory = skips.repeated(y), [skips.repeated(array) for array in memory]
         y.flags.writeable = False
         core_shape = y.shape
         y = self._as_given(y, batched)
-        tape = Tape(core_tape, self, own, rows, core_shape, y.shape, batched, cut, dropped)
+        tape = Tape(core_tape, self, own, rows, core_shape, y.shape, batched, cut, dropped, skips, held)
         if return_c:
             return y, self._join(h, c, batched), tape, self._as_given(memory[0], batched)
         return y, self._join(h, c, batched), tape
@@ -140,7 +151,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         ----------
         tape
             From this model's `forward`, with the weights unchanged since; may be used again. It knows
-            `lengths` and `reset` of that call, and what was dropped.
+            `lengths`, `reset` and `mask` of that call, and what was dropped.
         dy
             dloss/dy, the shape of y; None is zero.
         dstate
@@ -185,6 +196,10 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         more: dict[str, Any] = {}
         if dc is not None:
             more["dc"] = self._take_dc(dc, tape)
+        skips = tape._skips
+        if skips is not None:
+            dy = None if dy is None else skips.sums(dy)
+            more = {name: skips.sums(gradient) for name, gradient in more.items()}
         if tape._cut.given:
             more["wants_cut"] = True
         dh_n = dc_n = None
@@ -197,6 +212,8 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         if tape._dropped is not None:
             for name, factor in tape._dropped.factors.items():
                 gradients[name] *= factor
+        if skips is not None:
+            dx = skips.spread(dx)
         return Gradients(
             self._as_given(dx, batched),
             self._join(dh_0, dc_0, batched),

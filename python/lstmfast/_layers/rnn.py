@@ -64,8 +64,8 @@ class RNN(LoneState, Nonlinear, Recurrent[Array, ArrayLike]):
     Notes
     -----
     Calls: `y, h_n = rnn(x, h_0)`, and `forward` and `backward` to train. Everything said of `LSTM` holds,
-    `lengths` and `reset` included, but that there is no projection and that a state is one array, [L*D, B, H]
-    or unbatched [L*D, H].
+    `lengths`, `reset` and `mask` included, but that there is no projection and that a state is one array,
+    [L*D, B, H] or unbatched [L*D, H].
 
     Source: J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990) 179-211.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NoReturn
 
+from .._base.arguments import CutState, StateT
 from .._base.checks import Array
-from .._base.inference import CutState, StateT
 from .recurrent_dropout import Dropped
 
 if TYPE_CHECKING:
+    from .._base.skipping import Skips
     from .._core import Tape32, Tape64
 
 
@@ -30,9 +31,11 @@ class Tape:
         "_core_shape",
         "_cut",
         "_dropped",
+        "_more",
         "_network",
         "_owner",
         "_rows",
+        "_skips",
         "_y_shape",
     )
 
@@ -42,11 +45,13 @@ class Tape:
         owner: object,  # the model, to tell another model from other weights
         network: object,  # its compiled network at the time
         rows: int,  # B
-        core_shape: tuple[int, ...],  # y's, as the core made it: three axes
+        core_shape: tuple[int, ...],  # y's, as the core has it: three axes
         y_shape: tuple[int, ...],  # y's, as the caller got it
         batched: bool,
         cut: CutState,  # what its pieces began from
         dropped: Dropped | None,  # with which weights it was made, where those are not the model's
+        skips: Skips | None = None,  # steps that the core did not see
+        more: int = 0,  # bytes that are held because of these
     ) -> None:
         self._core = core
         self._owner = owner
@@ -57,11 +62,16 @@ class Tape:
         self._batched = batched
         self._cut = cut
         self._dropped = dropped
+        self._skips = skips
+        self._more = more
 
     @property
     def nbytes(self) -> int:
-        """Bytes held beyond x and y: gates, c, outputs of inner layers, initial states, dropout masks."""
-        return self._core.nbytes
+        """Bytes held beyond x and y: gates, c, outputs of inner layers, initial states, dropout masks.
+
+        With a `mask` x and y of the taken steps as well.
+        """
+        return self._core.nbytes + self._more
 
     def __repr__(self) -> str:
         return f"<Tape of {self._owner!r}, y {self._y_shape}, {self.nbytes} bytes>"

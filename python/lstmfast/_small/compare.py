@@ -79,7 +79,7 @@ def compare(
     x_1, h, c, B, batched = model._take(x, state)
     if 0 in x_1.shape:
         raise ValueError(f"x: expected at least one time step and one row, got shape {np.shape(x)}")
-    ends, starts = model._cut(lengths, reset, x_1.shape, batched)
+    ends, starts, _ = model._cut(lengths, reset, None, x_1.shape, batched)
     # From here on with all three axes.
     cuts: dict[str, Any] = {}
     if ends is not None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import _core
 from .._base import checks, kinds
+from .._base.arguments import StateLikeT, StateT
 from .._base.checks import AnyArray
-from .._base.inference import StateLikeT, StateT
 from .._base.parameters import by_name, read_only
 from .._files.saved import Saved
 from .._streams.streamed import Streamed

@@ -7,8 +7,9 @@ from typing import Any, Generic
 
 from .. import _core
 from .._base import checks
+from .._base.arguments import Names, StateT
 from .._base.checks import Array
-from .._base.inference import Inference, Names, StateT
+from .._base.inference import Inference
 
 # What messages call a state, its parts together, h and c.
 STATE: Names = ("state", ("h", "c"), "state: h", "state: c")

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._base import checks
+from .._base.arguments import StateT
 from .._base.checks import Array
-from .._base.inference import Inference, StateT
+from .._base.inference import Inference
 from .arguments import check_model, check_room, frames, ids_of
 from .kept import STATE, TO, Kept
 

@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from .._base import checks
+from .._base.arguments import StateT
 from .._base.checks import Array
-from .._base.inference import Inference, StateT
+from .._base.inference import Inference
 from .arguments import check_model, check_room, frames, rows_of
 from .kept import STATE, TO, Kept
 from .snapshot import StreamSnapshot, described

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .._base.inference import Inference, StateLikeT, StateT
+from .._base.arguments import StateLikeT, StateT
+from .._base.inference import Inference
 from .pool import StreamPool
 from .stream import Stream
 

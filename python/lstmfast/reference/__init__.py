@@ -34,10 +34,12 @@ them. Nothing here imports anything else of lstmfast: the truth stands alone.
 
 from .gru import GRUCache, gru_layer_backward, gru_layer_forward
 from .lstm import LSTMCache, lstm_layer_backward, lstm_layer_forward
-from .network import NetworkCache, PiecesCache, Reference
-from .pieces import Piece
+from .network import Reference
+from .pieces import Piece, PiecesCache
 from .products import sigmoid
 from .rnn import RNNCache, rnn_layer_backward, rnn_layer_forward
+from .skipping import StepsCache
+from .stack import NetworkCache
 
 __all__ = [
     "GRUCache",
@@ -47,6 +49,7 @@ __all__ = [
     "PiecesCache",
     "RNNCache",
     "Reference",
+    "StepsCache",
     "gru_layer_backward",
     "gru_layer_forward",
     "lstm_layer_backward",

@@ -1,44 +1,21 @@
-"""Whole networks: layers on top of each other, in one direction or both, over whole rows or their pieces."""
+"""Whole networks: layers on top of each other, in one direction or both, over whole rows or parts of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .cells import LayerCache, chosen
-from .layer_norm import LayerNormCache
-from .lstm import LSTMCache
-from .pieces import Piece, cut
+from . import pieces, skipping, stack
+from .cells import chosen
+from .pieces import Cut, PiecesCache
 from .products import Array
-from .variants import VariantCache
-from .zoneout import Bools, Zoneout
+from .skipping import StepsCache
+from .stack import NetworkCache, Stack
 
-# Per direction: the reverse one reads x from its end.
-_TIME: tuple[slice, ...] = (slice(None), slice(None, None, -1))
-
-
-class NetworkCache(NamedTuple):
-    """What whole sequences through all layers keep for their backward pass."""
-
-    layers: list[LayerCache]  # L*D, forward direction before reverse
-    masks: Array | None  # [L-1, T, B, D*P]
-
-
-class PiecesCache(NamedTuple):
-    """What all pieces keep for their backward pass."""
-
-    x_shape: tuple[int, ...]  # [T, B, I]
-    pieces: list[tuple[Piece, NetworkCache]]
-
-
-class Cut(NamedTuple):
-    """What pieces that begin at a cut begin from, and of a gradient what arrives there."""
-
-    h: Array  # [L*D, B, P]
-    c: Array  # [L*D, B, H]
+Cache: TypeAlias = NetworkCache | PiecesCache | StepsCache
 
 
 class Reference:
@@ -138,11 +115,14 @@ class Reference:
         *,
         lengths: ArrayLike | None = None,
         reset: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         masks: ArrayLike | None = None,
         reset_to: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
         renewed: ArrayLike | None = None,
-    ) -> tuple[Array, tuple[Array, Array | None], NetworkCache | PiecesCache]:
+    ) -> tuple[Array, tuple[Array, Array | None], Cache]:
         """Run the network over whole sequences, or over the pieces that lengths and reset cut them into.
+
+        Or step by step, where a mask says which are skipped.
 
         This is the definition of lengths and reset: the steps of each row before its length are cut before
         every step that reset marks, and each piece runs as a sequence of its own, alone, through all layers.
@@ -160,6 +140,10 @@ class Reference:
             How many steps each row has; what x holds after them is not read.
         reset : [T, B] bools, or None for no cuts
             Marks at and after a row's length mean nothing, nor does one at step 0 to the reverse direction.
+        mask : [T, B] bools, or None for all True
+            False where a step is skipped: there the state stays, in all layers and directions, x is not read,
+            and y is that of the step before, in the order of its direction, or 0 if there is none yet. A mark
+            of reset at such a step is one at the next that is taken, if there is one.
         masks : [L-1, T, B, D*P], or None for no dropout
             What the outputs of every layer but the last are multiplied with before the next layer reads
             them. For dropout of probability p: 0 with that probability, and else 1 / (1 - p). As x, it must
@@ -187,18 +171,21 @@ class Reference:
         h0, c0 = self._array("h0", h0, (L * D, B, P)), self._array("c0", c0, (L * D, B, H))
         masks = None if masks is None else self._array("masks", masks, (L - 1, T, B, D * P))
         renewals = None if renewed is None else np.asarray(renewed, bool)
-        cache: NetworkCache | PiecesCache
-        if lengths is None and reset is None:
-            y, h_n, c_n, cache = self._forward_whole(x, h0, c0, masks, renewals)
+        starts = Cut(self._array("h0", reset_to[0], h0.shape), self._array("c0", reset_to[1], c0.shape))
+        cache: Cache
+        if mask is not None:
+            plan = skipping.plan(T, B, lengths, reset, mask)
+            y, h_n, c_n, cache = skipping.forward(self._stack, x, h0, c0, masks, plan, starts, renewals)
+        elif lengths is None and reset is None:
+            y, h_n, c_n, cache = stack.forward(self._stack, x, h0, c0, masks, renewals)
         else:
-            pieces = cut(T, B, lengths, reset, L, self._ways)
-            starts = Cut(self._array("h0", reset_to[0], h0.shape), self._array("c0", reset_to[1], c0.shape))
-            y, h_n, c_n, cache = self._forward_pieces(x, h0, c0, masks, pieces, starts, renewals)
+            cut = pieces.cut(T, B, lengths, reset, L, self._ways)
+            y, h_n, c_n, cache = pieces.forward(self._stack, x, h0, c0, masks, cut, starts, renewals)
         return y, (h_n, c_n if self._cell.has_memory else None), cache
 
     def backward(
         self,
-        cache: NetworkCache | PiecesCache,
+        cache: Cache,
         dy: ArrayLike | None = None,
         dh_n: ArrayLike | None = None,
         dc_n: ArrayLike | None = None,
@@ -230,147 +217,49 @@ class Reference:
 
     def backward_with_cut(
         self,
-        cache: NetworkCache | PiecesCache,
+        cache: Cache,
         dy: ArrayLike | None = None,
         dh_n: ArrayLike | None = None,
         dc_n: ArrayLike | None = None,
         dc: ArrayLike | None = None,
     ) -> tuple[Array, Array, Array | None, dict[str, Array], Cut]:
         """As `backward`, and the gradients of reset_to."""
-        T, B, _ = cache.x_shape if isinstance(cache, PiecesCache) else cache.layers[0].x.shape
+        T, B = cache.steps_and_rows
         L, D, H, P = self.num_layers, self.num_directions, self.hidden_size, self.output_size
         dy = self._array("dy", dy, (T, B, D * P))
         dh_n, dc_n = self._array("dh_n", dh_n, (L * D, B, P)), self._array("dc_n", dc_n, (L * D, B, H))
         dc_y = None if dc is None else self._array("dc", dc, (T, B, D * H))
         starts = Cut(np.zeros_like(dh_n), np.zeros_like(dc_n))
-        if isinstance(cache, PiecesCache):
-            dx, dh0, dc0, dparameters = self._backward_pieces(cache, dy, dh_n, dc_n, dc_y, starts)
+        if isinstance(cache, NetworkCache):
+            dx, dh0, dc0, dweights = stack.backward(self._stack, cache, dy, dh_n, dc_n, dc_y)
+        elif isinstance(cache, PiecesCache):
+            dx, dh0, dc0, dweights = pieces.backward(self._stack, cache, dy, dh_n, dc_n, dc_y, starts)
         else:
-            dx, dh0, dc0, dparameters = self._backward_whole(cache, dy, dh_n, dc_n, dc_y)
+            dx, dh0, dc0, dweights = skipping.backward(self._stack, cache, dy, dh_n, dc_n, dc_y, starts)
+        dparameters = {
+            kind + suffix: gradients[kind]
+            for suffix, gradients in zip(self._suffixes, dweights, strict=True)
+            for kind in self._kinds
+        }
         return dx, dh0, dc0 if self._cell.has_memory else None, dparameters, starts
 
-    def memory(self, cache: NetworkCache | PiecesCache) -> Array:
-        """Return the last layer's c after every step of `forward`, [T, B, D*H]; 0 where a row has ended."""
-        if isinstance(cache, PiecesCache):
-            c = np.zeros((*cache.x_shape[:2], self.num_directions * self.hidden_size), self.dtype)
-            for (rows, steps, _, _), piece in cache.pieces:
-                c[steps, rows] = self.memory(piece)
-            return c
-        last = cache.layers[-self.num_directions :]
-        memories = [
-            layer.c[1:][time]
-            for layer, time in zip(last, _TIME[self._ways], strict=True)
-            if isinstance(layer, (LSTMCache, VariantCache, LayerNormCache))
-        ]
-        return np.concatenate(memories, axis=2)
+    def memory(self, cache: Cache) -> Array:
+        """Return the last layer's c after every step of `forward`, [T, B, D*H]; 0 where a row has ended.
 
-    # Whole sequences. Here and for pieces all cells have c's, which nobody reads of those without.
-
-    def _forward_whole(
-        self, x: Array, h0: Array, c0: Array, masks: Array | None, renewed: Bools | None
-    ) -> tuple[Array, Array, Array, NetworkCache]:
-        """Layer after layer, each over all T steps of all rows: y, h_n, c_n and the cache."""
-        y, h_n, c_n = x, np.empty_like(h0), np.zeros_like(c0)
-        caches: list[LayerCache] = []
-        for layer in range(self.num_layers):
-            if masks is not None and layer > 0:
-                y = y * masks[layer - 1]
-            outputs = []
-            for time in _TIME[self._ways]:
-                k = len(caches)
-                weights = {kind: self.parameters[kind + self._suffixes[k]] for kind in self._kinds}
-                zoneout = Zoneout(self.zoneout, None if renewed is None else renewed[k][time])
-                out, c_n[k], cache = self._cell.forward(y[time], h0[k], c0[k], weights, zoneout)
-                h_n[k] = cache.h[-1]
-                outputs.append(out[time])
-                caches.append(cache)
-            y = np.concatenate(outputs, axis=2)
-        return y, h_n, c_n, NetworkCache(caches, masks)
-
-    def _backward_whole(
-        self, cache: NetworkCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None
-    ) -> tuple[Array, Array, Array, dict[str, Array]]:
-        """From the last layer to the first: dx, dh0, dc0 and dparameters."""
-        P, D = self.output_size, self.num_directions
-        dh0, dc0 = np.empty_like(dh_n), np.zeros_like(dc_n)
-        dparameters = dict.fromkeys(self.parameters, dy)  # in the order of the parameters
-        for layer in reversed(range(self.num_layers)):
-            dx = np.zeros_like(cache.layers[layer * D].x)
-            for direction, time in enumerate(_TIME[self._ways]):
-                k = layer * D + direction
-                layer_cache = cache.layers[k]
-                dy_k = dy[time, :, direction * P : (direction + 1) * P]
-                H = self.hidden_size
-                dc_k = None if dc_y is None else dc_y[time, :, direction * H : (direction + 1) * H]
-                dx_k, dh0[k], dc0[k], gradients = self._cell.backward(
-                    layer_cache, dy_k, dh_n[k], dc_n[k], dc_k
-                )
-                dx += dx_k[time]  # both directions read the same x
-                dparameters.update({kind + self._suffixes[k]: gradients[kind] for kind in self._kinds})
-            if cache.masks is not None and layer > 0:
-                dx = dx * cache.masks[layer - 1]
-            dy = dx  # this layer's x is the y of the layer below
-            dc_y = None  # c of the last layer alone is an output
-        return dy, dh0, dc0, dparameters
-
-    # Pieces of sequences.
-
-    def _forward_pieces(
-        self,
-        x: Array,
-        h0: Array,
-        c0: Array,
-        masks: Array | None,
-        pieces: list[Piece],
-        starts: Cut,
-        renewed: Bools | None,
-    ) -> tuple[Array, Array, Array, PiecesCache]:
-        """Each piece alone, and what they give put together: y, h_n, c_n and the cache."""
-        y = np.zeros((*x.shape[:2], self.num_directions * self.output_size), self.dtype)
-        h_n, c_n = np.zeros_like(h0), np.zeros_like(c0)
-        caches = []
-        for piece in pieces:
-            rows, steps, takes_initial, gives_final = piece
-            y[steps, rows], h_end, c_end, cache = self._forward_whole(
-                x[steps, rows],
-                np.where(takes_initial, h0[:, rows], starts.h[:, rows]),
-                np.where(takes_initial, c0[:, rows], starts.c[:, rows]),
-                None if masks is None else masks[:, steps, rows],
-                None if renewed is None else renewed[:, steps, rows],
-            )
-            h_n[:, rows] = np.where(gives_final, h_end, h_n[:, rows])
-            c_n[:, rows] = np.where(gives_final, c_end, c_n[:, rows])
-            caches.append((piece, cache))
-        return y, h_n, c_n, PiecesCache(x.shape, caches)
-
-    def _backward_pieces(
-        self, cache: PiecesCache, dy: Array, dh_n: Array, dc_n: Array, dc_y: Array | None, starts: Cut
-    ) -> tuple[Array, Array, Array, dict[str, Array]]:
-        """Each piece alone; its initial state is where gradients end, its final state where they start.
-
-        To starts is added what arrives at what cuts began from.
-
-        The weights are the same in every piece: their gradients are sums over all.
+        At skipped steps it is repeated as y is.
         """
-        dx = np.zeros(cache.x_shape, self.dtype)
-        dh0, dc0 = np.zeros_like(dh_n), np.zeros_like(dc_n)
-        dparameters = {name: np.zeros_like(value) for name, value in self.parameters.items()}
-        for (rows, steps, takes_initial, gives_final), piece_cache in cache.pieces:
-            dx[steps, rows], dh_start, dc_start, dparameters_of_piece = self._backward_whole(
-                piece_cache,
-                dy[steps, rows],
-                np.where(gives_final, dh_n[:, rows], 0),
-                np.where(gives_final, dc_n[:, rows], 0),
-                None if dc_y is None else dc_y[steps, rows],
-            )
-            # A row without steps begins from nothing: its gradients go on to the initial state.
-            starts.h[:, rows] += np.where(takes_initial, 0, dh_start)
-            starts.c[:, rows] += np.where(takes_initial, 0, dc_start)
-            dh0[:, rows] = np.where(takes_initial, dh_start, dh0[:, rows])
-            dc0[:, rows] = np.where(takes_initial, dc_start, dc0[:, rows])
-            for name, gradient in dparameters_of_piece.items():
-                dparameters[name] += gradient
-        return dx, dh0, dc0, dparameters
+        if isinstance(cache, NetworkCache):
+            return stack.memory(self._stack, cache)
+        if isinstance(cache, PiecesCache):
+            return pieces.memory(self._stack, cache)
+        return skipping.memory(self._stack, cache)
+
+    @property
+    def _stack(self) -> Stack:
+        """With the parameters of today."""
+        kinds, suffixes = self._kinds, self._suffixes
+        weights = [{kind: self.parameters[kind + suffix] for kind in kinds} for suffix in suffixes]
+        return Stack(self._cell, weights, self._ways, self.hidden_size, self.output_size, self.zoneout)
 
     def _array(self, name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         """Value in our dtype, None as zeros; NumPy would broadcast a wrong shape in silence."""

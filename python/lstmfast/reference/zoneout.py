@@ -21,6 +21,10 @@ class Zoneout(NamedTuple):
     probability: float
     renewed: Bools | None  # [T, B, P], where h takes its new value; None: what is expected
 
+    def at(self, t: int) -> Zoneout:
+        """Give that of one step."""
+        return self if self.renewed is None else Zoneout(self.probability, self.renewed[t : t + 1])
+
     def forward(self, t: int, new: Array, old: Array) -> Array:
         """Find h after step t."""
         if self.renewed is None:
