@@ -94,7 +94,7 @@ class BackwardRun {
         dz_(chunk_of(dz_stride_)),
         terms_(shape_, chunk_steps_ * rows_, tape.makes_gates()) {
     if (tape.makes_gates()) gates_ = chunk_of(gate_rows_);
-    const bool zoned = tape.options.renewed;
+    const bool zoned = shape_.zoneout > 0;
     if (shape_.projection_size || zoned) dh_ = chunk_of(odd_lines<T>(shape_.state_size()));
     if (zoned) passed_ = Buffer<T>(checked_product({rows_, shape_.state_size()}));
     if (shape_.second_product()) {

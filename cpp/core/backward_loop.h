@@ -17,7 +17,7 @@ struct BackwardPass {
   TimeOrder order;
   Index input_size;
   Index rows;                 // B
-  const bool* renewed;        // [T, B, S], of zoneout; null for none
+  const bool* renewed;        // [T, B, S], of zoneout; null: what is expected
   Sequence<const T> x;        // [T, B, layer_input]
   Sequence<const T> h;        // [T, B, S], the layer's output
   const T* h0;                // [B, S]
@@ -348,18 +348,20 @@ class BackwardLoop {
                     rows_of(chunk.dh, k, rows, lists_.state.data()), rows.count, true);
   }
 
-  bool zoned() const { return pass_.renewed; }
+  bool zoned() const { return shape_.zoneout > 0; }
 
   // dh in two: where the step renewed h, and what stayed.
   void through_zoneout(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
+    const T stay = static_cast<T>(shape_.zoneout), change = static_cast<T>(1 - shape_.zoneout);
     const Index S = state_stride(), k = s - chunk.steps.begin, first = std::min(state_panels_.begin * width(), S);
     for (Index r = 0; r < rows.count; ++r) {
-      const bool* const renewed = pass_.renewed + plan_.stored_at(t(s), rows[r], pass_.rows) * S;
+      const bool* const renewed =
+          pass_.renewed ? pass_.renewed + plan_.stored_at(t(s), rows[r], pass_.rows) * S : nullptr;
       T* const dh = chunk.dh.at(k, rows[r]);
       T* const passed = chunk.passed + rows[r] * S;
       for (Index n = first; n < std::min(state_panels_.end * width(), S); ++n) {
-        passed[n] = renewed[n] ? T(0) : dh[n];
-        dh[n] = renewed[n] ? dh[n] : T(0);
+        passed[n] = !renewed ? stay * dh[n] : renewed[n] ? T(0) : dh[n];
+        dh[n] = !renewed ? change * dh[n] : renewed[n] ? dh[n] : T(0);
       }
     }
   }

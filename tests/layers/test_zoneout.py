@@ -152,3 +152,26 @@ def test_a_tape_with_dropped_weights_is_of_its_model() -> None:
 def test_bad_input(name: str, value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=rf"^{name}: expected a number from 0 to 1"):
         lstmfast.LSTM(3, 5, **{name: value})
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_gradient_flow_takes_what_is_expected(kind: str) -> None:
+    model = getattr(lstmfast, kind)(3, 8, dtype="float64", seed=2, zoneout=0.3, recurrent_dropout=0.5)
+    x = random((6, 2, 3), "float64")
+
+    def loss(y: Array) -> tuple[float, Array]:
+        return float((y * y).sum() / 2), y
+
+    assert_same_bits(lstmfast.gradient_flow(model, x, loss).h, lstmfast.gradient_flow(model, x, loss).h)
+    # Its gradients are those of the call.
+    quiet = model._without_dropout()
+    y, _, tape = quiet.forward(x)
+    assert_same_bits(y, model(x)[0])
+    dx = quiet.backward(tape, y).x
+    for index in [(0, 0, 0), (3, 1, 2), (5, 0, 1)]:
+        changed = []
+        for change in (-1e-6, 1e-6):
+            moved = x.copy()
+            moved[index] += change
+            changed.append(loss(model(moved)[0])[0])
+        assert abs((changed[1] - changed[0]) / 2e-6 - dx[index]) < 1e-7

@@ -163,9 +163,12 @@ class Model(Saved):
         self._install(checked(arrays, argument, self._layout, self._dtype, partial=False))
 
     def _without_dropout(self) -> Self:
-        """Return this model if it drops nothing, else a copy that does not; tapes of one are the other's."""
-        if self._dropout == 0:
+        """Return this model if nothing of it is drawn, else a copy that takes what is expected.
+
+        Tapes of one are the other's.
+        """
+        if self._dropout == self._zoneout == self._recurrent_dropout == 0:
             return self
         other = self.__copy__()
-        other._dropout = 0.0
+        other._dropout = other._zoneout = other._recurrent_dropout = 0.0  # the network keeps its zoneout
         return other
