@@ -136,7 +136,7 @@ void rnn_variant_backward(const BackwardStep<typename V::Scalar>& s, Index row, 
   for_backward_blocks<V>(s, row, rows, first_unit, blocks, arriving, arriving_stride,
                          [&](Index at, Index unit, Index lanes, V dh) __attribute__((always_inline)) {
                            const V z = load_lanes<V>(s.gates[at] + unit, lanes),
-                                   y = load_lanes<V>(s.h_out[at] + unit, lanes);
+                                   y = gate(z);  // h may be more than y, with zoneout
                            store_lanes(dh * gate.slope_at(z, y), s.dz[at] + unit, lanes);
                          });
 }

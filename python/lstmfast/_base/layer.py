@@ -163,12 +163,23 @@ class Layer(ABC):
 
     def _cell(self) -> str:
         """Name the cell for the core."""
-        if not self._variant.plain:
+        if self._is_variant:
             kind = self._KIND
             if self._variant.coupled:
                 return kind.coupled
             return kind.variant if self._variant.reset_after else kind.reset_before
         return self._KIND.cell({name: getattr(self, f"_{name}") for name in self._KIND.choices}).name
+
+    @property
+    def _is_variant(self) -> bool:
+        """Whether the core's cell is not the kind's plain one.
+
+        An RNN's takes its derivative from h, which zoneout mixes with what was before: it then keeps sums.
+        """
+        return not self._variant.plain or (self._zoneout > 0 and self._KIND.kept_gates == 0)
+
+    def _variant_for_core(self) -> tuple[Any, ...] | None:
+        return self._variant.for_core() if self._is_variant else None
 
     @classmethod
     def _config_names(cls) -> tuple[str, ...]:

@@ -91,10 +91,8 @@ class Variant:
             config["activations"] = tuple(activation.shown() for activation in self.activations)
         return config
 
-    def for_core(self) -> tuple[Any, ...] | None:
-        """Give it as the core takes it: None for a plain cell."""
-        if self.plain:
-            return None
+    def for_core(self) -> tuple[Any, ...]:
+        """Give it as the core takes it where the cell is not the plain one."""
         f, g, h = (*self.activations, Activation("Tanh"), Activation("Tanh"))[:3]
         return f.for_core(), g.for_core(), h.for_core(), self.clip or 0.0, self.peephole
 

@@ -51,7 +51,7 @@ class Model(Saved):
             list(arrays.values()),  # type: ignore[arg-type]
             self._isa,
             layout.proj_size,
-            variant=self._variant.for_core(),
+            variant=self._variant_for_core(),
             reverse=layout.reverse,
             zoneout=self._zoneout,
         )

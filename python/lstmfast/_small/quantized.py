@@ -119,7 +119,7 @@ class Quantized(Streamed[StateT, StateLikeT], Saved, Generic[StateT, StateLikeT,
             self._isa,
             layout.proj_size,
             arrays.get(rounding.INPUT_RANGE),
-            variant=self._variant.for_core(),
+            variant=self._variant_for_core(),
             reverse=layout.reverse,
             zoneout=self._zoneout,
         )
