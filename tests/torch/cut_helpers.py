@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from .helpers import P, T, input_of, pair
+from .helpers import P, T, as_leaves, input_of, pair, state_of, tensors, upstream
 
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("lstm", {}),
@@ -55,3 +55,23 @@ def cut_input(module: Any, cuts: dict[str, Any]) -> Any:
         for row, length in enumerate(LENGTHS):
             (x[row, length:] if module.batch_first else x[length:, row]).fill_(torch.nan)
     return x
+
+
+def begins_of(module: Any, shared: bool, rows: int | None = ROWS) -> Any:
+    """A state for each row, or one for all."""
+    return state_of(module, None if shared else rows, seed=20)
+
+
+def everything(module: Any, x: Any, hx: Any, begins: Any, cuts: dict[str, Any]) -> dict[str, Any]:
+    """All results and gradients of a call, that of reset_to as well."""
+    x, hx, begins = as_leaves(x), as_leaves(hx), as_leaves(begins)
+    y, end = module(x, hx, **cuts, reset_to=begins)
+    outputs, parameters = [y, *tensors(end)], dict(module.named_parameters())
+    wanted = [x, *tensors(hx), *tensors(begins), *parameters.values()]
+    grads = torch.autograd.grad(outputs, wanted, upstream(outputs))
+    halves = range(len(tensors(end)))
+    names = ["dx", *(f"dstate {n}" for n in halves), *(f"dreset_to {n}" for n in halves)]
+    names += [f"d {name}" for name in parameters]
+    found = {"y": y, **{f"state {n}": half for n, half in enumerate(tensors(end))}}
+    found |= dict(zip(names, grads, strict=True))
+    return {name: tensor.detach().numpy() for name, tensor in found.items()}

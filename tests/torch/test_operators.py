@@ -101,8 +101,9 @@ def test_the_reserve_has_the_size_that_the_core_says(spec: Any, dtype_: Any) -> 
     assert isinstance(network, core.Network32 if dtype_ is torch.float32 else core.Network64)
     flags = (False, True)
     for places, rows, dropout, recompute in itertools.product((1, 7, 16, 100), (1, 3, 16), flags, flags):
-        found = _reserve.size(spec, places, rows, dtype_.itemsize, dropout, recompute)
-        assert found == network.tape_size(places, rows, recompute, dropout)
+        for cut_rows in {0, 1, rows}:
+            found = _reserve.size(spec, places, rows, dtype_.itemsize, dropout, recompute, cut_rows)
+            assert found == network.tape_size(places, rows, recompute, dropout, cut_rows)
 
 
 def test_operators_refuse_what_does_not_fit() -> None:

@@ -29,10 +29,14 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         x: Tensor,
         h0: Tensor | None,
         c0: Tensor | None,
-        *weights: Tensor,
+        *weights: Any,
     ) -> tuple[Tensor, ...]:
-        """Run forward. The network is that of the weights, which are arguments for the graph's sake."""
-        results, reserve = _run.forward(network, call, x, h0, c0, dropout)
+        """Run forward. The network is that of the weights, which are arguments for the graph's sake.
+
+        Behind them, with cut_rows, is what pieces begin from at a cut: a tensor or None for h, and for c.
+        """
+        begins = weights[len(weights) - call.begins :]
+        results, reserve = _run.forward(network, call, x, h0, c0, dropout, begins=begins)
         ctx.set_materialize_grads(False)
         ctx.network, ctx.call, ctx.scale = network, call, dropout.scale
         y = results[0] if _pytorch_keeps_y(call.spec, x) else results[0].clone()
@@ -58,7 +62,10 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
 
 
 def _go_back(ctx: Any, grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
-    """Find the gradients of x, h_0, c_0 and the weights, on the graph if one is recorded (create_graph)."""
+    """Find the gradients of x, h_0, c_0, the weights and what is behind them.
+
+    On the graph if one is recorded (create_graph).
+    """
     y, reserve, masks, x, on_graph, h0, c0, *weights = ctx.saved_tensors
     call: _run.Call = ctx.call
     needed = _run.reached(call, grads, ctx.needs_input_grad[3:])

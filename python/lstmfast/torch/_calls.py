@@ -28,12 +28,15 @@ class Prepared(NamedTuple):
     c0: Tensor | None
     packing: PackedSequence | None
     dtype: torch.dtype | None = None  # of the results, where it is not that of x
+    begins: tuple[Tensor | None, ...] = ()  # of pieces at a cut, as `_cuts.begins` has it
 
 
-def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Prepared | str:
+def prepare(
+    module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None, reset_to: Any = None
+) -> Prepared | str:
     """Return the call as the core takes it, or why PyTorch's own path has to.
 
-    Raises as `LSTM.forward` says of `lengths` and `reset`.
+    Raises as `LSTM.forward` says of `lengths`, `reset` and `reset_to`.
     """
     rounded = None
     if reason := _paths.refusal_of_mode():
@@ -41,6 +44,7 @@ def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
         if rounded is None:
             return reason
         input, hx = _autocast.widened(input, rounded), _autocast.widened(hx, rounded)
+        reset_to = _autocast.widened(reset_to, rounded)
     own = own_of(module)
     weights = weights_of_call(module)
     if own.frozen is not None:
@@ -65,11 +69,19 @@ def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
     elif module.batch_first:
         layout = _run.BATCH_FIRST
     call = _run.call_of(own.packed.spec, x, batch_sizes, torch.get_num_threads(), layout)
-    if lengths is not None or reset is not None:
-        _cuts.refuse_beside_packed(input, lengths, reset)
+    begins: tuple[Tensor | None, ...] = ()
+    if lengths is not None or reset is not None or reset_to is not None:
+        _cuts.refuse_beside_packed(input, lengths, reset, reset_to)
         call = _cuts.cut(call, lengths, reset)
+        begins = _cuts.begins(module, reset_to, x, call.rows, layout != _run.UNBATCHED)
+        for begin in begins:
+            if begin is None:
+                continue
+            if reason := _paths.refusal_of_tensor(begin, "reset_to", dtype):
+                return reason
+            call = call._replace(cut_rows=begin.shape[1])
     if hx is None:
-        return Prepared(own, call, weights, x, None, None, packing, rounded)
+        return Prepared(own, call, weights, x, None, None, packing, rounded, begins)
     if packing is not None:
         try:
             hx = module.permute_hidden(hx, packing.sorted_indices)
@@ -78,7 +90,7 @@ def prepare(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
     states = _states(hx, call, dtype)
     if isinstance(states, str):
         return states
-    return Prepared(own, call, weights, x, *states, packing, rounded)
+    return Prepared(own, call, weights, x, *states, packing, rounded, begins)
 
 
 def _states(hx: Any, call: _run.Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None] | str:
@@ -105,24 +117,24 @@ def run(module: Any, prepared: Prepared) -> Any:
 
 
 def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
-    own, call, weights, x, h0, c0, _, _ = prepared
+    own, call, weights, x, h0, c0, _, _, begins = prepared
     frozen = own.frozen
     if frozen is not None and isinstance(frozen, Quantized):
-        return frozen.run(module, call, x, h0, c0)
+        return frozen.run(module, call, x, h0, c0, begins)
     network = own.packed.network(weights, call.threads) if frozen is None else frozen.network
     places = (x.shape[0],) if x.dim() == 2 else (call.steps, call.rows)
     dropout = draw_dropout(module, places, x.dtype)
     if torch.is_grad_enabled():
-        given = (x, h0, c0) if frozen else (x, h0, c0, *weights)
+        given = (x, h0, c0, *begins) if frozen else (x, h0, c0, *weights, *begins)
         if any(tensor is not None and tensor.requires_grad for tensor in given):
             if frozen is not None:  # on the graph they are constants
                 weights = [weight.detach() for weight in weights]
             if recomputes(module):
                 call = call._replace(recompute=True)
-            return _run_on_graph(network, call, dropout, x, h0, c0, weights)
+            return _run_on_graph(network, call, dropout, x, h0, c0, weights, begins)
     if dropout.masks is not None:
-        return _run.forward(network, call, x, h0, c0, dropout)[0]
-    return _run.infer(network, call, x, h0, c0)
+        return _run.forward(network, call, x, h0, c0, dropout, begins=begins)[0]
+    return _run.infer(network, call, x, h0, c0, begins)
 
 
 def _run_on_graph(
@@ -133,12 +145,15 @@ def _run_on_graph(
     h0: Tensor | None,
     c0: Tensor | None,
     weights: list[Tensor],
+    begins: tuple[Tensor | None, ...],
 ) -> tuple[Tensor, ...]:
     # PyTorch's own works on dense time-major x and keeps that for the backward pass: a copy, where x is not,
     # so that who writes into x afterwards changes nothing. Ours is one of x as it lies.
     if not (x.transpose(0, 1) if call.layout == _run.BATCH_FIRST else x).is_contiguous():
         x = x.clone()
-    found: tuple[Tensor, ...] = _autograd.Recurrent.apply(network, call, dropout, x, h0, c0, *weights)
+    found: tuple[Tensor, ...] = _autograd.Recurrent.apply(
+        network, call, dropout, x, h0, c0, *weights, *begins
+    )
     return found
 
 

@@ -37,7 +37,13 @@ class Explanation:
 
 
 def explain(
-    module: torch.nn.Module, x: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None
+    module: torch.nn.Module,
+    x: Any,
+    hx: Any = None,
+    *,
+    lengths: Any = None,
+    reset: Any = None,
+    reset_to: Any = None,
 ) -> Explanation:
     """Say which way `module(x, hx)` would go now, to lstmfast's core or along PyTorch's own path, and why.
 
@@ -47,15 +53,15 @@ def explain(
     ----------
     module
         A recurrent module, ours or PyTorch's.
-    x, hx, lengths, reset
-        The arguments of the call; a cell's has no `lengths` and no `reset`.
+    x, hx, lengths, reset, reset_to
+        The arguments of the call; a cell's has no `lengths`, `reset` and `reset_to`.
 
     Raises
     ------
     TypeError
         If module is no recurrent module; if `lengths` or `reset` is given for a cell.
     TypeError, ValueError
-        If `lengths` or `reset` is what a call refuses.
+        If `lengths`, `reset` or `reset_to` is what a call refuses.
     RuntimeError
         If it is frozen or quantized and its weights have changed since, or it is quantized and the call is
         none for the core, as a call would.
@@ -70,12 +76,12 @@ def explain(
     if own := _classes.own_forward(module):
         return Explanation("its own", f"{own}: only a call shows what of it comes to lstmfast")
     if isinstance(module, RecurrentCell):
-        _refuse_cuts(lengths, reset)
+        _refuse_cuts(lengths, reset, reset_to)
         prepared: Any = _cell_calls.refusal(module, x, hx)
         if _paths.dispatch_modes():
             prepared = "a dispatch mode is at work, which sees PyTorch's own step"
     else:
-        prepared = _calls.prepare(module, x, hx, lengths, reset)
+        prepared = _calls.prepare(module, x, hx, lengths, reset, reset_to)
     if isinstance(prepared, str):
         refuse(own_of(module), prepared)
         return Explanation("torch", prepared)
@@ -95,8 +101,8 @@ def explain(
     return Explanation("lstmfast", how)
 
 
-def _refuse_cuts(lengths: Any, reset: Any) -> None:
+def _refuse_cuts(lengths: Any, reset: Any, reset_to: Any) -> None:
     """Raise a TypeError if a call of a cell is to have what cuts rows."""
-    for name, value in (("lengths", lengths), ("reset", reset)):
+    for name, value in (("lengths", lengths), ("reset", reset), ("reset_to", reset_to)):
         if value is not None:
             raise TypeError(f"{name}: expected None for a cell of one step, got {_cuts.shown(value)}")

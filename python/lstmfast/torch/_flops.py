@@ -52,13 +52,13 @@ def _backward(
     **options: Any,
 ) -> int:
     """Count what is wanted: of each product the weight's gradient, and that of its other factor."""
-    x_wanted, h0_wanted, _, *weights_wanted = wanted
+    x_wanted, h0_wanted, _, *others_wanted = wanted  # behind the weights: what is multiplied with nothing
     is_projected = weights[1][1] * BY_CELL[cell].gates != weights[1][0]
     of_direction = count_of_pass(bias, is_projected)
     of_layer = of_direction * (2 if bidirectional else 1)
     rows = x[1] if len(x) == 3 else 0
     flops = 0
-    for n, (weight, is_wanted) in enumerate(zip(weights, weights_wanted, strict=True)):
+    for n, (weight, is_wanted) in enumerate(zip(weights, others_wanted, strict=False)):
         if len(weight) != 2:
             continue
         one = 2 * math.prod(weight)

@@ -19,9 +19,11 @@ from ._reading import weights_of
 from ._weights import CELLS, MEMORY
 
 
-def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
+def forward(
+    module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None, reset_to: Any = None
+) -> Any:
     """Run all steps, as `Recurrent.forward` does."""
-    cuts = (lengths, reset)
+    cuts = (lengths, reset, reset_to)
     if is_quantized(module):
         return pytorch_forward(module, input, hx, *cuts)
     if torch.onnx.is_in_onnx_export():  # ONNX has an operator for PyTorch's own, and none for ours
@@ -39,9 +41,15 @@ def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
     if not _is_for_core(module, x, weights, packed) or not _is_state(module, hx):
         return pytorch_forward(module, input, hx, *cuts)
     unbatched = not packed and x.dim() == 2
-    if lengths is not None or reset is not None:
-        _cuts.refuse_beside_packed(input, lengths, reset)
+    begins: tuple[Tensor | None, ...] = ()
+    if any(cut is not None for cut in cuts):
+        _cuts.refuse_beside_packed(input, *cuts)
         lengths, reset = _cuts.as_tensors(x, unbatched, module.batch_first, lengths, reset)
+        rows = 1 if unbatched else x.shape[0 if module.batch_first else 1]
+        fitting = _fitting(module, reset_to, x, rows, not unbatched)
+        if fitting is None:  # out of a compiled graph, the error is what it is outside of one
+            return pytorch_forward(module, input, hx, *cuts)
+        begins = fitting
     if packed:
         hx = _sorted_state(module, input, hx)
     h0, c0 = (hx, None) if not MEMORY[module.mode] else hx if hx is not None else (None, None)
@@ -55,7 +63,7 @@ def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
     if not _states_fit(module, x, h0, c0, packed):
         return pytorch_forward(module, input, hx, *cuts)
 
-    y, *states = _run_operator(module, x, h0, c0, weights, batch_sizes, lengths, reset)
+    y, *states = _run_operator(module, x, h0, c0, weights, batch_sizes, lengths, reset, begins)
     if not MEMORY[module.mode]:
         states = states[:1]
     if unbatched:
@@ -69,31 +77,34 @@ def forward(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = 
     return output, module.permute_hidden(hidden, input.unsorted_indices)
 
 
-def call_pytorch(module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None) -> Any:
+def call_pytorch(
+    module: Any, input: Any, hx: Any, lengths: Any = None, reset: Any = None, reset_to: Any = None
+) -> Any:
     """Go PyTorch's own way; with smaller weights, ours."""
+    cuts = (lengths, reset, reset_to)
     if is_quantized(module):
-        return _run_quantized(module, input, hx, lengths, reset)
+        return _run_quantized(module, input, hx, *cuts)
     if torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling():
-        prepared = _calls.prepare(module, input, hx, lengths, reset)
+        prepared = _calls.prepare(module, input, hx, *cuts)
         if not isinstance(prepared, str):  # where PyTorch's own could not
             return _calls.run(module, prepared)
     theirs: Any = _THEIRS[module.mode]
-    if lengths is None and reset is None:
+    if all(cut is None for cut in cuts):
         return theirs.forward(module, input, hx)
-    return _pieces.forward(module, input, hx, lengths, reset, functools.partial(theirs.forward, module))
+    return _pieces.forward(module, input, hx, *cuts, functools.partial(theirs.forward, module))
 
 
 # Whose forward is PyTorch's own way.
 _THEIRS = {mode: getattr(torch.nn, BY_CELL[cell].name) for mode, cell in CELLS.items()}
 
 
-def _run_quantized(module: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:
+def _run_quantized(module: Any, input: Any, hx: Any, *cuts: Any) -> Any:
     """Run smaller weights as in eager mode, or raise."""
     keys = torch._C._TorchDispatchModeKey
     if any(torch._C._get_dispatch_mode(key) for key in (keys.PROXY, keys.FAKE, keys.FUNCTIONAL)):
         prepared: Any = "it is traced (by make_fx or torch.export), or has no data"
     else:
-        prepared = _calls.prepare(module, input, hx, lengths, reset)
+        prepared = _calls.prepare(module, input, hx, *cuts)
     if isinstance(prepared, str):
         _quantized.refuse(own_of(module), prepared)
     return _calls.run(module, prepared)
@@ -103,9 +114,9 @@ def _run_quantized(module: Any, input: Any, hx: Any, lengths: Any, reset: Any) -
 break_at: Any = None
 
 
-def pytorch_forward(module: Any, input: Any, hx: Any, lengths: Any, reset: Any) -> Any:
+def pytorch_forward(module: Any, input: Any, hx: Any, *cuts: Any) -> Any:
     """Go PyTorch's own way, out of a compiled graph if need be."""
-    return (break_at or call_pytorch)(module, input, hx, lengths, reset)
+    return (break_at or call_pytorch)(module, input, hx, *cuts)
 
 
 def _is_state(module: Any, hx: Any) -> bool:
@@ -129,6 +140,16 @@ def _is_for_core(module: Any, x: Tensor, weights: list[Tensor], packed: bool) ->
     if x.dim() not in ((2,) if packed else (2, 3)) or x.shape[-1] != module.input_size:
         return False
     return all(size != 0 for size in x.shape)
+
+
+def _fitting(
+    module: Any, reset_to: Any, x: Tensor, rows: int, batched: bool
+) -> tuple[Tensor | None, ...] | None:
+    """Return what `_cuts.begins` does, or None where it raises."""
+    try:
+        return _cuts.begins(module, reset_to, x, rows, batched)
+    except (TypeError, ValueError):
+        return None
 
 
 def _sorted_state(module: Any, input: PackedSequence, hx: Any) -> Any:
@@ -165,6 +186,7 @@ def _run_operator(
     batch_sizes: Tensor | None,
     lengths: Tensor | None,
     reset: Tensor | None,
+    begins: tuple[Tensor | None, ...],
 ) -> tuple[Tensor, ...]:
     """y, h_n and c_n of time-major or packed x."""
     dropout = _calls.draw_dropout(module, x.shape[:-1], x.dtype)
@@ -182,5 +204,6 @@ def _run_operator(
         lengths,
         reset,
         recomputes(module),
+        *begins,
     )
     return found

@@ -6,7 +6,7 @@ Until somebody goes back through a gradient, nothing of this runs: first derivat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,10 +23,15 @@ def run(
     x: Tensor,
     h0: Tensor | None,
     c0: Tensor | None,
-    *weights: Tensor,
+    *weights: Any,
 ) -> tuple[Tensor, ...]:
-    """Run a call by PyTorch's operators: y, h_n and, of an LSTM, c_n, each laid out as the core's is."""
+    """Run a call by PyTorch's operators: y, h_n and, of an LSTM, c_n, each laid out as the core's is.
+
+    Behind the weights, with cut_rows, is what pieces begin from at a cut.
+    """
     spec = call.spec
+    count = len(weights) - call.begins
+    begins, weights = weights[count:], weights[:count]
     shape = x.shape[:-1]
     if call.layout == _run.BATCH_FIRST:
         x = x.transpose(0, 1)
@@ -38,7 +43,7 @@ def run(
     elif call.layout == _run.UNBATCHED:
         h0, c0 = h0.unsqueeze(1), None if c0 is None else c0.unsqueeze(1)
     if call.is_cut:
-        y, *states = _run_pieces(call, dropout, x, h0, c0, weights)
+        y, *states = _run_pieces(call, dropout, x, h0, c0, weights, begins)
     else:
         y, *states = _run_layers(spec, call.batch_sizes(), dropout, x, h0, c0, weights)
     if call.layout == _run.UNBATCHED:
@@ -54,6 +59,7 @@ def _run_pieces(
     h0: Tensor,
     c0: Tensor | None,
     weights: Sequence[Tensor],
+    begins: Sequence[Tensor | None],
 ) -> list[Tensor]:
     """Run forward from x, [T, B, I], whose rows `lengths` and `reset` cut."""
     spec, pieces = call.spec, _pieces.Pieces(call.steps, call.rows, call.lengths, call.reset, x.device)
@@ -64,7 +70,7 @@ def _run_pieces(
     if dropout.masks is not None:
         masks = dropout.masks.reshape(-1, call.steps, call.rows, spec.features)
         dropout = _run.Dropout(torch.stack([pieces.pack(mask) for mask in masks]), dropout.scale)
-    begin = [pieces.initial(state, spec.directions) for state in states]
+    begin = pieces.all_initial(states, spec.directions, begins)
     begin_c = None if c0 is None else begin[1]
     y, *ends = _run_layers(spec, pieces.batch_sizes, dropout, pieces.pack(x), begin[0], begin_c, weights)
     last = [pieces.last(end, state, spec.directions) for end, state in zip(ends, states, strict=True)]

@@ -15,8 +15,10 @@ from ._own import own_of, recomputes, set_recompute
 class Recurrent(Ours):
     """What every module of sequences has whose work is lstmfast's."""
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None) -> Any:
-        """Run all steps: arguments, results and errors are those of PyTorch's class, and two keywords more.
+    def forward(
+        self, input: Any, hx: Any = None, *, lengths: Any = None, reset: Any = None, reset_to: Any = None
+    ) -> Any:
+        """Run all steps: arguments, results and errors are those of PyTorch's class, and three keywords more.
 
         Results and gradients with either are those of the sequences alone, in all layers and directions: no
         state and no gradient crosses a cut, or comes from past an end. They are as in `lstmfast.LSTM`, whose
@@ -35,22 +37,27 @@ class Recurrent(Ours):
             Bools, or 0 and 1 of any dtype, in the input's first axes ([T, B], [B, T] with `batch_first`, [T]
             unbatched), a tensor, an array or lists: where it is True the row begins anew from the zero state,
             before that step. Marks past a row's length are ignored.
+        reset_to
+            A state of the input's dtype: what rows begin anew from at a cut instead of zero. It has gradients
+            and may be learned (a `torch.nn.Parameter`). Shaped like `hx`, or [L*D, H] (of an LSTM a pair
+            of such, h with a projection [L*D, P]) where all rows share one; half a pair may be None, for
+            zero. `hx` is still what the input's first steps begin from.
 
         Raises
         ------
         TypeError, ValueError
-            If `lengths` or `reset` is not as above, or is given beside a PackedSequence, which says itself
-            where its rows end. The message names it, what was expected and what came.
+            If `lengths`, `reset` or `reset_to` is not as above, or is given beside a PackedSequence, which
+            says itself where its rows end. The message names it, what was expected and what came.
         """
         if torch.compiler.is_compiling() or _paths.dispatch_modes():
-            return _graph.forward(self, input, hx, lengths, reset)
-        prepared = _calls.prepare(self, input, hx, lengths, reset)
+            return _graph.forward(self, input, hx, lengths, reset, reset_to)
+        prepared = _calls.prepare(self, input, hx, lengths, reset, reset_to)
         if isinstance(prepared, str):
             _quantized.refuse(own_of(self), prepared)
             run = super().forward  # type: ignore[misc]
-            if lengths is None and reset is None:
+            if lengths is None and reset is None and reset_to is None:
                 return run(input, hx)
-            return _pieces.forward(self, input, hx, lengths, reset, run)
+            return _pieces.forward(self, input, hx, lengths, reset, reset_to, run)
         return _calls.run(self, prepared)
 
 

@@ -57,6 +57,24 @@ def check_cuts(batch_sizes: Tensor | None, lengths: Tensor | None, reset: Tensor
             raise ValueError(f"lstmfast: {name}: expected {axes} axes, got shape {list(tensor.shape)}")
 
 
+def check_begins(
+    x: Tensor, batch_sizes: Tensor | None, cut_h: Tensor | None, cut_c: Tensor | None, has_memory: bool
+) -> None:
+    """Check dtypes and axes of what pieces begin from at a cut, for tensors without data, too."""
+    for name, tensor in (("cut_h", cut_h), ("cut_c", cut_c)):
+        if tensor is None:
+            continue
+        if batch_sizes is not None:
+            raise ValueError(f"lstmfast: {name}: expected None beside batch_sizes")
+        _require(tensor, name, x.dtype, 3)
+    if cut_c is not None and not has_memory:
+        raise ValueError("lstmfast: cut_c: expected None, for this cell has no c")
+    if cut_h is not None and cut_c is not None and cut_h.shape[1] != cut_c.shape[1]:
+        raise ValueError(
+            f"lstmfast: cut_c: expected as many rows as cut_h, {cut_h.shape[1]}, got {cut_c.shape[1]}"
+        )
+
+
 def check_devices(x: Tensor, weights: Sequence[Tensor], *others: Tensor | None) -> None:
     """Check that all tensors are where x is.
 
@@ -80,16 +98,25 @@ def check_values(x: Tensor, batch_sizes: Tensor | None) -> None:
         )
 
 
-def check_wanted(wanted: Sequence[bool], weights: Sequence[Tensor]) -> None:
-    """Check that it is said of x, h_0, c_0 and each weight whether its gradient is wanted."""
-    if len(wanted) != len(weights) + 3:
-        raise ValueError(f"lstmfast: wanted: expected {len(weights) + 3} bools, got {len(wanted)}")
+def check_wanted(wanted: Sequence[bool], weights: Sequence[Tensor], begins: int) -> None:
+    """Check that it is said of x, h_0, c_0, each weight and `begins` more whether its gradient is wanted."""
+    count = len(weights) + 3 + begins
+    if len(wanted) != count:
+        raise ValueError(f"lstmfast: wanted: expected {count} bools, got {len(wanted)}")
 
 
-def check_states(call: Call, h0: Tensor | None, c0: Tensor | None) -> None:
+def check_states(
+    call: Call, h0: Tensor | None, c0: Tensor | None, cut_h: Tensor | None, cut_c: Tensor | None
+) -> None:
     """Check the sizes of states that the core does not look at."""
-    for name, state, width in (("h0", h0, call.spec.state_size), ("c0", c0, call.spec.hidden_size)):
-        expected = (call.spec.depth, call.rows, width)
+    h, c, rows, begins = call.spec.state_size, call.spec.hidden_size, call.rows, call.cut_rows
+    for name, state, rows_of, width in (
+        ("h0", h0, rows, h),
+        ("c0", c0, rows, c),
+        ("cut_h", cut_h, begins, h),
+        ("cut_c", cut_c, begins, c),
+    ):
+        expected = (call.spec.depth, rows_of, width)
         if state is not None and state.shape != expected:
             raise ValueError(f"lstmfast: {name}: expected shape {list(expected)}, got {list(state.shape)}")
 

@@ -6,7 +6,7 @@ through all layers and in both directions, so all of them run at once, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,13 +76,26 @@ class Pieces:
         zeros = data.new_zeros((self.steps * self.rows, *data.shape[1:]))
         return zeros.index_copy(0, self._places, data).unflatten(0, (self.steps, self.rows))
 
-    def initial(self, state: Tensor, directions: int) -> Tensor:
-        """Rows' initial state [L*D, B, ...] as that of the pieces."""
+    def all_initial(
+        self, states: Sequence[Tensor], directions: int, begins: Sequence[Tensor | None]
+    ) -> list[Tensor]:
+        """Do it for h and, of an LSTM, c. begins: as `_cuts.begins` has it."""
+        given = begins or [None] * len(states)
+        return [self.initial(*each, directions) for each in zip(states, given, strict=True)]
+
+    def initial(self, state: Tensor, begin: Tensor | None, directions: int) -> Tensor:
+        """Rows' initial state [L*D, B, ...] as that of the pieces; those at a cut begin from `begin`.
+
+        That is [L*D, B, ...], [L*D, 1, ...] for all rows, or None for zero.
+        """
         zero = state.new_zeros(())
-        parts = [
-            torch.where(self._takes_initial[d], state[d::directions].index_select(1, self._row), zero)
-            for d in range(directions)
-        ]
+        parts = []
+        for d in range(directions):
+            at_cut = zero if begin is None else begin[d::directions]
+            if at_cut.dim() and at_cut.shape[1] == self.rows:
+                at_cut = at_cut.index_select(1, self._row)
+            initial = state[d::directions].index_select(1, self._row)
+            parts.append(torch.where(self._takes_initial[d], initial, at_cut.to(state.dtype)))
         return torch.stack(parts, 1).flatten(0, 1)
 
     def last(self, state: Tensor, initial: Tensor, directions: int) -> Tensor:
@@ -96,15 +109,17 @@ def nothing_of(*tensors: Tensor) -> Tensor:
     return torch.stack([tensor.flatten()[:0].sum() for tensor in tensors]).sum()
 
 
-def forward(module: Any, input: Any, hx: Any, lengths: Any, reset: Any, run: Callable[..., Any]) -> Any:
+def forward(
+    module: Any, input: Any, hx: Any, lengths: Any, reset: Any, reset_to: Any, run: Callable[..., Any]
+) -> Any:
     """Run all steps of a module by `run`, PyTorch's forward for it. Raises as `LSTM.forward` says."""
     if _paths.is_recorded():
-        name = "reset" if lengths is None else "lengths"
+        name, _ = _cuts.first_given(lengths, reset, reset_to)
         raise RuntimeError(
             f"{name}: expected None while torch.onnx.export or torch.jit.trace is at work, for it would be"
             " recorded as it is now, and hold for every later call; torch.export takes it"
         )
-    _cuts.refuse_beside_packed(input, lengths, reset)
+    _cuts.refuse_beside_packed(input, lengths, reset, reset_to)
     if not isinstance(input, Tensor) or input.dim() not in (2, 3):
         return run(input, hx)  # which says what is wrong
     batched = input.dim() == 3
@@ -114,11 +129,12 @@ def forward(module: Any, input: Any, hx: Any, lengths: Any, reset: Any, run: Cal
     module.check_forward_args(x, _joined(module, states), None)
     layout = _run.UNBATCHED if not batched else _run.BATCH_FIRST if module.batch_first else _run.TIME_MAJOR
     call = _cuts.cut(_run.Call(_NO_SPEC, layout, steps, rows), lengths, reset)
+    begins = _cuts.begins(module, reset_to, x, rows, batched)
     if x.numel() == 0:
         return run(input, hx)
     x = x.transpose(0, 1) if module.batch_first else x
     pieces = Pieces(steps, rows, call.lengths, call.reset, x.device)
-    y, *ends = _run_pieces(module, pieces, x, states, run)
+    y, *ends = _run_pieces(module, pieces, x, states, begins, run)
     if not batched:
         y, ends = y.squeeze(1), [state.squeeze(1) for state in ends]
     elif module.batch_first:
@@ -130,15 +146,20 @@ _NO_SPEC: Any = None  # of a call that the core does not see
 
 
 def _run_pieces(
-    module: Any, pieces: Pieces, x: Tensor, states: list[Tensor], run: Callable[..., Any]
+    module: Any,
+    pieces: Pieces,
+    x: Tensor,
+    states: list[Tensor],
+    begins: Sequence[Tensor | None],
+    run: Callable[..., Any],
 ) -> list[Tensor]:
     """y, h_n and, of an LSTM, c_n."""
     directions = 2 if module.bidirectional else 1
     if pieces.count == 0:
-        nothing = nothing_of(x, *weights_of(module))
+        nothing = nothing_of(x, *weights_of(module), *(begin for begin in begins if begin is not None))
         y = x.new_zeros((*x.shape[:2], directions * states[0].shape[-1]))
         return [part + nothing for part in (y, *states)]
-    begin, data = [pieces.initial(state, directions) for state in states], pieces.pack(x)
+    begin, data = pieces.all_initial(states, directions, begins), pieces.pack(x)
     if _paths.is_transformed():
         y, *ends = _steps.run(module, data, pieces.batch_sizes.tolist(), begin)
     else:

@@ -43,9 +43,11 @@ class Quantized:
         self._held = [weight.detach() for weight in weights]
         self.marks = marks_of(weights)
 
-    def run(self, module: Any, call: _run.Call, x: Tensor, h0: Any, c0: Any) -> tuple[Tensor, ...]:
+    def run(
+        self, module: Any, call: _run.Call, x: Tensor, h0: Any, c0: Any, begins: tuple[Tensor | None, ...]
+    ) -> tuple[Tensor, ...]:
         """Run forward. Raises a RuntimeError if that is to train anything."""
-        given = (x, h0, c0)
+        given = (x, h0, c0, *begins)
         if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in given):
             raise RuntimeError(
                 f"this module is quantized to {self.layer.weight_dtype}, for inference, and has no gradients:"
@@ -57,9 +59,9 @@ class Quantized:
                 " call eval(), or restore()"
             )
         if x.dtype is torch.float32:
-            return _run.infer(self.network, call, x, h0, c0)
+            return _run.infer(self.network, call, x, h0, c0, begins)
         floats = [None if each is None else each.float() for each in given]
-        found = _run.infer(self.network, call, *floats)
+        found = _run.infer(self.network, call, x.float(), floats[1], floats[2], floats[3:])
         return tuple([each.to(x.dtype) for each in found])
 
     def __getstate__(self) -> dict[str, Any]:

@@ -23,13 +23,21 @@ class Kept(NamedTuple):
     c: list[Tensor]  # [L*D] of [N, H]; of an LSTM alone
 
 
-def size(spec: Spec, places: int, rows: int, itemsize: int, dropout: bool, recompute: bool = False) -> int:
+def size(
+    spec: Spec,
+    places: int,
+    rows: int,
+    itemsize: int,
+    dropout: bool,
+    recompute: bool = False,
+    cut_rows: int = 0,
+) -> int:
     """Count a block's numbers: `tape_size` of the core, for sizes that may be symbols.
 
     Compiled graphs that Inductor has cached on disk hold this size, and do not ask again: another layout of
     the tape needs another name of the operators.
     """
-    parts = _parts(spec, places, rows, dropout, recompute)
+    parts = _parts(spec, places, rows, dropout, recompute, cut_rows)
     return sum(_whole_lines(count, itemsize) for _, count in parts)
 
 
@@ -60,7 +68,9 @@ def parts_of_steps(spec: Spec, itemsize: int, rows: Sequence[int]) -> Iterator[l
         begins = [at + _whole_lines(width * n, itemsize) for at, n in zip(begins, rows, strict=True)]
 
 
-def _parts(spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -> Iterator[tuple[str, int]]:
+def _parts(
+    spec: Spec, places: int, rows: int, dropout: bool, recompute: bool, cut_rows: int = 0
+) -> Iterator[tuple[str, int]]:
     """Name what a block holds, in its order, and how many numbers each has."""
     for _ in range(spec.num_layers - 1):
         yield "hidden", places * spec.features
@@ -74,6 +84,9 @@ def _parts(spec: Spec, places: int, rows: int, dropout: bool, recompute: bool) -
     yield "h_0", spec.depth * rows * spec.state_size
     if spec.has_memory:
         yield "c_0", spec.depth * rows * spec.hidden_size
+    yield "cut_h", spec.depth * cut_rows * spec.state_size
+    if spec.has_memory:
+        yield "cut_c", spec.depth * cut_rows * spec.hidden_size
 
 
 def _whole_lines(count: int, itemsize: int) -> int:

@@ -34,6 +34,7 @@ class Call(NamedTuple):
     packed: bool = False  # whether x is [N, I]; not so where all rows have one length, which is [T, B, I]
     reset: NDArray[np.bool_] | None = None  # [T, B] whatever the layout, C order
     recompute: bool = False  # whether the tape has no gates
+    cut_rows: int = 0  # of what pieces begin from at a cut: B, 1 for all, or 0 where it is zero
 
     def sequence(self, tensor: Tensor) -> AnyArray:
         """See a tensor laid out as x as the core wants it: [T, B, ...], or [N, ...] of a packed sequence."""
@@ -63,6 +64,11 @@ class Call(NamedTuple):
         return torch.from_numpy(taken.sum(axis=1))
 
     @property
+    def begins(self) -> int:
+        """How many tensors say what pieces begin from at a cut: h and, of an LSTM, c; 0 where none does."""
+        return 0 if self.cut_rows == 0 else 2 if self.spec.has_memory else 1
+
+    @property
     def is_cut(self) -> bool:
         """Whether rows end or begin anew where only this call says."""
         return self.reset is not None or (self.lengths is not None and not self.packed)
@@ -90,7 +96,14 @@ class Call(NamedTuple):
         return torch.from_numpy(array[:, 0] if self.layout == UNBATCHED else array)
 
 
-def infer(network: Any, call: Call, x: Tensor, h0: Tensor | None, c0: Tensor | None) -> tuple[Tensor, ...]:
+def infer(
+    network: Any,
+    call: Call,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    begins: Sequence[Tensor | None] = (),  # as `_cuts.begins` has it
+) -> tuple[Tensor, ...]:
     """Run forward and keep nothing: y, h_n and, of an LSTM, c_n."""
     found = network.infer(
         call.sequence(x),
@@ -103,6 +116,7 @@ def infer(network: Any, call: Call, x: Tensor, h0: Tensor | None, c0: Tensor | N
         call.lengths,
         call.reset,
         call.threads,
+        *map(_dense_or_none, begins),
     )
     return call.results(x, *found)
 
@@ -151,6 +165,7 @@ def forward(
     c0: Tensor | None,
     dropout: Dropout = KEEP_ALL,
     clear: bool = False,
+    begins: Sequence[Tensor | None] = (),
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """Run forward: the results as `infer` gives them, and what backward needs as one tensor.
 
@@ -158,7 +173,7 @@ def forward(
     """
     masks = dropout.array(call)
     places = x.shape[0] if call.packed else call.steps * call.rows
-    size = network.tape_size(places, call.rows, call.recompute, masks is not None)
+    size = network.tape_size(places, call.rows, call.recompute, masks is not None, call.cut_rows)
     kept = kept_array(x.dtype, size)
     if clear and call.is_cut:
         kept[...] = 0
@@ -174,6 +189,7 @@ def forward(
         mask_scale=dropout.scale,
         memory=kept,
         threads=call.threads,
+        **dict(zip(("cut_h", "cut_c"), map(_dense_or_none, begins), strict=False)),
     )
     return call.results(x, *found), torch.from_numpy(kept)
 
@@ -185,10 +201,10 @@ def gradients(
     x: Tensor,
     y: Tensor,
     reserve: Tensor,
-    needed: Sequence[bool],  # of x, h_0, c_0 and each weight
+    needed: Sequence[bool],  # of x, h_0, c_0, each weight and, with cut_rows, what pieces begin from
     dropout: Dropout = KEEP_ALL,
 ) -> tuple[Tensor | None, ...]:
-    """Go back: the gradients of x, h_0, c_0 and each weight, None where one is not needed."""
+    """Go back: the gradients of all that `needed` names, None where one is not needed."""
     make_tape = _core.Tape32 if x.dtype is torch.float32 else _core.Tape64
     tape = make_tape(
         network,
@@ -201,23 +217,40 @@ def gradients(
         recompute=call.recompute,
         masks=dropout.array(call),
         mask_scale=dropout.scale,
+        cut_rows=call.cut_rows,
     )
     dy, dh_n, *dc_n = grads
-    of_x, of_h0, of_c0, *of_weights = needed
-    dx, dh0, dc0, dweights = network.backward(
+    of_x, of_h0, of_c0, *of_others = needed
+    count = len(of_others) - call.begins
+    of_weights, of_begins = of_others[:count], of_others[count:]
+    dx, dh0, dc0, dweights, *dbegins = network.backward(
         tape,
         None if dy is None else call.sequence(dy),
         call.state(dh_n),
         call.state(dc_n[0]) if dc_n else None,
         [of_x, of_h0 or of_c0, *of_weights],
         call.threads,
+        wants_cut=any(of_begins),
     )
     return (
         None if dx is None else call.gradient(x, dx),
         call.state_tensor(dh0) if of_h0 else None,
         call.state_tensor(dc0) if of_c0 and dc0 is not None else None,  # an RNN has no c
         *(None if dw is None else torch.from_numpy(dw) for dw in dweights),
+        *(
+            _of_begin(dbegins[n], call) if is_needed else None  # nothing came of a core that was not asked
+            for n, is_needed in enumerate(of_begins)
+        ),
     )
+
+
+def _of_begin(gradient: AnyArray, call: Call) -> Tensor:
+    """Return the gradient of what pieces begin from; of what is one for all rows, their sum."""
+    return torch.from_numpy(gradient.sum(axis=1, keepdims=True) if call.cut_rows == 1 else gradient)
+
+
+def _dense_or_none(tensor: Tensor | None) -> AnyArray | None:
+    return None if tensor is None else dense(array_of(tensor))
 
 
 def reached(call: Call, grads: Sequence[Tensor | None], needed: Sequence[bool]) -> Sequence[bool]:
@@ -228,7 +261,7 @@ def reached(call: Call, grads: Sequence[Tensor | None], needed: Sequence[bool]) 
     spec = call.spec
     if not spec.proj_size or call.steps > 1 or any(gradient is not None for gradient in grads[:2]):
         return needed
-    left_out = [len(needed) - 1 - spec.weights_of_pass * n for n in range(spec.directions)]
+    left_out = [len(needed) - 1 - call.begins - spec.weights_of_pass * n for n in range(spec.directions)]
     return [is_needed and n not in left_out for n, is_needed in enumerate(needed)]
 
 
