@@ -109,9 +109,13 @@ def engines(session: nox.Session, extra: str) -> None:
 
 @nox.session
 def torch_tools(session: nox.Session) -> None:
-    """Run the tests marked `tools`: what exporters and others make of accelerated models. Not in .ci/run."""
-    session.install(TORCH, ".[test]", "onnx", "onnxscript", "thop", "ptflops", "opacus")
-    session.run("pytest", "-m", "tools", "tests/torch", *session.posargs)
+    """Run the tests marked `tools`: what exporters and others make of accelerated models. Not in .ci/run.
+
+    And ONNX's own test cases, beside what ONNX Runtime makes of its operators.
+    """
+    tools = ("onnx", "onnxruntime", "onnxscript", "thop", "ptflops", "opacus")
+    session.install(TORCH, ".[test]", *tools)
+    session.run("pytest", "-m", "tools", "tests/torch", "tests/layers/test_onnx_nodes.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")
