@@ -35,7 +35,7 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
 
         Behind them, with cut_rows, is what pieces begin from at a cut: a tensor or None for h, and for c.
         """
-        begins = weights[len(weights) - call.begins :]
+        begins = weights[len(weights) - call.begins :] if call.cut_rows else ()
         results, reserve = _run.forward(network, call, x, h0, c0, dropout, begins=begins)
         ctx.set_materialize_grads(False)
         ctx.network, ctx.call, ctx.scale = network, call, dropout.scale

@@ -116,7 +116,7 @@ def infer(
         call.lengths,
         call.reset,
         call.threads,
-        *map(_dense_or_none, begins),
+        *(map(_dense_or_none, begins) if begins else ()),
     )
     return call.results(x, *found)
 
@@ -177,6 +177,7 @@ def forward(
     kept = kept_array(x.dtype, size)
     if clear and call.is_cut:
         kept[...] = 0
+    more = dict(zip(("cut_h", "cut_c"), map(_dense_or_none, begins), strict=False)) if begins else _NOTHING
     *found, _ = network.forward(
         call.sequence(x),
         call.state(h0),
@@ -189,7 +190,7 @@ def forward(
         mask_scale=dropout.scale,
         memory=kept,
         threads=call.threads,
-        **dict(zip(("cut_h", "cut_c"), map(_dense_or_none, begins), strict=False)),
+        **more,
     )
     return call.results(x, *found), torch.from_numpy(kept)
 
@@ -220,9 +221,11 @@ def gradients(
         cut_rows=call.cut_rows,
     )
     dy, dh_n, *dc_n = grads
-    of_x, of_h0, of_c0, *of_others = needed
-    count = len(of_others) - call.begins
-    of_weights, of_begins = of_others[:count], of_others[count:]
+    of_x, of_h0, of_c0, *of_weights = needed
+    of_begins: list[bool] = []
+    if call.cut_rows:
+        count = len(of_weights) - call.begins
+        of_weights, of_begins = of_weights[:count], of_weights[count:]
     dx, dh0, dc0, dweights, *dbegins = network.backward(
         tape,
         None if dy is None else call.sequence(dy),
@@ -232,16 +235,20 @@ def gradients(
         call.threads,
         wants_cut=any(of_begins),
     )
-    return (
+    found = (
         None if dx is None else call.gradient(x, dx),
         call.state_tensor(dh0) if of_h0 else None,
         call.state_tensor(dc0) if of_c0 and dc0 is not None else None,  # an RNN has no c
         *(None if dw is None else torch.from_numpy(dw) for dw in dweights),
-        *(
-            _of_begin(dbegins[n], call) if is_needed else None  # nothing came of a core that was not asked
-            for n, is_needed in enumerate(of_begins)
-        ),
     )
+    if not of_begins:
+        return found
+    # Nothing came of a core that was not asked.
+    wanted = [_of_begin(dbegins[n], call) if is_needed else None for n, is_needed in enumerate(of_begins)]
+    return (*found, *wanted)
+
+
+_NOTHING: dict[str, Any] = {}
 
 
 def _of_begin(gradient: AnyArray, call: Call) -> Tensor:
