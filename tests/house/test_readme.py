@@ -73,6 +73,15 @@ def test_the_example_with_lengths_and_reset() -> None:
     assert not names["grads"].x[7:, 0].any()
 
 
+def test_the_example_of_variants() -> None:
+    (example,) = (text for text in EXAMPLES if "LayerNormLSTM" in text)
+    names = run(example)
+    assert [half.shape for half in names["grads"].reset_to] == [(1, 32), (1, 32)]
+    assert names["c"].shape == names["y"].shape == (100, 4, 32)
+    for layer in ("gru", "hard", "norm"):
+        assert names[layer](names["x"])[0].shape == (100, 4, 32)
+
+
 def test_the_example_with_pytorch(torch: Any) -> None:
     torch.manual_seed(0)
     (example,) = (text for text in EXAMPLES if "from_torch" in text)
@@ -96,7 +105,7 @@ def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str], torch: Any) 
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 def test_the_test_line_is_there() -> None:

@@ -1,7 +1,8 @@
 // What variants of cells apply to their sums: the functions that ONNX names for its recurrent operators, and their
 // slopes.
 //
-// Chosen by a switch a vector: it goes the same way every time, and costs little beside exp().
+// Chosen by a switch a vector, which goes the same way every time and costs little beside exp(). Compiled once for each
+// vector, and called: inlined wherever a variant applies one, they were half of a file's time and size.
 #pragma once
 
 #include "kernels/generic/math.h"
@@ -50,7 +51,7 @@ LSTMFAST_INLINE V where_positive(V x, V a, V b) {
 }
 
 template <class V>
-LSTMFAST_INLINE V activated(const Activation<typename V::Scalar>& a, V x) {
+LSTMFAST_ONCE V activated(const Activation<typename V::Scalar>& a, V x) {
   const V zero = V::set1(0), one = V::set1(1), alpha = V::set1(a.alpha), beta = V::set1(a.beta);
   switch (a.function) {
     case Function::tanh: return tanh(x);
@@ -73,7 +74,7 @@ LSTMFAST_INLINE V activated(const Activation<typename V::Scalar>& a, V x) {
 
 // The derivative at x; y: activated(x).
 template <class V>
-LSTMFAST_INLINE V slope(const Activation<typename V::Scalar>& a, V x, V y) {
+LSTMFAST_ONCE V slope(const Activation<typename V::Scalar>& a, V x, V y) {
   const V zero = V::set1(0), one = V::set1(1), alpha = V::set1(a.alpha);
   switch (a.function) {
     case Function::tanh: return one - y * y;

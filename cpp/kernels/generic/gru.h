@@ -22,8 +22,9 @@ struct GruGates {
   static constexpr Curve curve(int) { return Curve::sigmoid; }
 };
 
-template <class V, int R, int N>
-inline constexpr int kRowsOf = (R > TileCut<V>::wide_rows ? 2 * R : kPanelVectors * R) / N;
+// Rows of a tile of three vectors, and of one of two: those could be more, but each size is compiled.
+template <class V, int R>
+inline constexpr int kRowsOfSlots = (R > TileCut<V>::wide_rows ? 2 * R : kPanelVectors * R) / 3;
 
 // Up to R rows times N vectors of a panel, from First on.
 template <class V, class W, int R, int First, int N>
@@ -54,8 +55,8 @@ LSTMFAST_ONCE void some_slots(Index rows, Index panels, TileArgs<typename V::Sca
       if (together == 2)
         return rows == 1 ? tile<V, W, 1, 2, N, false, First>(args) : tile<V, W, 2, 2, N, false, First>(args);
       TileArgs<typename V::Scalar, W> part = args;
-      for_even_parts(rows, kRowsOf<V, R, N>, [&](Index, Index here) {
-        tile_of_slots<V, W, kRowsOf<V, R, N>, First, N>(here, part);
+      for_even_parts(rows, kRowsOfSlots<V, R>, [&](Index, Index here) {
+        tile_of_slots<V, W, kRowsOfSlots<V, R>, First, N>(here, part);
         for (auto& stretch : part.stretches) stretch.rows += here;
         part.init += here * part.init_stride;
         part.z_rows += here;

@@ -53,7 +53,7 @@ struct Moments {
   using T = typename V::Scalar;
   T mean, scale;  // scale: one over the standard deviation
 
-  LSTMFAST_INLINE Moments(const T* v, Index n) {
+  LSTMFAST_ONCE Moments(const T* v, Index n) {
     mean = row_sum<V>(
                n, [&](Index at, Index left) __attribute__((always_inline)) { return load_lanes<V>(v + at, left); }) /
            T(n);
@@ -153,6 +153,13 @@ struct NormRow {
   }
 };
 
+// An activated gate of a block of units.
+template <class V>
+LSTMFAST_ONCE V norm_gate(const NormRow<V>& row, int gate, Index unit, Index left) {
+  const V z = row.z(gate, unit, left);
+  return gate == LstmNormCell::g ? tanh(z) : sigmoid(z);
+}
+
 template <class V>
 void norm_step(const NormStep<typename V::Scalar>& s) {
   using T = typename V::Scalar;
@@ -165,10 +172,10 @@ void norm_step(const NormStep<typename V::Scalar>& s) {
     T* const h_out = s.h_out[r];
     for (Index unit = 0; unit < H; unit += V::lanes) {
       const Index left = H - unit;
-      const V i = sigmoid(row.z(Cell::i, unit, left)), f = sigmoid(row.z(Cell::f, unit, left));
-      const V g = tanh(row.z(Cell::g, unit, left));
+      const V i = norm_gate(row, Cell::i, unit, left), f = norm_gate(row, Cell::f, unit, left);
+      const V g = norm_gate(row, Cell::g, unit, left);
       store_lanes(fma(f, load_lanes<V>(c + unit, left), i * g), c_out + unit, left);
-      store_lanes(sigmoid(row.z(Cell::o, unit, left)), h_out + unit, left);
+      store_lanes(norm_gate(row, Cell::o, unit, left), h_out + unit, left);
     }
     const Moments<V> of_c(c_out, H);
     for (Index unit = 0; unit < H; unit += V::lanes) {
@@ -191,8 +198,8 @@ void norm_backward(const BackwardStep<typename V::Scalar>& s, Index row, Index r
 
 // The gradient of v [n] from that of norm(v): d, beside norm(v), to `to`, which may be d.
 template <class V>
-LSTMFAST_INLINE void back_through_norm(const typename V::Scalar* d, const typename V::Scalar* normed,
-                                       typename V::Scalar scale, Index n, typename V::Scalar* to) {
+LSTMFAST_ONCE void back_through_norm(const typename V::Scalar* d, const typename V::Scalar* normed,
+                                     typename V::Scalar scale, Index n, typename V::Scalar* to) {
   using T = typename V::Scalar;
   const V mean = V::set1(
       row_sum<V>(n, [&](Index at, Index left) __attribute__((always_inline)) { return load_lanes<V>(d + at, left); }) /
@@ -230,8 +237,7 @@ void norm_backward_row(const NormBackward<typename V::Scalar>& s) {
       for (int gate = 0; gate < 4; ++gate) {
         to(NormDz::normed_x + gate, row.x_of(gate, unit, left));
         to(NormDz::normed_h + gate, row.h_of(gate, unit, left));
-        const V z = row.z(gate, unit, left);
-        to(NormDz::x + gate, gate == Cell::g ? tanh(z) : sigmoid(z));
+        to(NormDz::x + gate, norm_gate(row, gate, unit, left));
       }
       const V o = load_lanes<V>(at(NormDz::x + Cell::o) + unit, left), d = load_lanes<V>(dh + unit, left);
       const V normed = of_c.norm(load_lanes<V>(s.c_out[r] + unit, left));
