@@ -33,12 +33,18 @@ const Index* slots_of(StreamPool<T>& pool, const Ids& ids) {
   }
 }
 
+// h [L, 1, S], c [L, 1, H], or none for zero.
 template <class T>
-py::object open_stream(Given self) {
+py::object open_stream(Given self, Given h_given, Given c_given) {
   const Pool<T> pool(self);
-  const Index id = pool->ids.open();
+  const NetworkShape& shape = pool->streams.shape();
+  const OptionalArray<T> h = optional_array_from<T>(h_given, "h"), c = optional_array_from<T>(c_given, "c");
+  if (c && !has_memory(shape.cell)) throw std::invalid_argument("c: expected None, this cell has no memory");
+  const T* const h_data = dense_or_null(h, {shape.num_layers, 1, shape.state_size()}, "h");
+  const T* const c_data = dense_or_null(c, {shape.num_layers, 1, shape.hidden_size}, "c");
+  const Index id = pool->ids.open();  // nothing fails any more
   const Index slot = StreamIds::slot_of(id);
-  if (id >= 0) pool->streams.write(&slot, 1, nullptr, nullptr);
+  if (id >= 0) pool->streams.write(&slot, 1, h_data, c_data);
   return py::int_(id);
 }
 
@@ -153,7 +159,7 @@ void register_pool(py::module_& m, const char* name) {
       .def_property_readonly("capacity", &capacity_of<T>)
       .def_property_readonly("open_count", &open_count<T>)
       .def_property_readonly("nbytes", &pool_bytes<T>)
-      .def("open", &open_stream<T>)
+      .def("open", &open_stream<T>, py::arg("h") = py::none(), py::arg("c") = py::none())
       .def("close", &close_streams<T>, py::arg("ids"))
       .def("step", &step_pool<T>, py::arg("network"), py::arg("ids"), py::arg("x"), py::arg("y") = py::none())
       .def("read", &read_pool<T>, py::arg("ids"))

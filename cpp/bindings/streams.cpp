@@ -63,14 +63,15 @@ void write_batch(Given self, Given h, Given c) {
              optional_array_from<T>(c, "c"));
 }
 
+// h [L, n, S], c [L, n, H] of n rows, or none for zero.
 template <class T>
-void clear_batch(Given self, Given rows_given) {
+void clear_batch(Given self, Given rows_given, Given h, Given c) {
   const Batch<T> batch(self);
   const Ids rows = ids_from(rows_given, "rows");
   const Index* const given = dense(rows, {rows.size()}, "rows");
   const std::vector<Index> slots(given, given + rows.size());  // a copy: nobody else may change them now
   for (const Index slot : slots) require_count(slot, 0, batch->streams.count() - 1, "rows");
-  set_states<T>(batch->streams, slots.data(), rows.size(), {}, {});
+  set_states(batch->streams, slots.data(), rows.size(), optional_array_from<T>(h, "h"), optional_array_from<T>(c, "c"));
 }
 
 template <class T>
@@ -83,7 +84,7 @@ void register_batch(py::module_& m, const char* name) {
       .def("run", &run_batch<T>, py::arg("network"), py::arg("x"), py::arg("batch_first"), py::arg("y") = py::none())
       .def("read", &read_batch<T>)
       .def("write", &write_batch<T>, py::arg("h"), py::arg("c"))
-      .def("clear", &clear_batch<T>, py::arg("rows"));
+      .def("clear", &clear_batch<T>, py::arg("rows"), py::arg("h") = py::none(), py::arg("c") = py::none());
   remember(batch);
 }
 

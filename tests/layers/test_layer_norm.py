@@ -158,3 +158,12 @@ def test_nan_and_infinity_stay_in_their_row() -> None:
     assert np.isnan(y[2:, 1]).all()
     assert np.isnan(y[3:, 2]).all()
     assert_same_bits(y[:2], clean[:2])
+
+
+def test_what_no_number_holds_is_nan_and_not_zero() -> None:
+    model = make(3, 20)
+    x = random((5, 2, 3))
+    x[3:, 1] = 1e30
+    y, _ = model(x)
+    assert np.isfinite(y[:, 0]).all()
+    assert np.isnan(y[3:, 1]).all()

@@ -245,12 +245,12 @@ def test_nan_stays_and_infinity_is_a_limit(activation: Any, isa: str) -> None:
         (
             {"activations": (("Sigmoid", 1.0), "Tanh", "Tanh")},
             ValueError,
-            r"^activations\[0\]: Sigmoid takes neither alpha nor beta, 0 numbers, got 1",
+            r"^activations\[0\]: Sigmoid takes no numbers after its name, got 1 numbers",
         ),
         (
             {"activations": ("Sigmoid", ("LeakyRelu", 0.1, 0.2), "Tanh")},
             ValueError,
-            r"^activations\[1\]: LeakyRelu takes alpha, 1 numbers, got 2",
+            r"^activations\[1\]: LeakyRelu takes alpha after its name, got 2 numbers",
         ),
         (
             {"activations": ("Affine", "Tanh", "Tanh")},

@@ -358,7 +358,7 @@ def test_no_layer(name: str, value: Any, got: str) -> None:
     layers = {"model": LSTM(2, 3), "quantized": LSTM(2, 3), name: value}
     with pytest.raises(TypeError) as caught:
         compare(**layers, x=[[1, 2]])
-    assert str(caught.value) == f"{name}: expected an LSTM or an RNN, quantised or not, got {got}"
+    assert str(caught.value) == f"{name}: expected an LSTM, a GRU or an RNN, quantised or not, got {got}"
 
 
 @pytest.mark.parametrize("quantize", [False, True])

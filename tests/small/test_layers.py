@@ -160,7 +160,7 @@ def test_they_do_not_learn(kind: str, weight_dtype: str) -> None:
         assert not hasattr(q, name), name
         assert name not in dir(q), name
     assert not hasattr(q, "quantize")
-    with pytest.raises(TypeError, match=r"^model: expected an LSTM or an RNN"):
+    with pytest.raises(TypeError, match=r"^model: expected an LSTM, a GRU or an RNN"):
         lstmfast.gradient_flow(q, np.zeros((3, 1, 3)), lambda y: (0.0, y))
 
 

@@ -155,7 +155,7 @@ def test_models() -> None:
         with pytest.raises(ValueError, match=r"^model: expected one direction.* got bidirectional=True"):
             model.stream()
     for other in (None, 3, lstmfast.LSTM, make("lstm", 3, 4).stream()):
-        with pytest.raises(TypeError, match=r"^model: expected an LSTM or an RNN"):
+        with pytest.raises(TypeError, match=r"^model: expected an LSTM, a GRU or an RNN"):
             lstmfast.Stream(other)  # type: ignore[arg-type]
 
 

@@ -277,5 +277,5 @@ def test_models() -> None:
                 call(3)
     values: list[Any] = [None, 3, lstmfast.LSTM, make("lstm", 3, 5)._network, used_pool()[0]]
     for value in values:
-        with pytest.raises(TypeError, match=r"^model: expected an LSTM or an RNN, got "):
+        with pytest.raises(TypeError, match=r"^model: expected an LSTM, a GRU or an RNN, got "):
             lstmfast.StreamPool(value, 3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -198,3 +200,40 @@ print("met" if met else "never met")
 
 def test_a_fork_leaves_no_stream_taken() -> None:
     assert run_python(FORK, LSTMFAST_NUM_THREADS="1").split() == ["met"]
+
+
+def test_a_reset_to_a_state_takes_nothing_of_other_rows_back() -> None:
+    """Some rows are set while another thread steps all: no step of the others is undone."""
+    model = lstmfast.RNN(1, 1, bias=False, activations=(("Affine", 1.0, 0.0),), dtype="float64")
+    model.update({"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]]})  # h' = h + x: a state counts steps
+    stream, pool = model.stream(2), model.stream_pool(1000)
+    first = pool.open()
+    done = threading.Event()
+
+    def resets() -> None:
+        while not done.is_set():
+            for call in (lambda: stream.reset([1], to=np.zeros((1, 1))), lambda: pool.open(np.ones((1, 1)))):
+                with contextlib.suppress(RuntimeError):  # right, where the other thread is at work
+                    id = call()
+                    if id is not None:
+                        opened.append(id)
+
+    opened: list[int] = []
+    counted = 0
+    interval = sys.getswitchinterval()
+    other = threading.Thread(target=resets)
+    try:
+        sys.setswitchinterval(1e-5)
+        other.start()
+        for _ in range(20_000):
+            with contextlib.suppress(RuntimeError):
+                stream.step(np.ones((2, 1)))
+                counted += 1
+            with contextlib.suppress(RuntimeError):
+                pool.step([first], np.ones((1, 1)))
+    finally:
+        done.set()
+        other.join()
+        sys.setswitchinterval(interval)
+    assert stream.state[0, 0, 0] == counted
+    assert len(pool) == 1 + len(opened)  # what could not be opened whole is not open

@@ -237,7 +237,7 @@ def test_bidirectional_is_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize("model", [None, "lstm", LSTM, 3])
 def test_no_model(model: Any) -> None:
-    with pytest.raises(TypeError, match="model: expected an LSTM or an RNN, got"):
+    with pytest.raises(TypeError, match="model: expected an LSTM, a GRU or an RNN, got"):
         gradient_flow(model, random_input(4, 2), halved_square)
 
 

@@ -61,7 +61,8 @@ struct Moments {
       const V apart = load_lanes<V>(v + at, left) - V::set1(mean);
       return apart * apart;
     });
-    scale = T(1) / square_root(squares / T(n) + T(kNormEpsilon));
+    // NaN where the squares are more than a number holds: one over infinity would be zero, and so would all be.
+    scale = T(1) / square_root(squares / T(n) + T(kNormEpsilon)) + (squares - squares);
   }
   LSTMFAST_INLINE V norm(V v) const { return (v - V::set1(mean)) * V::set1(scale); }
 };

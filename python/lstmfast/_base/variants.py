@@ -140,13 +140,11 @@ def _activation(value: object, name: str, dtype: np.dtype[Any]) -> Activation:
     if function is None:
         raise ValueError(f"{name}: expected one of {', '.join(NAMES)}, got {checks.shown(parts[0])}")
     numbers = tuple(checks.real(number, name, "finite numbers after the name") for number in parts[1:])
-    takes = " and ".join(function.takes) or "neither alpha nor beta"
+    takes = " and ".join(function.takes) or "no numbers"
     if not numbers and function.defaults:
         numbers = function.defaults
     if len(numbers) != len(function.takes):
-        raise ValueError(
-            f"{name}: {function.name} takes {takes}, {len(function.takes)} numbers, got {len(numbers)}"
-        )
+        raise ValueError(f"{name}: {function.name} takes {takes} after its name, got {len(numbers)} numbers")
     for number in numbers:
         if not np.isfinite(_rounded(number, dtype)):
             raise ValueError(f"{name}: expected finite numbers of {dtype} after the name, got {number!r}")

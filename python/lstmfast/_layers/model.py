@@ -34,8 +34,10 @@ class Model(Saved):
     def _install(self, parameters: Mapping[str, Array]) -> None:
         """Pack `parameters`, which are checked and nobody else's, and only then swap them in."""
         arrays = {name: read_only(array) for name, array in parameters.items()}
-        self._network = self._network_of(arrays)
+        network = self._network_of(arrays)
+        # In this order: whoever has read the new network and then reads the weights finds no old ones.
         self._parameters = MappingProxyType(arrays)
+        self._network = network
 
     def _network_of(self, arrays: Mapping[str, Array]) -> Any:  # noqa: ANN401 - Network32 or Network64
         """Pack the weights."""
@@ -108,16 +110,16 @@ class Model(Saved):
         Parameters
         ----------
         module
-            A `torch.nn.LSTM` for an `LSTM`, a `torch.nn.RNN` for an `RNN`, on any device. Weights that hooks
-            compute before each call (pruning, the old weight_norm) are those of its last call.
+            A `torch.nn.LSTM` for an `LSTM`, and so on for a `GRU` and an `RNN`, on any device. Weights that
+            hooks compute before each call (pruning, the old weight_norm) are those of its last call.
         isa
             As for the class.
 
         Returns
         -------
-        LSTM or RNN
+        LSTM, GRU or RNN
             In float32 or float64, as the module is. Of a subclass, made by its constructor with the arguments
-            of `LSTM` or `RNN` by name.
+            of these by name.
 
         Raises
         ------
@@ -131,12 +133,12 @@ class Model(Saved):
         model.load_state_dict(weights)
         return model
 
-    def to_torch(self) -> Any:  # noqa: ANN401 - torch.nn.LSTM or torch.nn.RNN
+    def to_torch(self) -> Any:  # noqa: ANN401 - torch.nn.LSTM or its like
         """Make a PyTorch module of this model: its configuration, and copies of its weights.
 
         Returns
         -------
-        torch.nn.LSTM or torch.nn.RNN
+        torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN
             On the CPU, in this model's dtype, in training mode as a new module is. No random
             number is drawn.
 
@@ -145,7 +147,7 @@ class Model(Saved):
         ImportError
             If PyTorch is not installed: `pip install 'lstmfast[torch]'`.
         TypeError
-            If PyTorch has no such kind.
+            If PyTorch has no such kind, or none with these options.
         """
         if self._options():
             raise TypeError(

@@ -25,7 +25,7 @@ _DSTATE: Names = ("dstate", ("dh_n", "dc_n"), "dstate: dh_n", "dstate: dc_n")
 
 
 class Recurrent(Model, Streamed[StateT, StateLikeT]):
-    """Base of `LSTM` and `RNN`; they differ in their kind and in what a state is."""
+    """Base of all layers that train; they differ in their kind and in what a state is."""
 
     @overload
     def forward(
@@ -116,6 +116,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
             if (renewed := recurrent_dropout.renewed(self._zoneout, states, generator)) is not None:
                 more["renewed"] = renewed if skips is None else skips.dropped(renewed)
             dropped = recurrent_dropout.dropped(self, self._recurrent_dropout, generator)
+        held = 0 if dropped is None else dropped.nbytes + layout.nbytes(self._dtype)
         if skips is not None:
             x = skips.taken(x)
             masks = None if masks is None else skips.dropped(masks)
@@ -125,9 +126,8 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         y, h, c, core_tape, *memory = network.forward(
             x, h, c, self._batch_first, lengths, reset, recompute, masks, scale, **more
         )
-        held = 0
         if skips is not None:
-            held = x.nbytes + y.nbytes + skips.nbytes  # the tape refers to these, which nobody else does
+            held += x.nbytes + y.nbytes + skips.nbytes  # the tape refers to these, which nobody else does
             y, memory = skips.repeated(y), [skips.repeated(array) for array in memory]
         y.flags.writeable = False
         core_shape = y.shape
@@ -256,7 +256,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
 
         Returns
         -------
-        QuantizedLSTM or QuantizedRNN
+        QuantizedLSTM, QuantizedGRU or QuantizedRNN
             It computes in float32, also for a model of float64, and runs on this model's `isa`. Weights that
             this model is given later do not change it.
 

@@ -22,6 +22,11 @@ class Dropped(NamedTuple):
     network: Any
     factors: Mapping[str, Array]  # by weight: what it was multiplied by, 0 or 1 / (1 - p)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the factors."""
+        return sum(factor.nbytes for factor in self.factors.values())
+
 
 def renewed(
     p: float, shape: tuple[int, int, int, int], generator: np.random.Generator

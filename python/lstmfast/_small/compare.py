@@ -41,7 +41,7 @@ def compare(
     ----------
     model : LSTM, RNN, QuantizedLSTM or QuantizedRNN
         The first layer, of float32 or float64.
-    quantized : QuantizedLSTM, QuantizedRNN, LSTM or RNN
+    quantized : QuantizedLSTM, QuantizedGRU, QuantizedRNN, or a layer as `model` is
         The second, of the same cell, sizes, layers, directions and `batch_first`. Its dtype, biases, dropout
         (which plays no part here) and `isa` may be others.
     x : array [T, B, I], [B, T, I] with ``batch_first``, or [T, I]
@@ -130,7 +130,7 @@ def _check_layers(model: object, quantized: object) -> None:
     for name, layer in (("model", model), ("quantized", quantized)):
         if not isinstance(layer, Inference):
             raise TypeError(
-                f"{name}: expected an LSTM or an RNN, quantised or not, got {checks.shown(layer)}"
+                f"{name}: expected an LSTM, a GRU or an RNN, quantised or not, got {checks.shown(layer)}"
             )
         forms.append(_form(layer))
     names = [name for name in forms[0] if name in forms[1] and forms[0][name] != forms[1][name]]

@@ -76,7 +76,7 @@ class Quantized(Streamed[StateT, StateLikeT], Saved, Generic[StateT, StateLikeT,
 
         Returns
         -------
-        LSTM or RNN
+        LSTM, GRU or RNN
             Of this layer's configuration and `isa`.
         """
         cls: Any = kinds.class_named(self._KIND.name)

@@ -15,7 +15,7 @@ from .._base.inference import Inference
 
 def check_model(model: object) -> None:
     if not isinstance(model, Inference):
-        raise TypeError(f"model: expected an LSTM or an RNN, got {checks.shown(model)}")
+        raise TypeError(f"model: expected an LSTM, a GRU or an RNN, got {checks.shown(model)}")
     if model.bidirectional or model.direction == "reverse":
         got = "bidirectional=True" if model.bidirectional else "direction='reverse'"
         raise ValueError(

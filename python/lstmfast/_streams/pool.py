@@ -117,13 +117,11 @@ class StreamPool(Kept[StateT]):
             If the state is not as above. None is opened then.
         """
         h, c = (None, None) if state is None else self._model._split(state, STATE, 1, False)
-        id: int = self._core.open()
+        id: int = self._core.open(h, c)
         if id < 0:
             raise RuntimeError(
                 f"all {self.capacity} streams of the pool are open: close some, or make room, grow(capacity)"
             )
-        if state is not None:
-            self._core.write(np.array([id]), h, c)
         return id
 
     def close(self, ids: ArrayLike) -> None:

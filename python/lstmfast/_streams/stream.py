@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
@@ -24,15 +25,15 @@ class Stream(Kept[StateT]):
     Parameters
     ----------
     model
-        An `LSTM` or `RNN` with one direction. It is shared, not copied: weights that it is given later hold
-        from the next call on.
+        A layer of any kind that runs forward alone. It is shared, not copied: weights that it is given later
+        hold from the next call on.
     batch
         B, rows that are stepped together, an integer >= 1.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, or the model is bidirectional: the reverse direction begins with
+        If an argument is of the wrong kind, or the model runs in reverse, too or alone: that begins with
         the last step, which a stream does not know.
 
     Notes
@@ -186,13 +187,10 @@ class Stream(Kept[StateT]):
             else:
                 self._core.clear(rows_of(rows, self.batch))
             return
-        chosen = slice(None) if rows is None else rows_of(rows, self.batch)
+        chosen = np.arange(self.batch) if rows is None else rows_of(rows, self.batch)
         one = self._model._split(to, TO, 1, False)
-        h, c = self._core.read()
-        for half, value in zip((h, c), one, strict=True):
-            if half is not None:
-                half[:, chosen] = 0 if value is None else value
-        self._core.write(h, c)
+        h, c = (None if half is None else np.repeat(half, len(chosen), axis=1) for half in one)
+        self._core.clear(chosen, h, c)
 
     def snapshot(self) -> StreamSnapshot:
         """Return the state as it is now, for `restore` to come back to: of this stream, or of another."""

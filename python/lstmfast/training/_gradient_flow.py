@@ -58,7 +58,7 @@ def gradient_flow(
 
     Parameters
     ----------
-    model : LSTM or RNN
+    model : LSTM, GRU, RNN or LayerNormLSTM
         Unidirectional, of any number of layers.
     x : array [T, B, I], [B, T, I] with ``batch_first``, or [T, I]
         The input, with at least one time step, row and input.
@@ -76,7 +76,7 @@ def gradient_flow(
     Raises
     ------
     TypeError
-        If `model` is no LSTM or RNN, or `loss` is not callable or does not return a pair.
+        If `model` is no such layer, or `loss` is not callable or does not return a pair.
     ValueError
         If the model is bidirectional, x has a wrong shape or no time step, or dy_last has not y_last's shape.
 
@@ -120,7 +120,7 @@ def gradient_flow(
 def _checked(model: object, x: ArrayLike, loss: object) -> tuple[Array, bool]:
     """Check the arguments; return x with three axes in the model's layout, and whether it came so."""
     if not isinstance(model, Recurrent):
-        raise TypeError(f"model: expected an LSTM or an RNN, got {checks.shown(model)}")
+        raise TypeError(f"model: expected an LSTM, a GRU or an RNN, got {checks.shown(model)}")
     if model.bidirectional:
         raise ValueError(
             "model: expected one direction, got a bidirectional model: its last output reads the reverse pass"
