@@ -44,7 +44,7 @@ class Fenced:
         view[...] = values
         return view
 
-fences = [Fenced(1 << 19) for _ in range(24)]
+fences = [Fenced(1 << 19) for _ in range(48)]
 sizes = [
     (H, I, B, 3)
     for H, I in ((1, 1), (3, 2), (5, 7), (8, 8), (9, 5), (16, 3), (17, 15), (33, 1), (47, 9))
@@ -52,20 +52,29 @@ sizes = [
 ]
 # Past the chunks of the input product: 64 KiB of z are 204 steps at most, of scalar's float32.
 sizes += [(20, 3, 2, 450), (20, 1, 1, 1000)]
+# Of each cell its gates, whether it has c, and what it has besides: peepholes, and layer normalisation.
+cells = {name: (kind.gates, kind.has_memory, 0, kind.normalises) for name, kind in BY_CELL.items()}
+cells |= {"lstm_variant": (4, True, 3, False), "lstm_coupled": (3, True, 2, False)}
+cells |= {"rnn_variant": (1, False, 0, False)}
+cells |= {"gru_variant": (3, False, 0, False), "gru_reset_before": (3, False, 0, False)}
+some = ("Elu", 0.5, 0.0), ("Softsign", 0.0, 0.0), ("Tanh", 0.0, 0.0), 0.7
 count = 0
-for cell, (H, I, B, T) in itertools.product(BY_CELL, sizes):
+for cell, (H, I, B, T) in itertools.product(cells, sizes):
     for L, D, batch_first in ((1, 1, False), (2, 2, True)):
-        G = BY_CELL[cell].gates
+        G, has_memory, peepholes, normalises = cells[cell]
+        more = [(peepholes, H)] if peepholes else []
+        more += [(G * H,), (G * H,), (H,), (H,)] if normalises else []
+        variant = None if cell in BY_CELL else (*some, peepholes > 0)
         fence = iter(fences)
         weights = []
         for layer, _ in itertools.product(range(L), range(D)):
-            for shape in ((G * H, I if layer == 0 else D * H), (G * H, H), (G * H,), (G * H,)):
+            for shape in ((G * H, I if layer == 0 else D * H), (G * H, H), (G * H,), (G * H,), *more):
                 weights.append(next(fence).array(*shape, scale=0.1))
-        net = make(cell, I, H, L, D == 2, True, weights, isa)
+        net = make(cell, I, H, L, D == 2, True, weights, isa, variant=variant)
         batch = (B, T) if batch_first else (T, B)
         x, h0, c0 = (next(fence).array(*s) for s in ((*batch, I), (L * D, B, H), (L * D, B, H)))
         dy, dh, dc = (next(fence).array(*s) for s in ((*batch, D * H), (L * D, B, H), (L * D, B, H)))
-        if not BY_CELL[cell].has_memory:
+        if not has_memory:
             c0 = dc = None
         net.infer(x, h0, c0, batch_first)
         tape = net.forward(x, h0, c0, batch_first)[3]
@@ -74,7 +83,7 @@ for cell, (H, I, B, T) in itertools.product(BY_CELL, sizes):
 for n in range(1, 40):
     _core.sigmoid(fences[0].array(n), isa)
     _core.tanh(fences[0].array(n), isa)
-assert count == 130 * len(BY_CELL)
+assert count == 130 * len(cells)
 print("done")
 """
 
