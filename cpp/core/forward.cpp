@@ -252,7 +252,9 @@ class ForwardRun {
     pass.h_n = call_.h_n + p * rows * S;
     pass.h0 = {pass.h_n, S};
     if (first) pass.h0 = call_.h0 ? StateView<T>{call_.h0 + p * rows * S, S} : zero;
-    if (call_.cut.rows) {
+    if (plan().plain()) {
+      // No row is cut.
+    } else if (call_.cut.rows) {
       pass.cut_h = pass_of(call_.cut.h, call_.cut.rows, S, p, zeros);
       pass.cut_c = pass_of(call_.cut.c, call_.cut.rows, H, p, zeros);
     } else {

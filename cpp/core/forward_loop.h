@@ -22,13 +22,14 @@ template <class T>
 class ForwardLoop {
  public:
   ForwardLoop(const typename Network<T>::Packed& packed, std::size_t pass)
-      : kernels_(*packed.kernels),
+      : packed_(packed),
+        pass_(pass),
+        kernels_(*packed.kernels),
         shape_(packed.shape),
         packing_(packed.forward[pass]),
         projection_(packed.projection(pass)),
         variant_(packed.variant_or_null()),
         peepholes_(packed.peepholes_at(pass)),
-        norm_(packed.norm_at(pass)),
         heuristics_(heuristics_for(kernels_)) {}
 
   // How many steps' input products are made at once for so many rows and panels; 0: each step makes its own.
@@ -163,8 +164,8 @@ class ForwardLoop {
     const Range own = part_of(step.rows, share.panel_part, share.panel_parts);
     if (own.size() == 0) return;
     const auto from = [&](auto rows) { return rows_from(rows, own.begin); };
-    kernels_.norm_step({own.size(), shape_.hidden_size, norm_, from(as_const(step.gates)), from(step.c),
-                        from(step.c_out), from(state)});
+    kernels_.norm_step({own.size(), shape_.hidden_size, packed_.norm_at(pass_), from(as_const(step.gates)),
+                        from(step.c), from(step.c_out), from(state)});
   }
 
   // W_hn (r h) to n's sums among the gates.
@@ -270,13 +271,14 @@ class ForwardLoop {
     if (step.gates.data) step.gates.data += on * pass.gates.step_stride;
   }
 
+  const typename Network<T>::Packed& packed_;
+  const std::size_t pass_;
   const KernelTable<T>& kernels_;
   const NetworkShape& shape_;
   const ForwardPacking<T>& packing_;
   const ProjectionPacking<T>* const projection_;  // null without one
   const Variant<T>* const variant_;               // null for plain cells
   const T* const peepholes_;                      // [peepholes_of(cell), H]; null without
-  const NormParameters<T> norm_;                  // of lstm_norm
   const Heuristics heuristics_;
 };
 
