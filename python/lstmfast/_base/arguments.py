@@ -36,6 +36,9 @@ class CutState(NamedTuple):
         return self.h is not None or self.c is not None
 
 
+_NO_CUT = CutState()
+
+
 class Arguments(Layer, Generic[StateT, StateLikeT]):
     """Base of every layer that can be called: what it makes of arguments."""
 
@@ -46,7 +49,7 @@ class Arguments(Layer, Generic[StateT, StateLikeT]):
     def _take_cut(self, reset_to: StateLikeT | None, rows: int, batched: bool) -> CutState:
         """Check and convert a call's reset_to: a state, or one without the axis of rows, for all of them."""
         if reset_to is None:
-            return CutState()
+            return _NO_CUT  # made once: most calls have none
         halves = self._halves(reset_to, _RESET_TO[0], _RESET_TO[1])
         shapes = (self._h_shape(rows, batched), self._c_shape(rows, batched))
         ones = (self._h_shape(rows, False), self._c_shape(rows, False))

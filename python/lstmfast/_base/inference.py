@@ -115,6 +115,8 @@ class Inference(Arguments[StateT, StateLikeT]):
         return y[0] if self._batch_first else y[:, 0]
 
     def _check_return_c(self, return_c: object) -> bool:
+        if return_c is False:  # as in most calls
+            return False
         wanted = checks.flag(return_c, "return_c")
         if wanted and not self._KIND.has_memory:
             raise ValueError(f"return_c: expected False, for {self._KIND.name} has no c, got True")
