@@ -229,7 +229,7 @@ def test_lengths_are_faster_than_padding() -> None:
 
 
 def test_what_a_small_tape_costs_and_saves() -> None:
-    cases = shapes("train", recompute=True)
+    cases = shapes("recompute", recompute=True)
     found = [(small / plain, part / whole) for (plain, small), (whole, part) in measured(RECOMPUTE, cases)]
     text = listed(cases, ("time", "bytes"), found)
     assert max(time for time, _ in found) < MOST_FOR_RECOMPUTE, text
