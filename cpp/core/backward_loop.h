@@ -158,8 +158,7 @@ class BackwardLoop {
       step.carry = rows_of<T>({pass_.dh, 0, H}, 0, rows, lists_.carry.data());
     }
     if (pass_.dy.data && !projected && !zoned()) step.dy = rows_of(pass_.dy, t(s), rows, lists_.dy.data());
-    if (chunk.gates.data) step.gates = rows_of(chunk.gates, k, rows, lists_.gates.data());
-    if (pass_.gates.data) step.gates = rows_of(pass_.gates, t(s), rows, lists_.gates.data());
+    if (chunk.gates.data || pass_.gates.data) step.gates = gates_of(chunk, s, rows);
     if (pass_.dc) {
       step.c_out = rows_of(pass_.c, t(s), rows, lists_.c_out.data());
       step.c = c_before(s, rows);
@@ -191,8 +190,7 @@ class BackwardLoop {
     step.begin = std::min(share_.panels.begin * width(), H);
     step.end = std::min(share_.panels.end * width(), H);
     step.variant = pass_.variant;
-    step.gates = chunk.gates.data ? rows_of(chunk.gates, k, rows, lists_.gates.data())
-                                  : rows_of(pass_.gates, t(s), rows, lists_.gates.data());
+    step.gates = gates_of(chunk, s, rows);
     step.h = h_before(s, rows);
     step.dreset = {dreset.data, dreset.stride, dreset.listed};
     step.carry = rows_of<T>({pass_.dh, 0, H}, 0, rows, lists_.carry.data());
@@ -210,8 +208,7 @@ class BackwardLoop {
     step.rows = own.size();
     step.hidden_size = H;
     step.norm = pass_.norm;
-    step.gates = from(chunk.gates.data ? rows_of(chunk.gates, k, rows, lists_.gates.data())
-                                       : rows_of(pass_.gates, t(s), rows, lists_.gates.data()));
+    step.gates = from(gates_of(chunk, s, rows));
     step.dh = from(rows_of<const T>({chunk.dm, 0, H}, 0, rows, lists_.dh.data()));
     step.c_out = from(rows_of(pass_.c, t(s), rows, lists_.c_out.data()));
     step.c = from(c_before(s, rows));
@@ -223,6 +220,12 @@ class BackwardLoop {
   // Of dz, the slots that the state has a part in.
   Sequence<const T> dz_of_state(const BackwardChunk<T>& chunk) const {
     return as_const(features_from(chunk.dz, first_dz_of_h(shape_.cell) * shape_.hidden_size));
+  }
+
+  // The gates of a step, computed again for the chunk or kept.
+  auto gates_of(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
+    return chunk.gates.data ? rows_of(chunk.gates, s - chunk.steps.begin, rows, lists_.gates.data())
+                            : rows_of(pass_.gates, t(s), rows, lists_.gates.data());
   }
 
   Rows<const T> h_before(Index s, const RowSet& rows) const {
@@ -266,6 +269,8 @@ class BackwardLoop {
   }
 
   bool zoned() const { return shape_.zoneout > 0; }
+  // Whether a step leaves in pass.dh what goes to the state before it past the products.
+  bool carries() const { return reads_state(shape_.cell) || zoned(); }
 
   // dh in two: where the step renewed h, and what stayed.
   void through_zoneout(const BackwardChunk<T>& chunk, Index s, const RowSet& rows) const {
@@ -337,8 +342,7 @@ class BackwardLoop {
     if (s == 0 && !pass_.wants_state) return;  // no step is before it
     // What comes past the products is there already.
     state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, rows, lists_.dz_next.data()),
-                  rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count,
-                  reads_state(shape_.cell) || zoned());
+                  rows_of<T>({pass_.dh, 0, state_stride()}, 0, rows, lists_.state.data()), rows.count, carries());
   }
 
   // Adds the gradient of the state that a row began from at a cut.
@@ -346,7 +350,7 @@ class BackwardLoop {
     const Index S = state_stride(), H = shape_.hidden_size;
     if (pass_.dc) add(pass_.dc + row * H, share_.panels, H, pass_.dcut_c + row * H);
     if (state_panels_.size() == 0) return;
-    if (reads_state(shape_.cell) || zoned()) add(pass_.dh + row * S, state_panels_, S, pass_.dcut_h + row * S);
+    if (carries()) add(pass_.dh + row * S, state_panels_, S, pass_.dcut_h + row * S);
     const RowSet one = {1, row, nullptr};
     state_product(rows_of(dz_of_state(chunk), s - chunk.steps.begin, one, lists_.dz_next.data()),
                   rows_of<T>({pass_.dcut_h, 0, S}, 0, one, lists_.state.data()), 1, true);
