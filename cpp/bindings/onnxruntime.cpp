@@ -20,7 +20,7 @@ void register_onnxruntime(pybind11::module_& m) {
       [](const std::string& name) {
         pybind11::list decisions;
         for (const onnxruntime::Decision& one : onnxruntime::close_report(name))
-          decisions.append(pybind11::make_tuple(one.name, one.op, one.output, one.reason));
+          decisions.append(pybind11::make_tuple(one.graph, one.name, one.op, one.output, one.reason));
         return decisions;
       },
       pybind11::arg("name"));

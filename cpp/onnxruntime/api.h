@@ -104,6 +104,7 @@ class Api : Table {
   auto GetEpApi() const { return at<const void*()>(317); }
 
   // Of graphs.
+  auto Graph_GetName() const { return at<Status*(const Graph*, const char**)>(333); }
   auto Graph_GetNumNodes() const { return at<Status*(const Graph*, std::size_t*)>(344); }
   auto Graph_GetNodes() const { return at<Status*(const Graph*, const Node**, std::size_t)>(345); }
   auto Node_GetName() const { return at<Status*(const Node*, const char**)>(349); }

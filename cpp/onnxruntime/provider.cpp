@@ -50,6 +50,8 @@ class Provider : public Ep {
 
  private:
   void take_nodes(const Graph* graph, GraphSupportInfo* info) {
+    const char* graph_name = "";
+    check(api_.Graph_GetName()(graph, &graph_name));
     std::size_t count = 0;
     check(api_.Graph_GetNumNodes()(graph, &count));
     std::vector<const Node*> nodes(count);
@@ -70,7 +72,7 @@ class Provider : public Ep {
       if (!options_.report.empty()) {
         const auto there =
             std::find_if(outputs.begin(), outputs.end(), [](const std::string& o) { return !o.empty(); });
-        add_to_report(options_.report, {name, op, there == outputs.end() ? "" : *there, reason});
+        add_to_report(options_.report, {graph_name, name, op, there == outputs.end() ? "" : *there, reason});
       }
     }
   }

@@ -7,6 +7,7 @@
 namespace lstmfast::onnxruntime {
 
 struct Decision {
+  std::string graph;             // the name of the one that has the node
   std::string name, op, output;  // of the node, and of its first output
   std::string reason;            // why it is none for us; empty: it is ours
 };
