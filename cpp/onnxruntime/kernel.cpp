@@ -4,8 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/buffer.h"
+#include "core/float_environment.h"
 #include "lstmfast/threads.h"
+#include "onnxruntime/arrays.h"
 #include "onnxruntime/threading.h"
 #include "onnxruntime/weights.h"
 
@@ -34,79 +35,57 @@ class Kernel : public KernelImpl {
   }
 
  private:
-  // T, B, and whether rows have lengths.
   struct Call {
-    Index steps, rows;
-    Tensor x;
-    std::vector<Index> lengths;  // [B], or empty
+    Index steps, rows;           // T, B
+    const T* x;                  // [T, B, I], or [B, T, I]
+    std::vector<Index> lengths;  // [B]; empty: all are T
     const T* h0;                 // [D, B, H]; null is zero
     const T* c0;
   };
 
-  // Memory for one call: taken from the stack where it is small, for a step takes not much longer than malloc.
-  struct Room {
-    T* take(Index count) {
-      if (count <= kSmall) return small;
-      large = Buffer<T>(count);
-      return large.data();
-    }
-    static constexpr Index kSmall = 4096 / static_cast<Index>(sizeof(T));
-    alignas(64) T small[kSmall];
-    Buffer<T> large;
-  };
-
   void run(KernelContext* context) {
+    const DefaultFloats floats;  // numbers of float16 are cast with those of float32
     const auto given = [&](int input) { return input_of(context, input); };
     const auto held = weights_.model(given);
     const Model<T>& model = *held.model;
-    Room states[2];
-    const Call call = read(context, model, states);
+    Room<T> rooms[3];
+    const Call call = read(context, model, rooms);
     const Index D = spec_.directions, B = call.rows, H = model.hidden_size, steps = call.steps;
-    const bool b_first = spec_.batchwise;
+    const bool b_first = spec_.batchwise, half = spec_.element == kFloat16;
 
     const std::int64_t y_sizes[] = {b_first ? B : steps, b_first ? steps : D, b_first ? D : B, H};
     const std::int64_t state_sizes[] = {b_first ? B : D, b_first ? D : B, H};
-    T* const y_out = output(context, 0, y_sizes, 4);
-    T* const h_out = output(context, 1, state_sizes, 3);
-    T* const c_out = output(context, 2, state_sizes, 3);
-
-    // What nobody wants, or wants in another order, is computed all the same.
-    const bool reorder = b_first && D > 1;
-    Room y_room, h_room, c_room;
-    T* const y = y_out ? y_out : y_room.take(checked_product({steps, B, D, H}));
-    T* const h_n = h_out && !reorder ? h_out : h_room.take(D * B * H);
-    T* const c_n = !spec_.has_memory() ? nullptr : c_out && !reorder ? c_out : c_room.take(D * B * H);
+    const Result<T> y(output(context, 0, y_sizes, 4), half, false, steps, D * B, H);
+    const Result<T> h_n(output(context, 1, state_sizes, 3), half, b_first, D, B, H);
+    const Result<T> c_n(output(context, 2, state_sizes, 3), half, b_first, spec_.has_memory() ? D : 0, B, H);
 
     ForwardCall<T> forward = {};
     forward.steps = steps;
     forward.rows = B;
-    forward.x = b_first ? Sequence<const T>{call.x.template as<T>(), model.input_size, steps * model.input_size}
-                        : Sequence<const T>{call.x.template as<T>(), B * model.input_size, model.input_size};
-    forward.y = b_first ? Sequence<T>{y, D * H, steps * D * H} : Sequence<T>{y, D * B * H, H};
-    const Index between = b_first ? H : B * H;
+    const Index I = model.input_size;
+    forward.x = b_first ? Sequence<const T>{call.x, I, steps * I} : Sequence<const T>{call.x, B * I, I};
+    forward.y = b_first ? Sequence<T>{y.data(), D * H, steps * D * H} : Sequence<T>{y.data(), D * B * H, H};
     if (!call.lengths.empty()) forward.times.lengths = call.lengths.data();
-    if (B > 0) compute(context, model, forward, call, h_n, c_n, between);
-    lose_states(call, h_n, c_n, H);
-    if (reorder) {
-      give_back(h_n, h_out, B, H);
-      if (spec_.has_memory()) give_back(c_n, c_out, B, H);
-    }
+    if (B > 0) compute(context, model, forward, call, h_n.data(), c_n.data(), b_first ? H : B * H);
+    lose_states(call, h_n.data(), c_n.data(), H);
+    for (const Result<T>* const result : {&y, &h_n, &c_n}) result->give();
   }
 
+  // y_direction: between the directions in y.
   void compute(KernelContext* context, const Model<T>& model, ForwardCall<T>& forward, const Call& call, T* h_n, T* c_n,
-               Index between) {
+               Index y_direction) {
     const Index states = forward.rows * model.hidden_size;
     const int most = options_.threads ? options_.threads : get_num_threads();
     T* const y = forward.y.data;
     for (std::size_t k = 0; k < model.networks.size(); ++k) {
       const Network<T>& network = *model.networks[k];
       const auto first = static_cast<Index>(k);  // direction
-      forward.y.data = y + first * between;
-      forward.direction_stride = network.shape().directions > 1 ? between : 0;
+      forward.y.data = y + first * y_direction;
+      forward.direction_stride = network.shape().directions > 1 ? y_direction : 0;
       forward.h0 = call.h0 ? call.h0 + first * states : nullptr;
       forward.c0 = call.c0 ? call.c0 + first * states : nullptr;
       forward.h_n = h_n + first * states;
-      forward.c_n = c_n ? c_n + first * states : nullptr;
+      forward.c_n = c_n + first * states;
       const int threads = most > 1 ? network.threads_of_use(forward.steps, forward.rows, most) : 1;
       threading_.run(api_, context, threads, network.shape().terms(forward.steps * forward.rows),
                      [&] { network.infer(forward); });
@@ -116,12 +95,12 @@ class Kernel : public KernelImpl {
   // ONNX Runtime's own operators lose the initial state of a row without steps, and so do ours in its place. Those that
   // it has none of keep it.
   void lose_states(const Call& call, T* h_n, T* c_n, Index H) const {
-    if (spec_.batchwise || spec_.element != kFloat || (call.steps > 0 && call.lengths.empty())) return;
+    if (spec_.batchwise || spec_.element == kDouble || (call.steps > 0 && call.lengths.empty())) return;
     for (Index d = 0; d < spec_.directions; ++d)
       for (Index b = 0; b < call.rows; ++b) {
         if (call.steps > 0 && call.lengths[static_cast<std::size_t>(b)] > 0) continue;
         std::fill_n(h_n + (d * call.rows + b) * H, H, T(0));
-        if (c_n) std::fill_n(c_n + (d * call.rows + b) * H, H, T(0));
+        if (spec_.has_memory()) std::fill_n(c_n + (d * call.rows + b) * H, H, T(0));
       }
   }
 
@@ -132,19 +111,18 @@ class Kernel : public KernelImpl {
     return tensor_of(api_, value);
   }
 
-  Call read(const KernelContext* context, const Model<T>& model, Room* states) const {
+  Call read(const KernelContext* context, const Model<T>& model, Room<T>* rooms) const {
     Call call = {};
-    call.x = input_of(context, Input::x);
-    if (call.x.rank != 3) throw std::invalid_argument(mistake("X", "three axes", call.x));
-    if (call.x.size(2) != model.input_size)
-      throw std::invalid_argument(mistake("X", std::to_string(model.input_size) + " numbers a step, as W has", call.x));
-    call.steps = call.x.size(spec_.batchwise ? 1 : 0);
-    call.rows = call.x.size(spec_.batchwise ? 0 : 1);
+    const Tensor x = input_of(context, Input::x);
+    if (x.rank != 3) throw std::invalid_argument(mistake("X", "three axes", x));
+    if (x.size(2) != model.input_size)
+      throw std::invalid_argument(mistake("X", std::to_string(model.input_size) + " numbers a step, as W has", x));
+    call.x = taken<T>(x, false, rooms[0]);
+    call.steps = x.size(spec_.batchwise ? 1 : 0);
+    call.rows = x.size(spec_.batchwise ? 0 : 1);
     if (spec_.has_lengths) call.lengths = checked_lengths(input_of(context, Input::lengths), call);
-    if (spec_.has_h0)
-      call.h0 = initial(context, Input::initial_h, "initial_h", call.rows, model.hidden_size, states[0]);
-    if (spec_.has_c0)
-      call.c0 = initial(context, Input::initial_c, "initial_c", call.rows, model.hidden_size, states[1]);
+    if (spec_.has_h0) call.h0 = initial(context, Input::initial_h, "initial_h", call.rows, model.hidden_size, rooms[1]);
+    if (spec_.has_c0) call.c0 = initial(context, Input::initial_c, "initial_c", call.rows, model.hidden_size, rooms[2]);
     return call;
   }
 
@@ -165,37 +143,23 @@ class Kernel : public KernelImpl {
     return all ? std::vector<Index>() : found;
   }
 
-  // [D, B, H], in `room` where it comes as [B, D, H].
-  const T* initial(const KernelContext* context, int input, const char* name, Index B, Index H, Room& room) const {
+  // [D, B, H].
+  const T* initial(const KernelContext* context, int input, const char* name, Index B, Index H, Room<T>& room) const {
     const Tensor state = input_of(context, input);
-    const Index D = spec_.directions;
-    const bool b_first = spec_.batchwise;
-    if (!state.has_sizes({b_first ? B : D, b_first ? D : B, H}))
-      throw std::invalid_argument(mistake(name,
-                                          "[" + std::to_string(b_first ? B : D) + ", " +
-                                              std::to_string(b_first ? D : B) + ", " + std::to_string(H) + "]",
-                                          state));
-    if (!b_first || D == 1) return state.as<T>();
-    T* const to = room.take(D * B * H);
-    for (Index b = 0; b < B; ++b)
-      for (Index d = 0; d < D; ++d) std::copy_n(state.as<T>() + (b * D + d) * H, H, to + (d * B + b) * H);
-    return to;
-  }
-
-  void give_back(const T* from, T* to, Index B, Index H) const {
-    const Index D = spec_.directions;
-    for (Index b = 0; to && b < B; ++b)
-      for (Index d = 0; d < D; ++d) std::copy_n(from + (d * B + b) * H, H, to + (b * D + d) * H);
+    const Index D = spec_.directions, first = spec_.batchwise ? B : D, second = spec_.batchwise ? D : B;
+    if (!state.has_sizes({first, second, H}))
+      throw std::invalid_argument(mistake(name, shown({first, second, H}), state));
+    return taken<T>(state, spec_.batchwise, room);
   }
 
   // Null where nobody wants it.
-  T* output(KernelContext* context, std::size_t index, const std::int64_t* sizes, std::size_t rank) const {
+  void* output(KernelContext* context, std::size_t index, const std::int64_t* sizes, std::size_t rank) const {
     if (!spec_.wants[index]) return nullptr;
     Value* value = nullptr;
     void* data = nullptr;
     check(api_.KernelContext_GetOutput()(context, index, sizes, rank, &value));
     check(api_.GetTensorMutableData()(value, &data));
-    return static_cast<T*>(data);
+    return data;
   }
 
   const Api& api_;

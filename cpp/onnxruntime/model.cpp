@@ -176,6 +176,26 @@ bool all_finite(const WeightTensors& weights) {
   return true;
 }
 
+// Tensors of float16 as float, others as they are. Kept in 16 bits the weights would be slower but for few rows.
+class Widened {
+ public:
+  explicit Widened(const WeightTensors& given) : tensors(given) {
+    for (Tensor& tensor : tensors) {
+      if (tensor.element != kFloat16) continue;
+      const auto* const halves = tensor.as<std::uint16_t>();
+      numbers_.emplace_back(static_cast<std::size_t>(tensor.count()));
+      std::transform(halves, halves + tensor.count(), numbers_.back().begin(), from_float16);
+      tensor.data = numbers_.back().data();
+      tensor.element = kFloat;
+    }
+  }
+
+  WeightTensors tensors;
+
+ private:
+  std::vector<std::vector<float>> numbers_;
+};
+
 // One network of directions [first, first + count).
 template <class T>
 std::unique_ptr<Network<T>> network_of(const NodeSpec& spec, const WeightTensors& weights, const Sizes& sizes,
@@ -253,12 +273,13 @@ Sizes sizes_of(const NodeSpec& spec, const WeightTensors& weights) {
 }
 
 template <class T>
-std::shared_ptr<const Model<T>> model_of(const NodeSpec& spec, const WeightTensors& weights, const Packing& asked) {
+std::shared_ptr<const Model<T>> model_of(const NodeSpec& spec, const WeightTensors& given, const Packing& asked) {
   const DefaultFloats floats;
+  const Widened widened(given);
+  const WeightTensors& weights = widened.tensors;
   Packing packing = asked;
-  if (spec.quantized)
-    packing.kind = Weights::int8;
-  else if (spec.element != kFloat || (packing.kind != Weights::native && !all_finite(weights)))
+  if (spec.quantized) packing.kind = Weights::int8;
+  if (spec.element == kDouble || (packing.kind != Weights::native && !all_finite(weights)))
     packing.kind = Weights::native;
 
   std::vector<Piece> pieces;

@@ -226,9 +226,8 @@ NodeSpec read_node(const Api& api, const Node* node) {
   std::vector<const ValueInfo*> inputs(std::max<std::size_t>(count, Input::count));
   check(api.Node_GetInputs()(node, inputs.data(), count));
   spec.element = element_of(api, inputs[Input::x]);
-  if (spec.element != kFloat && spec.element != kDouble)
-    throw Unfit(spec.element == kFloat16 ? "X is of float16; float32 and float64 are taken"
-                                         : "X is not of float32 or float64");
+  if (spec.element != kFloat && spec.element != kDouble && spec.element != kFloat16)
+    throw Unfit("X is not of float16, float32 or float64");
   spec.has_bias = inputs[Input::b] != nullptr;
   spec.has_peepholes = spec.op == Operator::lstm && inputs[Input::p] != nullptr;
   spec.has_lengths = inputs[Input::lengths] != nullptr;
@@ -252,7 +251,7 @@ NodeSpec read_node(const Api& api, const Node* node) {
   if (!(clip > 0)) throw Unfit("clip: expected a number above 0, got " + std::to_string(clip));
   spec.variants.fill(usual_variant(spec.op, clip < no_clip ? clip : 0));
 
-  std::vector<Activation<double>> found = dealt(attributes, spec.element == kFloat && !spec.batchwise);
+  std::vector<Activation<double>> found = dealt(attributes, spec.element != kDouble && !spec.batchwise);
   const std::size_t each = usual_activations(spec.op).size(), directions = static_cast<std::size_t>(spec.directions);
   // An RNN's default is two of them, for one direction as well.
   if (spec.op == Operator::rnn && found.size() > directions) found.resize(directions);

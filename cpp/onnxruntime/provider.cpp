@@ -114,7 +114,7 @@ class Provider : public Ep {
 
   // Weights that are no constants would be looked through at every call: only for what ONNX Runtime cannot do.
   static void require_only_ours(const NodeSpec& spec) {
-    if (spec.quantized || (spec.element == kFloat && !spec.batchwise))
+    if (spec.quantized || (spec.element != kDouble && !spec.batchwise))
       throw Unfit("its weights are no constants: they are computed, or may be replaced by who calls");
   }
 
@@ -154,7 +154,7 @@ class Provider : public Ep {
     constexpr int versions[][2] = {{7, 13}, {14, 21}, {22, 1000}};
     for (const char* op : {"LSTM", "GRU", "RNN"})
       for (const auto& [first, last] : versions)
-        add_kernel(op, "", first, last, {{"T", {kFloat, kDouble}}, {"T1", {kInt32}}});
+        add_kernel(op, "", first, last, {{"T", {kFloat16, kFloat, kDouble}}, {"T1", {kInt32}}});
     add_kernel("DynamicQuantizeLSTM", "com.microsoft", 1, 1, {{"T", {kFloat}}, {"T1", {kInt32}}, {"T2", {kInt8}}});
     return registry_;
   }

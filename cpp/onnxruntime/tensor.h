@@ -1,6 +1,7 @@
 // A tensor of ONNX Runtime's: where its numbers are, and its sizes.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include "lstmfast/types.h"
@@ -61,10 +62,13 @@ inline Tensor tensor_of(const Api& api, const Value* value) {
 }
 
 // "[4, 8]".
-inline std::string shown(const Tensor& tensor) {
+template <class Sizes>
+std::string shown(const Sizes& begin, const Sizes& end) {
   std::string text = "[";
-  for (std::size_t axis = 0; axis < tensor.rank; ++axis) text += (axis ? ", " : "") + std::to_string(tensor.size(axis));
+  for (Sizes size = begin; size != end; ++size) text += (size == begin ? "" : ", ") + std::to_string(*size);
   return text + "]";
 }
+inline std::string shown(std::initializer_list<Index> sizes) { return shown(sizes.begin(), sizes.end()); }
+inline std::string shown(const Tensor& tensor) { return shown(tensor.sizes, tensor.sizes + tensor.rank); }
 
 }  // namespace lstmfast::onnxruntime
