@@ -90,14 +90,12 @@ class Provider : public Ep {
       bool constant = false;
       const Value* value = nullptr;
       check(api_.ValueInfo_IsConstantInitializer()(inputs[place], &constant));
-      if (constant) check(api_.ValueInfo_GetInitializerValue()(inputs[place], &value));
+      check(api_.ValueInfo_GetInitializerValue()(inputs[place], &value));
       weights[place] = tensor_of(api_, value);
-      taken.constant = taken.constant && weights[place].there();
+      if (!constant) require_only_ours(taken.spec, weights[place]);
+      taken.constant = taken.constant && constant;
     }
-    if (taken.constant)
-      sizes_of(taken.spec, weights);
-    else
-      require_only_ours(taken.spec);
+    if (taken.constant) sizes_of(taken.spec, weights);
     const KernelDef* found = nullptr;
     check(ep_api_.LookUpKernel()(info, node, &found));
     if (!found) throw Unfit("no kernel for its operator set, or for the types of its inputs");
@@ -112,10 +110,13 @@ class Provider : public Ep {
     taken_[key] = taken;
   }
 
-  // Weights that are no constants would be looked through at every call: only for what ONNX Runtime cannot do.
-  static void require_only_ours(const NodeSpec& spec) {
-    if (spec.quantized || (spec.element != kDouble && !spec.batchwise))
-      throw Unfit("its weights are no constants: they are computed, or may be replaced by who calls");
+  // Weights that are no constants are looked through at every call, which takes as long as a step: only for what ONNX
+  // Runtime cannot do.
+  static void require_only_ours(const NodeSpec& spec, const Tensor& given) {
+    if (!spec.quantized && (spec.element == kDouble || spec.batchwise)) return;
+    throw Unfit(given.there() ? "its weights are inputs of the model as well, so that each call may bring others;"
+                                " without those inputs it would be taken"
+                              : "its weights are not constant: the model computes them");
   }
 
   Taken taken_as(const KernelInfo* info) const {
