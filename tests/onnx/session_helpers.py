@@ -147,7 +147,7 @@ def output(name: str, dtype: Any = "float32", rank: int | None = None) -> Any:
 
 def tensor(name: str, array: Array) -> Any:
     """A constant."""
-    return numpy_helper.from_array(np.ascontiguousarray(array), name)
+    return numpy_helper.from_array(array, name)
 
 
 def whole(
