@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lstmfast
 import lstmfast.onnx
 from lstmfast.reference import Reference
 
@@ -268,34 +269,94 @@ def truth(node: Node) -> dict[str, Array]:
 
 def reference_of(node: Node, d: int, reverse: bool) -> Reference:
     """One direction of the node."""
-    attributes, operator = node.attributes, node.operator
-    given = {name: array[d].astype("float64") for name, array in node.inputs.items() if name in WEIGHTS}
-    coupled = operator == "LSTM" and attributes.get("input_forget", 0) == 1
-    # ONNX's i o f c and z r h as our i f g o, i g o and r z n; its peepholes i o f as our i f o and i o.
-    order = {"LSTM": [0, 3, 1] if coupled else [0, 2, 3, 1], "GRU": [1, 0, 2], "RNN": [0]}[operator]
-
-    def gates(array: Array) -> Array:
-        parts = np.split(array, GATES[operator])
-        return np.concatenate([parts[gate] for gate in order])
-
-    parameters = {"weight_ih_l0": gates(given["W"]), "weight_hh_l0": gates(given["R"])}
-    if "B" in given:
-        parameters["bias_ih_l0"], parameters["bias_hh_l0"] = map(gates, np.split(given["B"], 2))
-    if "P" in given:
-        peepholes = np.split(given["P"], 3)
-        parameters["weight_ch_l0"] = np.stack([peepholes[gate] for gate in ([0, 1] if coupled else [0, 2, 1])])
-    after = operator == "GRU" and attributes.get("linear_before_reset", 0) == 1
+    operator, count = node.operator, len(USUAL[node.operator])
+    after = node.attributes.get("linear_before_reset", 0) == 1
     cell = {"LSTM": "lstm", "GRU": "gru" if after else "gru_reset_before", "RNN": "rnn_tanh"}[operator]
-    functions = activations_of(node)
-    count = len(USUAL[operator])
     return Reference(
         cell,
-        parameters,
-        coupled=coupled,
-        clip=None if "clip" not in attributes else float(np.float32(attributes["clip"])),
-        activations=tuple(functions[d * count : (d + 1) * count]),
+        {f"{name}_l0": array.astype("float64") for name, array in parameters_of(node, d).items()},
+        coupled=is_coupled(node),
+        clip=clip_of(node),
+        activations=tuple(activations_of(node)[d * count : (d + 1) * count]),
         reverse=reverse,
     )
+
+
+def layer_of(node: Node, **options: Any) -> Any:
+    """The node as a layer of ours; its activations must be the same in both directions."""
+    direction, given = node.attributes.get("direction", "forward"), node.inputs
+    functions = activations_of(node)[: len(USUAL[node.operator])]
+    options |= {
+        "bidirectional": direction == "bidirectional",
+        "direction": "reverse" if direction == "reverse" else "forward",
+        "batch_first": node.batchwise,
+        "bias": "B" in given,
+        "clip": clip_of(node),
+        "activations": [(name, *numbers) if numbers else name for name, numbers in functions],
+        "dtype": node.dtype,
+    }
+    if node.operator == "LSTM":
+        options |= {"peephole": "P" in given, "coupled": is_coupled(node)}
+    if node.operator == "GRU":
+        options["reset_after"] = node.attributes.get("linear_before_reset", 0) == 1
+    layer = getattr(lstmfast, node.operator)(given["X"].shape[-1], given["R"].shape[-1], **options)
+    weights = {}
+    for d, way in enumerate(("", "_reverse")[: len(given["R"])]):
+        weights |= {f"{name}_l0{way}": array for name, array in parameters_of(node, d).items()}
+    layer.load_state_dict(weights)
+    return layer
+
+
+def by_layer(node: Node, layer: Any) -> dict[str, Array]:
+    """What a layer makes of the node's inputs, in ONNX's form."""
+    given, B = node.inputs, node.inputs["X"].shape[0 if node.batchwise else 1]
+    state: Any = [given.get("initial_h"), given.get("initial_c")]
+    if node.batchwise:
+        state = [None if half is None else half.swapaxes(0, 1) for half in state]
+    y, end = layer(
+        given["X"],
+        tuple(state) if node.operator == "LSTM" else state[0],
+        lengths=given.get("sequence_lens"),
+    )
+    D, _, H = given["R"].shape
+    y = y.reshape(*y.shape[:2], D, H)
+    ends = end if node.operator == "LSTM" else (end, None)
+    results = {"Y": y if node.batchwise else y.swapaxes(1, 2)}
+    for name, half in zip(("Y_h", "Y_c"), ends, strict=True):
+        if half is not None:
+            assert half.shape == (D, B, H)
+            results[name] = half.swapaxes(0, 1) if node.batchwise else half
+    return {name: np.ascontiguousarray(results[name]) for name in node.outputs}
+
+
+def is_coupled(node: Node) -> bool:
+    """Whether f is 1 - i."""
+    return node.operator == "LSTM" and node.attributes.get("input_forget", 0) == 1
+
+
+def clip_of(node: Node) -> float | None:
+    """Its clip, as the float32 that an attribute is."""
+    return float(np.float32(node.attributes["clip"])) if "clip" in node.attributes else None
+
+
+def parameters_of(node: Node, d: int) -> dict[str, Array]:
+    """The weights of a direction by our names, in our orders."""
+    given = {name: array[d] for name, array in node.inputs.items() if name in WEIGHTS}
+    coupled = is_coupled(node)
+    # ONNX's i o f c and z r h as our i f g o, i g o and r z n; its peepholes i o f as our i f o and i o.
+    order = {"LSTM": [0, 3, 1] if coupled else [0, 2, 3, 1], "GRU": [1, 0, 2], "RNN": [0]}[node.operator]
+
+    def gates(array: Array) -> Array:
+        parts = np.split(array, GATES[node.operator])
+        return np.concatenate([parts[gate] for gate in order])
+
+    parameters = {"weight_ih": gates(given["W"]), "weight_hh": gates(given["R"])}
+    if "B" in given:
+        parameters["bias_ih"], parameters["bias_hh"] = map(gates, np.split(given["B"], 2))
+    if "P" in given:
+        peepholes = np.split(given["P"], 3)
+        parameters["weight_ch"] = np.stack([peepholes[gate] for gate in ([0, 1] if coupled else [0, 2, 1])])
+    return parameters
 
 
 def activations_of(node: Node) -> list[tuple[str, tuple[float, ...]]]:
