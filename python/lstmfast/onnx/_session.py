@@ -153,14 +153,21 @@ def readable_model(model: Any) -> str | bytes:  # noqa: ANN401
         path = Path(model)
         if not path.is_file():
             raise FileNotFoundError(f"model: expected a file, got {str(path)!r}")
+        if path.stat().st_size == 0:
+            raise ValueError(f"model: expected an ONNX model, got {str(path)!r}, which is empty")
         return str(path)
     if isinstance(model, (bytes, bytearray, memoryview)):
-        return bytes(model)
-    serialize = getattr(model, "SerializeToString", None)
-    if serialize is None or not hasattr(model, "graph"):
-        raise TypeError(f"model: expected a path, bytes or an onnx.ModelProto, got {checks.shown(model)}")
-    written: bytes = serialize()
-    return written
+        data = bytes(model)
+    else:
+        serialize = getattr(model, "SerializeToString", None)
+        if serialize is None or not hasattr(model, "graph"):
+            raise TypeError(
+                f"model: expected a path, bytes or an onnx.ModelProto, got {checks.shown(model)}"
+            )
+        data = serialize()
+    if not data:
+        raise ValueError("model: expected an ONNX model, got one without anything in it")
+    return data
 
 
 def _add_by_device(onnxruntime: Any, sess_options: Any, options: Mapping[str, str]) -> None:  # noqa: ANN401
