@@ -121,6 +121,19 @@ def torch_tools(session: nox.Session) -> None:
     session.run("pytest", "-m", "tools", "tests/torch", "tests/layers/test_onnx_nodes.py", *session.posargs)
 
 
+@nox.session
+@nox.parametrize(
+    "version",
+    # The oldest that there are plug-ins for; the last but one way that weights of outer graphs come by; the newest.
+    [nox.param("==1.24.4", id="1.24.4"), nox.param("==1.28.0", id="1.28.0"), nox.param(">=1.24", id="newest")],
+)
+def onnx(session: nox.Session, version: str) -> None:
+    """Run the tests of ONNX's side beside a version of ONNX Runtime: .ci/run does it with the newest."""
+    session.install("--upgrade", f"onnxruntime{version}", "onnx")
+    session.install(".[test]")
+    session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """Run README.md's shell lines word for word, as a newcomer would: in a copy without anything built."""

@@ -16,6 +16,6 @@ struct Decision {
 // Reports are kept under a name until somebody takes them.
 void open_report(const std::string& name);
 void add_to_report(const std::string& name, Decision decision);  // nothing happens where it is not open
-std::vector<Decision> close_report(const std::string& name);  // those of the last pass
+std::vector<Decision> close_report(const std::string& name);     // those of the last pass
 
 }  // namespace lstmfast::onnxruntime

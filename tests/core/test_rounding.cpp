@@ -60,7 +60,7 @@ void test_between(std::uint16_t largest, const Value& value, const To& to, const
   for (std::uint32_t sign : {0u, 0x8000u})
     for (std::uint32_t k = 0; k < largest; ++k) {
       const auto low = static_cast<std::uint16_t>(k | sign), high = static_cast<std::uint16_t>(low + 1);
-      const auto middle = static_cast<float>((value(low) + value(high)) / 2);  // exact
+      const auto middle = static_cast<float>((value(low) + value(high)) / 2);       // exact
       if ((value(low) + value(high)) / 2 != static_cast<double>(middle)) continue;  // but for float's own denormals
       const std::string where = std::string(what) + " after " + shown(low);
       CHECK(to(middle) == (low % 2 ? high : low), where + ": the middle");

@@ -42,7 +42,7 @@ def computed(node: Node, name: str) -> tuple[Any, dict[str, Array]]:
     return model, {**node.feeds, "factor": factor}
 
 
-def strange(**numbers: list[float]) -> Node:
+def strange(**numbers: Any) -> Node:
     return node_of("RNN", activations=["Affine"], **numbers)
 
 
@@ -64,7 +64,11 @@ def left() -> dict[str, tuple[Any, dict[str, Array], str]]:
     found["replaceable"] = (overridable, node.feeds, REPLACED)
     fed = model_of(node, fed=["R"])
     unclipped = node_of("RNN", clip=0.0)
-    found["a clip of 0"] = (model_of(unclipped), unclipped.feeds, "clip: expected a number above 0, got 0.000000")
+    found["a clip of 0"] = (
+        model_of(unclipped),
+        unclipped.feeds,
+        "clip: expected a number above 0, got 0.000000",
+    )
     found["an input"] = (fed, {**node.feeds, "R": node.inputs["R"]}, COMPUTED)
     for name in ("alpha", "beta"):
         for number in (np.nan, np.inf):
@@ -130,8 +134,7 @@ def reasons(model: Any) -> list[str]:
     """Why nodes are none for us, also where ONNX Runtime then makes no session of the model."""
     try:
         return [node.reason for node in lstmfast.onnx.explain(model).nodes]
-    except Exception as error:  # ONNX Runtime's have no other class in common
-        assert type(error).__module__.startswith("onnxruntime")
+    except Exception:  # ONNX Runtime's have no other class in common
         return reported(model)
 
 
@@ -147,7 +150,7 @@ def reported(model: Any) -> list[str]:
     return [reason for *_, reason in _core.onnxruntime_close_report("of a test")]
 
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "W: expected [1, 20, 4], got [1, 24, 4]": {"hidden_size": 5},
     "B: expected [D, 2*G*H], got [1, 47]": {"B": (1, 47)},
     "R: expected [1, 24, 6], got [1, 24, 5]": {"R": (1, 24, 5)},
@@ -161,7 +164,7 @@ SIZES = {
 @pytest.mark.parametrize("reason", SIZES)
 def test_sizes(reason: str) -> None:
     """Not run: older versions of ONNX Runtime do not look, and read what lies behind."""
-    changes: dict[str, Any] = dict(SIZES[reason])
+    changes = dict(SIZES[reason])
     node = node_of("LSTM", hidden_size=changes.pop("hidden_size", 6), peepholes=True)
     node = node.but(**{name: np.zeros(shape, np.float32) for name, shape in changes.items()})
     assert reasons(model_of(node)) == [reason]
@@ -225,7 +228,10 @@ def test_every_node_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     [
         (b"", "model: expected an ONNX model, got 'm.onnx', which is empty"),
         (b"no model", "model: expected an ONNX model that onnxruntime takes: "),
-        (model_of(node_of("RNN", activations=["Swish"])).SerializeToString(), "onnxruntime refuses 'm.onnx': "),
+        (
+            model_of(node_of("RNN", activations=["Swish"])).SerializeToString(),
+            "onnxruntime refuses 'm.onnx': ",
+        ),
         (None, "model: expected a file, got 'm.onnx'"),
     ],
     ids=["empty", "none", "refused", "missing"],
@@ -263,9 +269,7 @@ def test_it_is_what_remains_that_is_told() -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     assert [each.reason for each in lstmfast.onnx.explain(model, options).nodes] == [COMPUTED]
     # These options are not spent: a session with them reports nothing.
-    assert_same_bits(
-        run(lstmfast.onnx.session(model, options), node.feeds), by_runtime(model, node.feeds)
-    )
+    assert_same_bits(run(lstmfast.onnx.session(model, options), node.feeds), by_runtime(model, node.feeds))
 
 
 def test_functions_of_the_model() -> None:

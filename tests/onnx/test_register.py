@@ -100,7 +100,8 @@ def compute():
     r = onnx.numpy_helper.from_array(np.full((1, 12, 3), 0.5, np.float32), "R")
     make = onnx.helper.make_tensor_value_info
     node = onnx.helper.make_node("LSTM", ["X", "W", "R"], ["Y"], hidden_size=3)
-    graph = onnx.helper.make_graph([node], "g", [make("X", 1, (4, 2, 2))], [make("Y", 1, (4, 1, 2, 3))], [w, r])
+    ends = [make("X", 1, (4, 2, 2))], [make("Y", 1, (4, 1, 2, 3))]
+    graph = onnx.helper.make_graph([node], "g", *ends, [w, r])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 14)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -110,8 +111,8 @@ def compute():
 """
 
 
-def fresh(script: str, **environment: str) -> None:
-    assert run_python(BEGIN + script + "print('done')\n", **environment) == "done\n"
+def fresh(script: str) -> None:
+    assert run_python(BEGIN + script + "print('done')\n") == "done\n"
 
 
 def test_two_threads_at_once() -> None:

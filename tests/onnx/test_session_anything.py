@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, event, given, settings
 
 from .session_helpers import (
-    DEFAULTS,
-    FUNCTIONS,
     OUTPUTS,
-    USUAL,
     VERSION,
     WEIGHTS,
     Node,
-    as_runtime,
-    assert_close,
     by_runtime,
     model_of,
     node_of,
     onnx,
     run,
     session_of,
-    truth,
 )
+from .session_truth import DEFAULTS, FUNCTIONS, USUAL, as_runtime, assert_close, truth
 
 # Relative to the largest number of a result, where that is more than 1.
 BOUND = {"float32": 1e-5, "float64": 1e-13, "float16": 4e-3}

@@ -54,7 +54,7 @@ def test_calls(message: str, dtype: str) -> None:
         for name, array in CALLS[message].items()
     }
     for _ in range(2):
-        with pytest.raises(Exception, match="running LSTM node. Name:'node' Status Message: ") as error:
+        with pytest.raises(Exception, match=r"running LSTM node. Name:'node' Status Message: ") as error:
             run(session, {**node.feeds, **wrong})
         assert str(error.value).rstrip().endswith(message)
         assert_same_bits(run(session, node.feeds), expected)
@@ -95,19 +95,23 @@ def test_models(tmp_path: Path) -> None:
     unknown = model_of(NODE)
     unknown.graph.node[0].op_type = "Nothing"
     for wrong in (path, str(path), b"no model", good[: len(good) // 2], unknown):
-        with pytest.raises(ValueError, match="^model: expected an ONNX model that onnxruntime takes: "):
+        with pytest.raises(ValueError, match=r"^model: expected an ONNX model that onnxruntime takes: "):
             lstmfast.onnx.session(wrong)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"^model: expected an ONNX model, got '.*model.onnx', which is empty$"):
+    with pytest.raises(
+        ValueError, match=r"^model: expected an ONNX model, got '.*model.onnx', which is empty$"
+    ):
         lstmfast.onnx.session(path)
     for empty in (b"", bytearray(), type(unknown)()):
-        with pytest.raises(ValueError, match="^model: expected an ONNX model, got one without anything in it$"):
+        with pytest.raises(
+            ValueError, match=r"^model: expected an ONNX model, got one without anything in it$"
+        ):
             lstmfast.onnx.session(empty)
     for missing in (tmp_path / "none.onnx", str(tmp_path), tmp_path):
-        with pytest.raises(FileNotFoundError, match="^model: expected a file, got '"):
+        with pytest.raises(FileNotFoundError, match=r"^model: expected a file, got '"):
             lstmfast.onnx.session(missing)
     for thing in (None, 3, [good], unknown.graph, np.zeros(3)):
-        with pytest.raises(TypeError, match="^model: expected a path, bytes or an onnx.ModelProto, got "):
+        with pytest.raises(TypeError, match=r"^model: expected a path, bytes or an onnx.ModelProto, got "):
             lstmfast.onnx.session(thing)
 
 
@@ -152,9 +156,8 @@ def test_options_of_the_provider(options: dict[str, str], message: str) -> None:
     lstmfast.onnx.register()
     data = model_of(NODE).SerializeToString()
     providers = [("LstmfastExecutionProvider", options)]
-    with pytest.raises(Exception) as error:
+    with pytest.raises(Exception, match=re.escape(message)):
         onnxruntime.InferenceSession(data, providers=providers, enable_fallback=0)
-    assert message in str(error.value)
 
 
 def test_providers() -> None:
@@ -166,6 +169,7 @@ def test_providers() -> None:
             lstmfast.onnx.session(model, providers=["NoSuchExecutionProvider"])
         return
     message = "providers: expected None or .'CPUExecutionProvider'. under onnxruntime "
-    for more in ({"providers": ["Other"]}, {"provider_options": [{}]}):
+    wrong: list[dict[str, Any]] = [{"providers": ["Other"]}, {"provider_options": [{}]}]
+    for more in wrong:
         with pytest.raises(ValueError, match=message):
             lstmfast.onnx.session(model, **more)

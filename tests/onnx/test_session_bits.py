@@ -9,20 +9,12 @@ import numpy as np
 import pytest
 
 from ..helpers import Array, assert_same_bits, random
-from .session_helpers import (
-    Node,
-    by_layer,
-    by_us,
-    layer_of,
-    model_of,
-    node_of,
-    run,
-    session_of,
-)
+from .session_helpers import Node, by_us, model_of, node_of, run, session_of
+from .session_truth import by_layer, layer_of
 
 KINDS = ("float16", "bfloat16", "int8")
 
-# Shared by rows, by directions and by panels, each in another form of the operator, and one for its caller alone.
+# Shared by rows, by directions and by panels, in every form of the operator; and one for its caller alone.
 NODES = {
     "rows": node_of("LSTM", 12, 13, 16, 48, states=True),
     "directions": node_of("LSTM", 90, 1, 40, 60, direction="bidirectional"),

@@ -52,9 +52,7 @@ def model_and_data(case: Any) -> tuple[Any, list[list[Array]], list[list[Array]]
         ordered = [
             sorted(each.glob(f"{kind}_*.pb"), key=lambda path: (len(path.name), path)) for each in sets
         ]
-        return [
-            [onnx.numpy_helper.to_array(onnx.load_tensor(path)) for path in paths] for paths in ordered
-        ]
+        return [[onnx.numpy_helper.to_array(onnx.load_tensor(path)) for path in paths] for paths in ordered]
 
     return onnx.load(folder / "model.onnx"), data("input"), data("output")
 

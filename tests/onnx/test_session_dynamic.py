@@ -1,4 +1,4 @@
-"""DynamicQuantizeLSTM, which ONNX Runtime's quantisation makes of LSTM: whole numbers as they are, on our kernels."""
+"""DynamicQuantizeLSTM, which ONNX Runtime's quantisation makes: whole numbers as they are, on our kernels."""
 
 from __future__ import annotations
 
@@ -14,23 +14,19 @@ import lstmfast.onnx
 from ..helpers import Array, assert_same_bits
 from .session_helpers import (
     Node,
-    assert_close,
-    by_layer,
     by_runtime,
     helper,
-    layer_of,
     model_of,
     node_of,
     numpy_helper,
     onnx,
     output,
-    parameters_of,
     run,
     session_of,
-    truth,
     value,
     whole,
 )
+from .session_truth import assert_close, by_layer, layer_of, parameters_of, truth
 
 QUANTIZED = ("W", "R", "W_scale", "W_zero_point", "R_scale", "R_zero_point")
 
@@ -134,9 +130,9 @@ def test_two_nodes_with_the_same_weights(tmp_path: Path) -> None:
 # Those that are not taken.
 
 
-def made_by_hand(node: Node, **arrays: Array) -> Any:
+def made_by_hand(node: Node, **arrays: Any) -> Any:
     """A node with such whole numbers, scales and zero points."""
-    weights = {name: node.inputs[name] for name in ("B", "P") if name in node.inputs}
+    weights: dict[str, Array] = {name: node.inputs[name] for name in ("B", "P") if name in node.inputs}
     names = ["X", "W", "R", "B", "", "", "", "", "W_scale", "W_zero_point", "R_scale", "R_zero_point"]
     one = helper.make_node(
         "DynamicQuantizeLSTM", names, node.outputs, domain="com.microsoft", name="node", **node.attributes
@@ -150,7 +146,9 @@ def made_by_hand(node: Node, **arrays: Array) -> Any:
     )
 
 
-def whole_numbers(node: Node, *, unsigned: bool = False, zero: int = 0, per_row: bool = False) -> dict[str, Array]:
+def whole_numbers(
+    node: Node, *, unsigned: bool = False, zero: int = 0, per_row: bool = False
+) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name in ("W", "R"):
         array = node.inputs[name].swapaxes(1, 2)
@@ -224,5 +222,5 @@ def test_a_node_without_scales() -> None:
     node = node_of("LSTM", 4, 3, 5, 6)
     model = made_by_hand(node, **whole_numbers(node))
     model.graph.node[0].input[8] = ""
-    with pytest.raises(Exception, match="W_scale|scale"):
+    with pytest.raises(Exception, match="W_scale"):
         session_of(model, ours_alone=False)

@@ -18,7 +18,6 @@ from .session_helpers import (
     OURS,
     VERSION,
     Node,
-    assert_close,
     by_runtime,
     by_us,
     helper,
@@ -32,10 +31,10 @@ from .session_helpers import (
     run,
     session_of,
     tensor,
-    truth,
     value,
     whole,
 )
+from .session_truth import assert_close, truth
 
 NODE = node_of("LSTM", 6, 3, 5, 9, direction="bidirectional", states=True, lengths=[6, 2, 5])
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
@@ -248,10 +247,10 @@ def test_fifty_steps_that_share_their_weights() -> None:
     axes = np.array([1], np.int64)
     model.graph.initializer.extend(tensor(name, array) for name, array in {**shared, "axes": axes}.items())
     for each in model.graph.node:
-        each.input[:] = [name.split("_")[0] if name[:2] in ("W_", "R_", "B_") else name for name in each.input]
+        each.input[:] = [
+            name.split("_")[0] if name[:2] in ("W_", "R_", "B_") else name for name in each.input
+        ]
     x = node.inputs["X"]
     for _ in range(50):
         x = truth(node.but(X=x))["Y"][:, 0].astype("float32")
-    assert_close(
-        run(session_of(model, ours_alone=False), node.feeds), {"Z": np.maximum(x, 0)}, 1e-5
-    )
+    assert_close(run(session_of(model, ours_alone=False), node.feeds), {"Z": np.maximum(x, 0)}, 1e-5)

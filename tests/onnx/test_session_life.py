@@ -1,4 +1,4 @@
-"""The life of sessions: memory, children of a process, its end, and what outlives what. In processes of their own."""
+"""The life of sessions: memory, children of a process, its end, and what outlives what."""
 
 from __future__ import annotations
 
@@ -218,4 +218,3 @@ def test_memory(tmp_path: Path) -> None:
     assert ours[3][0] < ours[1][0] + 6
     assert ours[3][0] < theirs[3][0] / 2
     assert ours[3][1] < ours[1][0] + 3  # all of it went with the last session, or is kept as the core's spare
-

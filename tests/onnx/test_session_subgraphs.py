@@ -14,7 +14,6 @@ from ..helpers import Array, random
 from .session_helpers import (
     WEIGHTS,
     Node,
-    assert_close,
     by_runtime,
     helper,
     made,
@@ -24,15 +23,15 @@ from .session_helpers import (
     run,
     session_of,
     tensor,
-    truth,
     value,
     whole,
 )
+from .session_truth import assert_close, truth
 
 T, B, I, H = 4, 2, 6, 6  # I = H: the output of one step can be the next one's input
 OPERATORS = ("LSTM", "GRU", "RNN")
 PLACES = ("outside", "inside")
-CONDITION, FALSE = "condition", 0
+CONDITION = "condition"
 
 
 def sub(nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], inner: Any = ()) -> Any:
@@ -64,12 +63,12 @@ def flag(name: str = CONDITION) -> Any:
     return helper.make_tensor_value_info(name, 9, [])
 
 
-def everywhere(model: Any, feeds: Mapping[str, Array], **entries: str) -> dict[str, Array]:
+def everywhere(model: Any, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Run it, with all ways in which weights come to a kernel; each gives the same bits."""
     options = [
-        options_of(ours_alone=False, **entries),
-        options_of(ours_alone=False, session__disable_prepacking="1", **entries),
-        options_of(ours_alone=False, session__intra_op__allow_spinning="0", **entries),
+        options_of(ours_alone=False),
+        options_of(ours_alone=False, session__disable_prepacking="1"),
+        options_of(ours_alone=False, session__intra_op__allow_spinning="0"),
     ]
     options[2].graph_optimization_level = options[2].graph_optimization_level.ORT_DISABLE_ALL
     found = [run(session_of(model, sess_options=each), feeds) for each in options]
@@ -91,9 +90,7 @@ def test_branches(operator: str, place: str) -> None:
     """Each has weights of its own, although nodes and outputs are called the same."""
     nodes = [node_of(operator, T, B, I, H, seed=seed, peepholes=operator == "LSTM") for seed in (0, 100)]
     constants: dict[str, Array] = {}
-    parts = [
-        branch(node, suffix, constants, place) for node, suffix in zip(nodes, ("_a", "_b"), strict=True)
-    ]
+    parts = [branch(node, suffix, constants, place) for node, suffix in zip(nodes, ("_a", "_b"), strict=True)]
     names = nodes[0].outputs
     model = whole(
         [chosen(parts[0], parts[1], names)],
@@ -139,10 +136,10 @@ def test_branches_in_branches(place: str) -> None:
     parts = [branch(node, f"_{k}", constants, place) for k, node in enumerate(nodes)]
     names = nodes[0].outputs
     outputs = [output(name) for name in names]
-    halves = [sub([chosen(*parts[k : k + 2], names, "inner")], [], outputs) for k in (0, 2)]
+    halves = [sub([chosen(parts[k], parts[k + 1], names, "inner")], [], outputs) for k in (0, 2)]
     x = nodes[0].inputs["X"]
     model = whole(
-        [chosen(*halves, names)],
+        [chosen(halves[0], halves[1], names)],
         [value("X", x), flag(), flag("inner")],
         outputs,
         constants,
@@ -173,7 +170,11 @@ def loop(node: Node, place: str, count: int) -> Any:
         [helper.make_node("Loop", ["count", "true", *(f"{n}0" for n in carried)], [*ends, "ys"], body=body)],
         [value("X", node.inputs["X"]), *(value(f"{name}0", state) for name in carried)],
         [*(output(name) for name in ends), output("ys", rank=5)],
-        {"count": np.array(count, np.int64), "true": np.array(True), **(weights if place == "outside" else {})},
+        {
+            "count": np.array(count, np.int64),
+            "true": np.array(True),
+            **(weights if place == "outside" else {}),
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""Threads: ONNX Runtime's work on our nodes when they have time, calls come from many, and bits are the same."""
+"""Threads: ONNX Runtime's work on our nodes when they have time, and calls come from many: the same bits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from ..core_helpers import run_python
 from ..helpers import assert_same_bits
 from .session_helpers import (
     Node,
-    by_layer,
     by_us,
     helper,
-    layer_of,
     made,
     model_of,
     node_of,
@@ -33,6 +31,7 @@ from .session_helpers import (
     value,
     whole,
 )
+from .session_truth import by_layer, layer_of
 
 # Shared by rows, by directions (wait after the loop) and by panels (wait after each step), and brief work.
 NODES = {
@@ -92,7 +91,7 @@ def test_the_processs_number_of_threads(threads: None) -> None:
 def test_beside_layers_of_ours(threads: None) -> None:
     """Whose threads are the core's: both at once, and in turns on one thread."""
     lstmfast.set_num_threads(2)
-    jobs = []
+    jobs: list[Callable[[], None]] = []
     for node in (NODES["rows"], NODES["panels"]):
         session = session_of(model_of(node), intra_op=2, threads=2)
         layer, expected = layer_of(node), by_us(node)
@@ -109,7 +108,9 @@ def test_beside_layers_of_ours(threads: None) -> None:
 
 
 def test_changes_of_the_number_of_threads_during_calls(threads: None) -> None:
-    sessions = [(node, session_of(model_of(node), sess_options=options_of(threads=0))) for node in NODES.values()]
+    sessions = [
+        (node, session_of(model_of(node), sess_options=options_of(threads=0))) for node in NODES.values()
+    ]
 
     def change() -> None:
         for n in range(4000):
@@ -123,7 +124,9 @@ def test_changes_of_the_number_of_threads_during_calls(threads: None) -> None:
 
 def side_by_side() -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """A model whose nodes do not wait for each other, beside products that use all threads."""
-    nodes, constants, outputs, expected = [], {}, [], {}
+    nodes, outputs = [], []
+    constants: dict[str, Any] = {}
+    expected: dict[str, Any] = {}
     first = NODES["panels"]
     for k in range(4):
         node = node_of("LSTM", 20, 1, 70, 256, seed=10 * k, wanted=["Y"])

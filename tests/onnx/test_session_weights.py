@@ -16,7 +16,6 @@ from ..helpers import Array, assert_same_bits
 from .session_helpers import (
     WEIGHTS,
     Node,
-    assert_close,
     by_runtime,
     by_us,
     helper,
@@ -29,10 +28,10 @@ from .session_helpers import (
     output,
     run,
     session_of,
-    truth,
     value,
     whole,
 )
+from .session_truth import assert_close, truth
 
 ONLY_OURS: tuple[dict[str, Any], ...] = ({"layout": 1}, {"dtype": "float64"})
 only_ours = pytest.mark.parametrize("form", ONLY_OURS, ids=["layout", "float64"])
@@ -188,7 +187,9 @@ def test_constants_given_with_the_options() -> None:
     """What add_initializer puts in the place of a model's own."""
     node, other = node_of("LSTM"), node_of("LSTM", seed=3)
     options = options_of()
-    kept = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in weights_of(other).items()}
+    kept = {
+        name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in weights_of(other).items()
+    }
     for name, array in kept.items():
         options.add_initializer(name, array)
     found = run(session_of(model_of(node), sess_options=options), node.feeds)
@@ -241,14 +242,16 @@ def test_nodes_that_share_weights_with_others_of_the_graph() -> None:
         helper.make_node("Mul", ["B", "factor"], ["computed"]),
     ]
     factor = np.array(1, np.float32)
+    outputs = {"a_Y": 4, "a_Y_h": 3, "a_Y_c": 3, "b_Y": 4, "c_Y": 4, "sum": 0}
     model = whole(
         nodes,
         [value("X", node.inputs["X"]), value("factor", factor)],
-        [*(output(f"a_{name}", rank=4 if name == "Y" else 3) for name in node.outputs)]
-        + [output("b_Y", rank=4), output("c_Y", rank=4), output("sum", rank=0)],
+        [output(name, rank=rank) for name, rank in outputs.items()],
         weights_of(node),
     )
-    assert sorted(each.path for each in lstmfast.onnx.explain(model).nodes) == ["lstmfast"] * 2 + ["onnxruntime"]
+    assert sorted(each.path for each in lstmfast.onnx.explain(model).nodes) == ["lstmfast"] * 2 + [
+        "onnxruntime"
+    ]
     session = session_of(model, ours_alone=False)
     for _ in range(2):
         found = run(session, {"X": node.inputs["X"], "factor": factor})

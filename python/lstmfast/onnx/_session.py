@@ -55,8 +55,8 @@ def session(
     isa
         One of `lstmfast.available_isas()`; None is `lstmfast.isa()`.
     more
-        Everything else that `InferenceSession` takes by name: `disabled_optimizers`, `enable_fallback`, which is
-        off here, so that an error is one, and `read_config_from_model`.
+        Everything else that `InferenceSession` takes by name: `disabled_optimizers`, `enable_fallback`, which
+        is off here, so that an error is one, and `read_config_from_model`.
 
     Returns
     -------
@@ -161,9 +161,7 @@ def readable_model(model: Any) -> str | bytes:  # noqa: ANN401
     else:
         serialize = getattr(model, "SerializeToString", None)
         if serialize is None or not hasattr(model, "graph"):
-            raise TypeError(
-                f"model: expected a path, bytes or an onnx.ModelProto, got {checks.shown(model)}"
-            )
+            raise TypeError(f"model: expected a path, bytes or an onnx.ModelProto, got {checks.shown(model)}")
         data = serialize()
     if not data:
         raise ValueError("model: expected an ONNX model, got one without anything in it")
