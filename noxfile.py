@@ -124,8 +124,12 @@ def torch_tools(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize(
     "version",
-    # The oldest that there are plug-ins for; the last but one way that weights of outer graphs come by; the newest.
-    [nox.param("==1.24.4", id="1.24.4"), nox.param("==1.28.0", id="1.28.0"), nox.param(">=1.24", id="newest")],
+    # The first ones that take plug-ins; the last that hand over weights of outer graphs one by one.
+    [
+        nox.param("==1.24.4", id="1.24.4"),
+        nox.param("==1.28.0", id="1.28.0"),
+        nox.param(">=1.24", id="newest"),
+    ],
 )
 def onnx(session: nox.Session, version: str) -> None:
     """Run the tests of ONNX's side beside a version of ONNX Runtime: .ci/run does it with the newest."""
