@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._base import checks
 from .._base.checks import AnyArray
 from .._base.conventions import ONNX, Convention
 from .._base.kinds import Kind
@@ -20,6 +21,14 @@ class Numbers(NamedTuple):
     kind: str = ""  # of smaller weights: "float16", "bfloat16" or "int8"
     scale: AnyArray | None = None  # of int8: what rows are multiplied by
     divisor: AnyArray | None = None  # of int8 with a calibration: what columns are then divided by
+
+    @property
+    def overflows(self) -> bool:
+        """Whether whole numbers times their scale are more than a float32 holds."""
+        if self.scale is None:
+            return False
+        with checks.quiet():
+            return not bool(np.isfinite(np.float32(127) * self.scale).all())
 
 
 def inputs(

@@ -93,6 +93,8 @@ class Quantized(Streamed[StateT, StateLikeT], Saved, Generic[StateT, StateLikeT,
         for name in filter(rounding.is_weight, arrays):
             divisor = input_range if rounding.reads_input(name) else None
             numbers[name] = Numbers(arrays[name], kind, arrays.get(rounding.scale_name(name)), divisor)
+            if numbers[name].overflows:  # who multiplies without looking would have infinities
+                numbers[name] = Numbers(_widened(arrays, kind)[name])
         return numbers
 
     def _config(self) -> dict[str, Any]:

@@ -74,29 +74,23 @@ def layers(
     {'/lstm/LSTM': LSTM(80, 256, bidirectional=True)}
     """
     found = inlined(loaded(model, "layers"))
-    chosen = _chosen(found, names)
+    there = places(found)
+    if not there:
+        lacking = "model: expected an LSTM, a GRU or an RNN node, got none"
+        raise ValueError("; ".join([lacking, *recurrences_without_nodes(found)]))
+    chosen = there if names is None else _chosen(there, names)
     constants = Constants(found)
     made: dict[Any, Layer] = {}
-    result = {}
-    for place in chosen:
-        result[place.key] = read(place, constants, made)
-    return result
+    try:
+        return {place.key: read(place, constants, made) for place in chosen}
+    except ValueError as error:
+        if len(there) == 1:
+            raise
+        raise ValueError(f"{error}; names= chooses other nodes") from error
 
 
-def _chosen(model: Any, names: object) -> list[Place]:
+def _chosen(there: list[Place], names: object) -> list[Place]:
     """Find the nodes that are asked for."""
-    there = places(model)
-    if names is None:
-        if not there:
-            raise ValueError(
-                "; ".join(
-                    [
-                        "model: expected an LSTM, a GRU or an RNN node, got none",
-                        *recurrences_without_nodes(model),
-                    ]
-                )
-            )
-        return there
     if isinstance(names, (str, bytes)) or not isinstance(names, Collection):
         raise TypeError(f"names: expected None or several names of nodes, got {checks.shown(names)}")
     known = [place.key for place in there]
@@ -120,7 +114,5 @@ def read(place: Place, constants: Constants, made: dict[Any, Layer]) -> Layer:
             layer._restore(parameters, "weights")
             made[key] = layer
     except ValueError as error:
-        raise ValueError(
-            f"node {place.key!r} ({place.node.op_type}): {error}; names= chooses other nodes"
-        ) from error
+        raise ValueError(f"node {place.key!r} ({place.node.op_type}): {error}") from error
     return made[key]

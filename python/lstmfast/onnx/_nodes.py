@@ -14,6 +14,7 @@ from .._base.parameters import PEEPHOLES
 from .._files import onnx_activations
 from .._files.onnx_package import package
 from ._constants import Constants
+from ._floats import name_of, widened
 from ._models import is_quantized
 from ._scopes import Place, Scope
 
@@ -21,6 +22,17 @@ WAYS = ("", "_reverse")
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 REQUIRED = ("W", "R")
 OPTIONAL = ("B", "P")
+_ATTRIBUTES = {
+    "activation_alpha": "FLOATS",
+    "activation_beta": "FLOATS",
+    "activations": "STRINGS",
+    "clip": "FLOAT",
+    "direction": "STRING",
+    "hidden_size": "INT",
+    "input_forget": "INT",
+    "layout": "INT",
+    "linear_before_reset": "INT",
+}
 
 
 def kind_of(node: Any) -> Kind:
@@ -30,9 +42,14 @@ def kind_of(node: Any) -> Kind:
 
 def attributes(node: Any) -> dict[str, Any]:
     """Return a node's attributes, strings as such."""
-    helper = package("lstmfast.onnx").helper
-    found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-    return {name: _text(value) for name, value in found.items()}
+    onnx = package("lstmfast.onnx")
+    found = {}
+    for each in node.attribute:
+        wanted = _ATTRIBUTES.get(each.name)
+        if wanted is not None and each.type != getattr(onnx.AttributeProto, wanted):
+            raise ValueError(f"expected the attribute {each.name} of type {wanted}")
+        found[each.name] = _text(onnx.helper.get_attribute_value(each))
+    return found
 
 
 def _text(value: Any) -> Any:
@@ -131,7 +148,7 @@ def plain(place: Place, constants: Constants) -> tuple[dict[str, Any], dict[str,
     config = configuration(kind, options, (I, H), dtype, given)
     coupled = config.get("coupled", False)
     made_of = tuple(id(array) for array in found.values())
-    found = {name: array.astype(dtype) for name, array in found.items()}
+    found = {name: widened(array, dtype) for name, array in found.items()}
     parameters = {}
     for d, way in enumerate(WAYS[:D]):
         parameters[f"weight_ih_l0{way}"] = ONNX.read(found["W"][d], kind, coupled)
@@ -179,7 +196,7 @@ def check_shapes(
 
 def _dtype(found: dict[str, AnyArray]) -> np.dtype[Any]:
     """Find the dtype of a layer of these weights: 16-bit ones are widened, which is exact."""
-    names = {array.dtype.name for array in found.values()}
+    names = {name_of(array) for array in found.values()}
     if len(names) != 1 or not names <= {"float16", "bfloat16", "float32", "float64"}:
         raise ValueError(f"expected weights of one kind of floats, got {', '.join(sorted(names))}")
     return FLOAT64 if names == {"float64"} else FLOAT32

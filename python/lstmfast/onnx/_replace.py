@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from .._base import checks, kinds
-from .._base.checks import AnyArray
 from .._base.conventions import ONNX, ONNX_QUANTIZED
 from .._files import onnx_weights
 from .._files.onnx_package import package
 from .._layers import LSTM, QuantizedLSTM
 from ._constants import Constants
+from ._floats import name_of, rounded
 from ._layers import Layer, read
 from ._models import bodies, inlined, is_quantized, loaded
 from ._nodes import INPUTS, named_inputs
@@ -86,16 +86,16 @@ def replace(model: str | os.PathLike[str] | bytes | Any, layers: Mapping[str, La
 
 
 class _Weights:
-    """What a node's inputs become."""
+    """What a node's inputs become: tensors that still need names."""
 
-    def __init__(self, place: Place, layer: Layer, arrays: dict[str, AnyArray]) -> None:
-        self.place, self.layer, self.arrays = place, layer, arrays
+    def __init__(self, place: Place, layer: Layer, tensors: dict[str, Any]) -> None:
+        self.place, self.layer, self.tensors = place, layer, tensors
 
     @classmethod
     def of(cls, place: Place, layer: Layer, constants: Constants) -> _Weights:
         """Check a layer against its node, and find its weights as the node has them."""
-        expected = read(place, constants, {})
         called = f"layers[{place.key!r}]"
+        expected = read(place, constants, {})
         quantized = is_quantized(place.node)
         allowed = (LSTM, QuantizedLSTM) if quantized else (kinds.class_named(place.node.op_type),)
         if not isinstance(layer, allowed):
@@ -108,63 +108,60 @@ class _Weights:
             raise ValueError(f"{called}: expected int8 without a calibration, got {layer!r}")
         convention = ONNX_QUANTIZED if quantized else ONNX
         numbers = onnx_weights.inputs(small._numbers(), small._layout, small._KIND, 0, convention)
-        arrays: dict[str, AnyArray] = {}
+        onnx = package("replace")
+        tensors: dict[str, Any] = {}
         for name, each in numbers.items():
-            if each.scale is None:
-                arrays[name] = _as_there(each.array, place, name, constants, called)
+            if each.scale is not None:
+                zero = np.zeros(each.scale.shape, np.int8)
+                arrays = {name: each.array, f"{name}_scale": each.scale, f"{name}_zero_point": zero}
+                tensors |= {key: onnx.numpy_helper.from_array(array) for key, array in arrays.items()}
                 continue
-            arrays |= {name: each.array, f"{name}_scale": each.scale}
-            arrays[f"{name}_zero_point"] = np.zeros(each.scale.shape, np.int8)
-        return cls(place, layer, arrays)
+            before = constants.value(place.scope, place.node.input[INPUTS.index(name)])
+            try:
+                tensors[name] = rounded(onnx, each.array, name_of(before))
+            except ValueError as error:
+                raise ValueError(f"{called}: {name}: {error}") from error
+        return cls(place, layer, tensors)
 
 
 def _options(layer: Layer) -> dict[str, Any]:
     return {name: value for name, value in layer._config().items() if name not in _FREE}
 
 
-def _as_there(array: AnyArray, place: Place, name: str, constants: Constants, called: str) -> AnyArray:
-    """Round a weight to the numbers that the node has there."""
-    before = constants.value(place.scope, place.node.input[INPUTS.index(name)])
-    with checks.quiet():
-        rounded = array.astype(before.dtype)
-    if np.isinf(rounded.astype(array.dtype)).sum() > np.isinf(array).sum():
-        raise ValueError(f"{called}: expected weights that {before.dtype} can hold, as the node's {name} is")
-    return rounded
-
-
 class _Writer:
     """New constants of a model, under names that nobody has."""
 
     def __init__(self, model: Any) -> None:
-        self._onnx = package("replace")
         self._model = model
         self._taken = _names(model.graph)
-        self._written: dict[tuple[int, str, str], str] = {}
+        self._written: dict[tuple[int, str, int], str] = {}
 
     def write(self, weights: _Weights) -> list[str]:
         """Give a node its weights; return the names of those that it had."""
         node = weights.place.node
         before = named_inputs(node, ALL_INPUTS)
-        for name, array in weights.arrays.items():
+        for name, tensor in weights.tensors.items():
             # One layer under several names is written once.
-            key = id(weights.layer), name, array.dtype.name
+            key = id(weights.layer), name, tensor.data_type
             if key not in self._written:
-                self._written[key] = self._constant(f"{weights.place.key}_{name}", array)
-            node.input[ALL_INPUTS.index(name)] = self._written[key]
-        return [before[name] for name in weights.arrays if name in before]
+                self._written[key] = self._constant(f"{weights.place.key}_{name}", tensor)
+            index = ALL_INPUTS.index(name)
+            node.input.extend([""] * (index + 1 - len(node.input)))
+            node.input[index] = self._written[key]
+        return [before[name] for name in weights.tensors if name in before]
 
-    def _constant(self, wanted: str, array: AnyArray) -> str:
-        name, number = wanted, 0
-        while name in self._taken:
+    def _constant(self, wanted: str, tensor: Any) -> str:
+        tensor.name, number = wanted, 0
+        while tensor.name in self._taken:
             number += 1
-            name = f"{wanted}_{number}"
-        self._taken.add(name)
-        graph, tensor = self._model.graph, self._onnx.numpy_helper.from_array(array, name)
+            tensor.name = f"{wanted}_{number}"
+        self._taken.add(tensor.name)
+        graph = self._model.graph
         graph.initializer.append(tensor)
         if self._model.ir_version < 4:  # in which all of them are inputs as well
-            value = self._onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
-            graph.input.append(value)
-        return name
+            helper = package("replace").helper
+            graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+        return str(tensor.name)
 
 
 def _names(graph: Any) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -68,15 +69,19 @@ def places(model: Any) -> list[Place]:
     last.
     """
     found = list(_below(Scope(model.graph), ()))
-    names = Counter(node.name for node, _, _ in found)
-    keys = [node.name if node.name and names[node.name] == 1 else _output(node) for node, _, _ in found]
-    for change in (_with_path, _with_number):
-        often = Counter(keys)
-        seen: Counter[str] = Counter()
-        for number, (key, (_, _, path)) in enumerate(zip(list(keys), found, strict=True)):
-            if often[key] > 1:
-                keys[number] = change(key, path, seen[key])
-                seen[key] += 1
+    outputs = [_output(node) for node, _, _ in found]
+    paths = ["/".join((*path, name)) for name, (_, _, path) in zip(outputs, found, strict=True)]
+    keys = [""] * len(found)
+    for wanted in ([str(node.name) for node, _, _ in found], outputs, paths):
+        open_ones = [number for number, key in enumerate(keys) if not key]
+        often = Counter(keys) + Counter(wanted[number] for number in open_ones)
+        for number in open_ones:
+            if often[wanted[number]] == 1:
+                keys[number] = wanted[number]
+    for number, key in enumerate(keys):
+        if not key:
+            free = (f"{paths[number]}#{n}" for n in itertools.count())
+            keys[number] = next(name for name in free if name not in keys)
     return [Place(key, node, scope) for key, (node, scope, _) in zip(keys, found, strict=True)]
 
 
@@ -91,11 +96,3 @@ def _below(scope: Scope, path: tuple[str, ...]) -> Iterator[tuple[Any, Scope, tu
 
 def _output(node: Any) -> str:
     return str(next((name for name in node.output if name), node.op_type))
-
-
-def _with_path(key: str, path: tuple[str, ...], _number: int) -> str:
-    return "/".join((*path, key))
-
-
-def _with_number(key: str, _path: tuple[str, ...], number: int) -> str:
-    return f"{key}#{number}"
