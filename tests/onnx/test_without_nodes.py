@@ -89,12 +89,29 @@ def test_steps_one_after_the_other(curve: str) -> None:
         lstmfast.onnx.layers(unrolled(20))
 
 
+def test_steps_whose_weights_are_copies() -> None:
+    """As Keras on PyTorch writes them."""
+    nodes = []
+    for n in range(5):
+        nodes.append(helper.make_node("Identity", ["R"], [f"copy_{n}"]))
+        nodes.append(helper.make_node("Transpose", [f"copy_{n}"], [f"turned_{n}"]))
+        nodes += step(n, "x", f"h{n}", f"h{n + 1}", weight=f"turned_{n}")
+    assert recurrences_without_nodes(model(nodes))[0].startswith("'R' is multiplied 5 times, ")
+
+
 def test_weights_that_several_layers_share_side_by_side_are_no_recurrence() -> None:
     """Nor are layers one after the other, nor a weight that is multiplied twice."""
     nodes = [node for n in range(20) for node in step(n, "x", "h0", f"h{n + 1}")]
     assert recurrences_without_nodes(model(nodes)) == []
     assert recurrences_without_nodes(unrolled(6, weights=("R", "R1", "R2", "R3", "R4", "R5"))) == []
     assert recurrences_without_nodes(unrolled(2)) == []
+
+
+def test_values_that_are_multiplied_often_are_no_weights() -> None:
+    nodes = step(0, "x", "h0", "h1")
+    for n in range(1, 20):
+        nodes += step(n, "x", f"h{n}", f"h{n + 1}", weight="x")
+    assert recurrences_without_nodes(model(nodes)) == []
 
 
 def test_products_without_an_activation_between_are_no_recurrence() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from typing import Any
 
 from ._models import bodies, every_node
 
-ADVICE = "weights of such a model can be taken from where it was made: the framework's own layers have them"
+ADVICE = "weights of such a model can be taken from the framework that made it: its layers have them, for load_state_dict"
 
 _LOOPS = {"Loop", "Scan"}
 _PRODUCTS = {"MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul"}
 _CURVES = {"Sigmoid", "Tanh", "Relu", "HardSigmoid", "Elu", "LeakyRelu", "Softsign", "Softplus"}
+_FORMS = {"Cast", "DequantizeLinear", "Identity", "Transpose"}
 _FEWEST_STEPS = 3  # a weight that is used twice in a row is no recurrence yet
 
 
@@ -43,16 +44,30 @@ def _is_step(node: Any) -> bool:
 
 def _unrolled(graph: Any) -> tuple[int, str]:
     """How often in a row a weight is multiplied, with activations between, and which: the most there is."""
-    users: dict[str, int] = defaultdict(int)
+    weights = _weights(graph)
+    users = Counter(
+        weights[name]
+        for node in graph.node
+        if node.op_type in _PRODUCTS
+        for name in node.input
+        if name in weights
+    )
+    often = [weight for weight, count in users.items() if count >= _FEWEST_STEPS]
+    return max(((_in_a_row(graph, weights, weight), weight) for weight in often), default=(0, ""))
+
+
+def _weights(graph: Any) -> dict[str, str]:
+    """Constants, and what is one of them in another form, by the name of that one."""
+    found = {tensor.name: tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type in _PRODUCTS:
-            for name in node.input:
-                users[name] += 1
-    weights = [name for name, count in users.items() if count >= _FEWEST_STEPS]
-    return max(((_in_a_row(graph, name), name) for name in weights), default=(0, ""))
+        if node.op_type == "Constant":
+            found |= {name: name for name in node.output}
+        elif node.op_type in _FORMS and set(node.input[:1]) & found.keys():
+            found[node.output[0]] = found[node.input[0]]
+    return found
 
 
-def _in_a_row(graph: Any, weight: str) -> int:
+def _in_a_row(graph: Any, weights: dict[str, str], weight: str) -> int:
     """How many products with a weight are on one path, with an activation between each two."""
     steps: dict[str, int] = {}  # on the way to a value
     ready: dict[str, bool] = {}  # whether an activation has come since
@@ -60,7 +75,8 @@ def _in_a_row(graph: Any, weight: str) -> int:
     for node in graph.node:
         before = max((steps.get(name, 0) for name in node.input), default=0)
         active = any(ready.get(name, False) for name in node.input if steps.get(name, 0) == before)
-        if node.op_type in _PRODUCTS and weight in node.input and (active or not before):
+        multiplied = node.op_type in _PRODUCTS and any(weights.get(name) == weight for name in node.input)
+        if multiplied and (active or not before):
             before, active = before + 1, False
         elif node.op_type in _CURVES:
             active = before > 0
