@@ -73,7 +73,7 @@ def test_activations_that_differ_between_directions() -> None:
     names = ["Sigmoid", "Tanh", "Tanh", "Sigmoid", "Tanh", "Relu"]
     model = model_of(node_of("LSTM", direction="bidirectional", activations=names))
     assert_refused(model, "expected the same activations in both directions, got ")
-    numbers = {"activations": ["Elu", "Elu"], "activation_alpha": [0.5]}  # the other one's is 1
+    numbers: Any = {"activations": ["Elu", "Elu"], "activation_alpha": [0.5]}  # the other one's is 1
     model = model_of(node_of("RNN", direction="bidirectional", **numbers))
     assert_refused(
         model, r"expected the same activations in both directions, got \[\('Elu', 0.5\), \('Elu', 1.0\)\]"
