@@ -225,6 +225,8 @@ def test_a_node_in_a_body() -> None:
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_sixteen_bits_are_rounded_to(kind: str) -> None:
+    if onnx.defs.onnx_opset_version() < 22:
+        pytest.skip("no operators of bfloat16 in this version of onnx")
     node = node_of("LSTM", states=False)
     model = model_of(node, opset=22)
     for tensor in model.graph.initializer:

@@ -15,7 +15,7 @@ from .._files.onnx_package import package
 from .._files.saved import Saved
 from .._layers import LSTM, QuantizedLSTM
 from ._constants import Constants
-from ._floats import name_of, rounded
+from ._floats import kind_of, rounded
 from ._layers import read
 from ._models import bodies, inlined, is_quantized, loaded
 from ._nodes import INPUTS, named_inputs
@@ -117,9 +117,10 @@ class _Weights:
                 arrays = {name: each.array, f"{name}_scale": each.scale, f"{name}_zero_point": zero}
                 tensors |= {key: onnx.numpy_helper.from_array(array) for key, array in arrays.items()}
                 continue
-            before = constants.value(place.scope, place.node.input[INPUTS.index(name)])
+            before = place.node.input[INPUTS.index(name)]
+            array, source = constants.value(place.scope, before), place.scope.source(before)
             try:
-                tensors[name] = rounded(onnx, each.array, name_of(before))
+                tensors[name] = rounded(onnx, each.array, kind_of(onnx, array, source.tensor))
             except ValueError as error:
                 raise ValueError(f"{called}: {name}: {error}") from error
         return cls(place, layer, tensors)
