@@ -153,7 +153,11 @@ class ForwardRun {
     if (plan().plain()) return;
     const Range part = part_of(members.count(), share.sharer, share.sharers);
     for (Index k = part.begin; k < part.end; ++k) {
-      zero_past_the_end(plan(), members.row(k), call_.steps, call_.y, shape_.directions * shape_.state_size());
+      // Directions lie side by side, or each for itself.
+      const Index apart = call_.direction_stride ? shape_.directions : 1;
+      for (Index d = 0; d < apart; ++d)
+        zero_past_the_end(plan(), members.row(k), call_.steps, features_from(call_.y, d * call_.direction_stride),
+                          shape_.directions / apart * shape_.state_size());
       if (call_.c.data)
         zero_past_the_end(plan(), members.row(k), call_.steps, call_.c, shape_.directions * shape_.hidden_size);
     }
@@ -248,7 +252,8 @@ class ForwardRun {
       pass.renewed = tape_->options.renewed + p * plan().stored(call_.steps, rows) * S;
     pass.descends = descends_ != (steps.begin % 2 == 1);
     pass.x = input_of(layer, steps);
-    pass.h = features_from(output_of(layer, steps), direction * S);
+    const Index between = call_.direction_stride;
+    pass.h = features_from(output_of(layer, steps), direction * (between ? between : S));
     pass.h_n = call_.h_n + p * rows * S;
     pass.h0 = {pass.h_n, S};
     if (first) pass.h0 = call_.h0 ? StateView<T>{call_.h0 + p * rows * S, S} : zero;
@@ -301,6 +306,13 @@ void Network<T>::infer(const ForwardCall<T>& call) const {
 }
 
 template <class T>
+int Network<T>::threads_of_use(Index steps, Index rows, int threads) const {
+  const PanelLayout& layout = packed_->forward.front().layout();
+  const LoopSize size = forward_size(packed_->shape, *packed_->kernels, layout, steps * rows, rows, steps);
+  return rows == 0 ? 1 : choose_split(size, threads).threads();
+}
+
+template <class T>
 std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const TrainingOptions<T>& options,
                                              T* memory) const {
   const DefaultFloats floats;
@@ -311,6 +323,8 @@ std::unique_ptr<Tape<T>> Network<T>::forward(const ForwardCall<T>& call, const T
 
 template void Network<float>::infer(const ForwardCall<float>&) const;
 template void Network<double>::infer(const ForwardCall<double>&) const;
+template int Network<float>::threads_of_use(Index, Index, int) const;
+template int Network<double>::threads_of_use(Index, Index, int) const;
 template std::unique_ptr<Tape<float>> Network<float>::forward(const ForwardCall<float>&, const TrainingOptions<float>&,
                                                               float*) const;
 template std::unique_ptr<Tape<double>> Network<double>::forward(const ForwardCall<double>&,

@@ -45,15 +45,15 @@ ForwardPacking<T>::ForwardPacking(const NetworkShape& shape, Index input_size, c
     for (Index g = 0; g < layout_.groups; ++g)
       for (Index first = begin, count; first < end; first += count) {
         count = std::min(layout_.side_by_side(first), end - first);
-        // Rows of the unpacked matrices; none, that is less than 0, where a slot has no weights.
-        const Index of_x = gate_of_x(shape.cell, g) * units + first, of_h = gate_of_h(shape.cell, g) * units + first;
+        const Index of_x = gate_of_x(shape.cell, g), of_h = gate_of_h(shape.cell, g);  // less than 0: none
         T* const to = row(g, first);
         for (Index u = 0; u < count; ++u) to[u] = slot_bias(shape.cell, g, units, first + u, weights);
-        if (gate_of_x(shape.cell, g) >= 0)
-          transpose(weights.weight_ih + of_x * input_size, input_size, to + stride, stride, count, input_size);
-        if (gate_of_h(shape.cell, g) >= 0)
-          transpose(weights.weight_hh + of_h * state_size, state_size, to + (1 + input_size) * stride, stride, count,
-                    state_size);
+        if (of_x >= 0)
+          transpose(weights.weight_ih + (weights.first_row(of_x, units) + first) * input_size, input_size, to + stride,
+                    stride, count, input_size);
+        if (of_h >= 0)
+          transpose(weights.weight_hh + (weights.first_row(of_h, units) + first) * state_size, state_size,
+                    to + (1 + input_size) * stride, stride, count, state_size);
       }
   });
 }

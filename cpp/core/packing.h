@@ -51,9 +51,10 @@ auto slot_bias(Cell cell, Index slot, Index units, Index unit, const Parameters&
   const Index of_x = gate_of_x(cell, slot), of_h = resets_before(cell) ? slot : gate_of_h(cell, slot);
   using T = std::remove_cv_t<std::remove_reference_t<decltype(weights.bias_ih[0])>>;
   if (!weights.bias_ih) return T(0);
-  if (of_x < 0) return T(weights.bias_hh[of_h * units + unit]);
-  if (of_h < 0) return T(weights.bias_ih[of_x * units + unit]);
-  return T(weights.bias_ih[of_x * units + unit] + weights.bias_hh[of_h * units + unit]);
+  const auto row = [&](Index gate) { return weights.first_row(gate, units) + unit; };
+  if (of_x < 0) return T(weights.bias_hh[row(of_h)]);
+  if (of_h < 0) return T(weights.bias_ih[row(of_x)]);
+  return T(weights.bias_ih[row(of_x)] + weights.bias_hh[row(of_h)]);
 }
 
 // Of a forward packing.
@@ -121,7 +122,8 @@ class ProjectionPacking {
 // Where it is among a pass's weights.
 template <class T>
 const T* second_weight(const NetworkShape& shape, const PassParameters<const T>& weights) {
-  return resets_before(shape.cell) ? weights.weight_hh + 2 * shape.hidden_size * shape.hidden_size : weights.weight_hr;
+  const Index H = shape.hidden_size;
+  return resets_before(shape.cell) ? weights.weight_hh + weights.first_row(2, H) * H : weights.weight_hr;
 }
 
 // The weights of one pass packed for the backward kernels: strips [gate][unit][vector][lane] over columns.

@@ -258,6 +258,7 @@ bool run_on_runtime(Job job, void* context, int size) {
 
 void set_num_threads(int threads) { num_threads.store(threads, std::memory_order_relaxed); }
 int get_num_threads() {
+  if (const GuestTeam* const guests = GuestTeam::led_here()) return guests->size();
   const int threads = num_threads.load(std::memory_order_relaxed);
   return borrowed_limit > 0 && borrowed_limit < threads ? borrowed_limit : threads;
 }
@@ -276,6 +277,11 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   Pool* const pool = find_pool();  // whose forgetting after fork counts for the runtime and the callers, too
   const int others = callers.fetch_add(1, std::memory_order_relaxed);
   is_counted_ = true;
+  if (GuestTeam* const guests = GuestTeam::led_here()) {
+    size_ = std::min(threads, guests->size());  // all of them are running
+    guests_ = size_ > 1 ? guests : nullptr;
+    return;
+  }
   if (!pool || pool->crowding.crowded(wall_time) || !pool->try_acquire()) return;
   if (borrowed_limit > 0 && has_runtime.load(std::memory_order_acquire)) {
     on_runtime_ = true;
@@ -300,7 +306,7 @@ Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
 
 Team::~Team() {
   if (is_counted_) callers.fetch_sub(1, std::memory_order_relaxed);
-  if (!holds_pool_ && !brief_) return;
+  if (guests_ || (!holds_pool_ && !brief_)) return;
   Pool* const pool = current_pool.load();
   if (on_runtime_) {
     runtime_work_ended.store(now(), std::memory_order_relaxed);
@@ -314,6 +320,7 @@ Team::~Team() {
 
 void Team::run_job(Job job, void* context) {
   if (size_ == 1) return job(context, 0);
+  if (guests_) return guests_->run(job, context, size_);
   Pool* const pool = current_pool.load();
   LostTime::Timed timed;
   pool->lost_time.begin(timed, job, context, size_);

@@ -3,6 +3,8 @@
 
 namespace lstmfast {
 
+class GuestTeam;
+
 class Team {
  public:
   // Borrows up to `threads` threads, the caller's own included, but leaves one to each other call that is at work. When
@@ -35,6 +37,7 @@ class Team {
   bool holds_pool_ = false;
   // The threads are a runtime's (lstmfast/threads.h). The pool is held nevertheless: one call at a time.
   bool on_runtime_ = false;
+  GuestTeam* guests_ = nullptr;  // likewise, of the work that this call is part of
   const bool brief_;
   bool is_counted_ = false;  // among the calls that several threads would be of use for
   int workers_to_wake_ = 0;  // at the end of brief work

@@ -59,7 +59,7 @@ inline Index parameters_of_pass(const NetworkShape& shape) {
   return (shape.bias ? 4 : 2) + (shape.peephole ? 1 : 0) + (shape.projection_size ? 1 : 0) + shape.norm_arrays();
 }
 
-// Parameters (const T) or gradients (T) of one pass, rows in gate order i, f, g, o.
+// Parameters (const T) or gradients (T) of one pass, rows in gate order i, f, g, o, unless gate_blocks says otherwise.
 template <class T>
 struct PassParameters {
   T* weight_ih;            // [G*H, layer_input]
@@ -73,6 +73,12 @@ struct PassParameters {
   T* gain_hh = nullptr;  // [4*H]
   T* gain_c = nullptr;   // [H]
   T* bias_c = nullptr;   // [H]
+  // [G], of parameters that are packed: the block of H rows in which weight_ih, weight_hh and both biases have each
+  // gate, for other people's orders; there may be more blocks than gates. null: 0, 1, ... lstm_norm has no other
+  const Index* gate_blocks = nullptr;
+
+  // The first row of a gate.
+  Index first_row(Index gate, Index units) const { return (gate_blocks ? gate_blocks[gate] : gate) * units; }
 };
 
 // The same in a smaller kind, of float16, the bits of bfloat16, or int8. Of int8, -127..127 (-128 is taken for -127),
@@ -87,6 +93,8 @@ struct SmallParameters {
   const float* scale_hh = nullptr;   // [G*H]
   const float* scale_hr = nullptr;   // [P]
   const float* weight_ch = nullptr;  // [peepholes_of(cell), H], always float; null without peepholes
+
+  Index first_row(Index gate, Index units) const { return gate * units; }
 };
 
 // Where rows end and where they start anew. All is read during the call alone.
@@ -125,6 +133,8 @@ struct ForwardCall {
   RowTimes times = {};
   CutState<T> cut = {};
   Sequence<T> c = {};  // [T, B, D*H] of the last layer, zero past a row's end; data null is not wanted
+  // Between the directions in y, for infer() of one layer: y is then [T, B, S] of each. 0: side by side
+  Index direction_stride = 0;
 };
 
 // What a forward pass keeps besides, and does besides, when a backward pass follows.
@@ -206,6 +216,8 @@ class Network {
 
   // Keeps nothing.
   void infer(const ForwardCall<T>& call) const;
+  // How many of `threads` infer() would use for full sequences of this size.
+  int threads_of_use(Index steps, Index rows, int threads) const;
   // Keeps what backward needs. The tape refers to call.x, call.y and options.masks, which must stay
   // as they are. memory: as for Tape.
   std::unique_ptr<Tape<T>> forward(const ForwardCall<T>& call, const TrainingOptions<T>& options = {},

@@ -1,6 +1,9 @@
 // How many threads a call may use, and whose. More than asked for is never used; fewer may be.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+
 namespace lstmfast {
 
 void set_num_threads(int threads);  // >= 1
@@ -31,6 +34,48 @@ class BorrowedThreads {
   ~BorrowedThreads();
   BorrowedThreads(const BorrowedThreads&) = delete;
   BorrowedThreads& operator=(const BorrowedThreads&) = delete;
+};
+
+// Threads of a program that runs a function of ours a number of times, at once or one after another as it likes, and
+// promises neither: ranks of a team may wait for one another, so they must all be running. The first visitor waits a
+// moment for others, and leads the work with those who have come as a team; whoever comes later has nothing to do.
+class GuestTeam {
+ public:
+  using Job = void (*)(void* context, int rank) noexcept;
+
+  // work: run once, by the first visitor; calls that it makes use the team's threads. It must not throw.
+  // visitors: how often visit() will be called. patience: how long the first one waits for all of them.
+  GuestTeam(void (*work)(void* context) noexcept, void* context, int visitors, std::chrono::nanoseconds patience)
+      : work_(work), work_context_(context), visitors_(visitors), patience_(patience) {}
+  GuestTeam(const GuestTeam&) = delete;
+  GuestTeam& operator=(const GuestTeam&) = delete;
+
+  void visit();
+  // Of threads that the work had, the first visitor's included; once it is done.
+  int size() const { return size_; }
+
+  // For a Team: that of the work which this thread leads, null for none; and a job on the first `size` of its threads.
+  static GuestTeam* led_here();
+  void run(Job job, void* context, int size);
+
+ private:
+  void lead();
+  void help(int rank);
+
+  void (*const work_)(void*) noexcept;
+  void* const work_context_;
+  const int visitors_;
+  const std::chrono::nanoseconds patience_;
+  int size_ = 1;
+
+  std::atomic<bool> has_leader_{false};
+  std::atomic<int> guests_{0};  // of those that have come in time; less than 0 when it is too late
+  // A job for all guests, of which those of higher ranks have no part. `posted_` counts jobs; less than 0: no more.
+  alignas(64) std::atomic<int> posted_{0};
+  alignas(64) std::atomic<int> unfinished_{0};
+  Job job_ = nullptr;
+  void* job_context_ = nullptr;
+  int job_size_ = 0;
 };
 
 }  // namespace lstmfast

@@ -1,5 +1,5 @@
-# Known by: nobody
-"""ONNX: layers from the nodes of a model, trained ones back into it, and models of layers.
+# Known by: _bench, _cli
+"""ONNX: trained models in ONNX Runtime with our kernels, layers from models, and back.
 
 >>> import lstmfast.onnx
 >>> lstm = lstmfast.LSTM(3, 32, seed=0)
@@ -7,11 +7,25 @@
 >>> lstmfast.onnx.layers("model.onnx")           # doctest: +SKIP
 {'LSTM_l0': LSTM(3, 32)}
 
-Reading and writing models needs the package onnx: `pip install 'lstmfast[onnx]'`.
+Reading and writing models needs the package onnx: `pip install 'lstmfast[onnx]'`. Sessions need onnxruntime.
 """
 
+from ._explain import ModelExplanation, NodeExplanation, explain
 from ._export import export
 from ._layers import layers
 from ._replace import replace
+from ._runtime import get_ep_names, get_library_path, register
+from ._session import session
 
-__all__ = ["export", "layers", "replace"]
+__all__ = [
+    "ModelExplanation",
+    "NodeExplanation",
+    "explain",
+    "export",
+    "get_ep_names",
+    "get_library_path",
+    "layers",
+    "register",
+    "replace",
+    "session",
+]
