@@ -11,8 +11,8 @@ __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 
 # sequence: inference over T steps from a zero state. step: one step, its state carried from call to call,
 # as a program that streams does. pool: one step of B streams, each with a state of its own, that come in
-# another order each time, as on a server. chain: T nodes of one step in one graph, which share their weights;
-# each takes what the one before it has put out as x, as in a decoder that has been unrolled; from a zero state.
+# another order each time, as on a server. chain: T nodes of one step in one graph, which share their weights,
+# from a zero state; each takes as x what the one before it has put out, as in a decoder that was unrolled.
 # train: forward over T steps, then gradients of x and of every weight.
 Work: TypeAlias = Literal["sequence", "step", "pool", "chain", "train"]
 WORKS: tuple[Work, ...] = get_args(Work)

@@ -28,11 +28,9 @@ def build(problem: Problem) -> Any:  # noqa: ANN401 - onnx is not there for the 
     nodes, x, state = [], "x", [""] * case.halves
     for k in range(case.T):
         last = k == case.T - 1
-        y, after = ("y", [f"{name}_n" for name in case.states]) if last else ("", [f"{s}_{k}" for s in case.states])
-        operands = [x, *weights, "", *state]
-        nodes.append(
-            onnx.helper.make_node(case.kind.name, operands, [y, *after], hidden_size=case.H, **more)
-        )
+        after = [f"{name}_{'n' if last else k}" for name in case.states]
+        operands, results = [x, *weights, "", *state], ["y" if last else "", *after]
+        nodes.append(onnx.helper.make_node(case.kind.name, operands, results, hidden_size=case.H, **more))
         x, state = after[0], after
     constants = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
     return finished(problem, nodes, constants, {"x": problem.x})

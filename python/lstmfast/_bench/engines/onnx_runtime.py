@@ -30,7 +30,9 @@ class OnnxRuntime:
     """
 
     _pool_settings = "states gathered into a batch and put back"
-    _spinning = True  # whether its threads look for more work for a while before they sleep: as it does itself
+    _spinning = (
+        True  # whether its threads look for more work for a while before they sleep: as it does itself
+    )
 
     _provider = "CPUExecutionProvider"
 
