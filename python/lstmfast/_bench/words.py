@@ -169,10 +169,10 @@ def notes(report: Report) -> list[str]:
         lines.append(f"{', '.join(kin)}: {OURS} behind PyTorch's modules, never the fastest other engine.")
     if inside.suites(report):
         lines.append(
-            "in ONNX Runtime: whole sessions of the same model with the same options, inputs and outputs bound,"
-            " with its own operators and with lstmfast's. spinning: whether its threads look for more work for"
-            " some 40 ms before they sleep, as they do by default; nobody else's turn begins before they sleep."
-            f" {', '.join(inside.pairs(report))}: never the fastest other engine."
+            "in ONNX Runtime: whole sessions of the same model with the same options, inputs and outputs"
+            " bound, with its own operators and with lstmfast's. spinning: whether its threads look for more"
+            " work for some 40 ms before they sleep, as they do by default; nobody's turn begins before they"
+            f" sleep. {', '.join(inside.pairs(report))}: never the fastest other engine."
         )
     if inside.memory(report):
         lines.append(

@@ -27,6 +27,8 @@ class InOnnxRuntime(OnnxRuntimeBound):
             onnx.register()
         except ImportError as error:  # it is too old
             return str(error)
+        except Exception as error:  # it may have changed
+            return f"lstmfast.onnx cannot be registered: {type(error).__name__}: {error}"
         return None
 
     def version(self) -> str:

@@ -30,11 +30,8 @@ class OnnxRuntime:
     """
 
     _pool_settings = "states gathered into a batch and put back"
-    _spinning = (
-        True  # whether its threads look for more work for a while before they sleep: as it does itself
-    )
-
     _provider = "CPUExecutionProvider"
+    _spinning = True  # whether its threads look for more work before they sleep: as they do by default
 
     name = "ONNX Runtime"
     precision = "float32"
