@@ -204,11 +204,10 @@ def quantized_table(report: Report) -> Table:
 
 
 def _quantized(report: Report, row: Row, name: str) -> list[str]:
-    best = row.best(name)
     (_, to_ours), *others = report.references(row, name).values()
     return [
         report.quantized[name],
-        no_time(row.cells.get(name)) if best is None else time(best),
+        _time(row, name),
         percent(report.reached_quantized(row, name)),
         ratio(to_ours),
         *(named_ratio(*each) for each in others),
