@@ -137,8 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser(
         "explain",
         help="which nodes of an ONNX model would run on lstmfast inside ONNX Runtime, and why not the others",
-        description="Say of every LSTM, GRU and RNN node of an ONNX model whether it would run on lstmfast in "
-        "`lstmfast.onnx.session`, and if not, why. Needs onnxruntime.",
+        description="Say of every LSTM, GRU and RNN node of an ONNX model whether it would run on lstmfast "
+        "in `lstmfast.onnx.session`, and if not, why. Needs onnxruntime.",
         allow_abbrev=False,
     )
     explain.add_argument("model", metavar="MODEL.onnx", help="the model's file")
