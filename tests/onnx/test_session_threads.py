@@ -11,9 +11,9 @@ import pytest
 
 import lstmfast
 
-from ..base.test_concurrency import together
 from ..core_helpers import run_python
 from ..helpers import assert_same_bits
+from ..together import together
 from .session_helpers import (
     Node,
     by_us,

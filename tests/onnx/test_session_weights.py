@@ -11,8 +11,8 @@ import pytest
 
 import lstmfast.onnx
 
-from ..base.test_concurrency import together
 from ..helpers import Array, assert_same_bits
+from ..together import together
 from .session_helpers import (
     WEIGHTS,
     Node,

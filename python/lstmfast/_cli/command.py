@@ -163,7 +163,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         nargs="*",
         type=_suite,
         help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, gru,"
-        " cells, torch, quantized or all",
+        " cells, torch, quantized, onnx or all",
     )
     bench.add_argument(
         "--suite",
@@ -193,7 +193,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="NAMES",
         type=_engines,
         help="measure only these beside lstmfast, with commas between them (default: all that are installed,"
-        " but for lstmfast's own other kinds, which the suites cells, torch and quantized measure)",
+        " but for lstmfast's own other kinds, which the suites cells, torch, quantized and onnx measure)",
     )
     bench.add_argument(
         "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"
@@ -327,7 +327,7 @@ def _run_bench(options: argparse.Namespace) -> None:
     own = tuple(case for cases in options.shapes for case in cases)
     quick = not names and not own
     cases = suites.quick() if quick else suites.select(names) + own
-    chosen = suites.engines(cases) if options.engines is None else options.engines
+    chosen = suites.engines(cases, options.threads) if options.engines is None else options.engines
     seconds = options.seconds or command.SECONDS
     try:
         command.run(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import _core
 from .._base import checks, runtime
 from . import _runtime
 
@@ -20,16 +21,16 @@ _OPTIONS = ("isa", "report", "threads", "weights")
 
 
 def session(
-    model: Any,  # noqa: ANN401 - onnx is not there for the type checker
-    sess_options: Any = None,  # noqa: ANN401
+    model: Any,
+    sess_options: Any = None,
     providers: Sequence[Any] | None = None,
     provider_options: Sequence[Mapping[str, Any]] | None = None,
     *,
     threads: int | None = None,
     weights: str = "float32",
     isa: str | None = None,
-    **more: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **more: Any,
+) -> Any:
     """Make an `onnxruntime.InferenceSession` whose LSTM, GRU and RNN nodes run on lstmfast.
 
     All other nodes run on ONNX Runtime's CPU provider, and so do those that are none for us: `explain` says
@@ -92,19 +93,22 @@ def session(
         threads = checks.integer(threads, "threads", 1, runtime.MAX_THREADS)
     if isa is not None:
         options["isa"] = checks.choice(isa, "isa", runtime.available_isas())
-    return make(model, options, sess_options, providers, provider_options, threads=threads, **more)
+    made = make(model, options, sess_options, providers, provider_options, threads=threads, **more)
+    # What it took to read the file, and copies of weights: free, but the process's still.
+    _core.give_back_memory()
+    return made
 
 
 def make(
-    model: Any,  # noqa: ANN401
+    model: Any,
     options: dict[str, str],
-    sess_options: Any = None,  # noqa: ANN401
+    sess_options: Any = None,
     providers: Sequence[Any] | None = None,
     provider_options: Sequence[Mapping[str, Any]] | None = None,
     *,
     threads: int | None = None,
-    **more: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **more: Any,
+) -> Any:
     """Make a session with these options of our provider."""
     for name in more:
         if name not in _MORE:
@@ -147,7 +151,7 @@ def make(
         raise ValueError(f"model: expected an ONNX model that onnxruntime takes: {error}") from error
 
 
-def readable_model(model: Any) -> str | bytes:  # noqa: ANN401
+def readable_model(model: Any) -> str | bytes:
     """Give a model as ONNX Runtime takes it."""
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
@@ -168,7 +172,7 @@ def readable_model(model: Any) -> str | bytes:  # noqa: ANN401
     return data
 
 
-def _add_by_device(onnxruntime: Any, sess_options: Any, options: Mapping[str, str]) -> None:  # noqa: ANN401
+def _add_by_device(onnxruntime: Any, sess_options: Any, options: Mapping[str, str]) -> None:
     """Add our provider to a session's options; a second time only its options, in place of the first ones."""
     marker = "lstmfast.is_added"
 
