@@ -1,7 +1,8 @@
 // ONNX Runtime's arrays in the core's form, and back: states with their axes the other way round, numbers of float16.
 #pragma once
 
-#include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 #include "core/buffer.h"
 #include "core/rounding.h"
@@ -25,13 +26,21 @@ class Room {
   Buffer<T> large_;
 };
 
-// [outer, inner, n] as it is or, swapped, as [inner, outer, n]; each number as `convert` has it.
+// [outer, inner, n] of From, at any address, as it is or, swapped, as [inner, outer, n] of To, at any address; each
+// number as `convert` has it.
 template <class From, class To, class Convert>
-void copy_axes(const From* from, Index outer, Index inner, Index n, bool swapped, To* to, const Convert& convert) {
+void copy_axes(const void* from, Index outer, Index inner, Index n, bool swapped, void* to, const Convert& convert) {
+  constexpr Index from_bytes = sizeof(From), to_bytes = sizeof(To);
   for (Index a = 0; a < outer; ++a)
     for (Index b = 0; b < inner; ++b) {
-      const From* const row = from + (a * inner + b) * n;
-      std::transform(row, row + n, to + (swapped ? b * outer + a : a * inner + b) * n, convert);
+      const auto* const source = static_cast<const char*>(from) + (a * inner + b) * n * from_bytes;
+      auto* const target = static_cast<char*>(to) + (swapped ? b * outer + a : a * inner + b) * n * to_bytes;
+      for (Index k = 0; k < n; ++k) {
+        From number;
+        std::memcpy(&number, source + k * from_bytes, sizeof number);
+        const To converted = convert(number);
+        std::memcpy(target + k * to_bytes, &converted, sizeof converted);
+      }
     }
 }
 
@@ -40,13 +49,13 @@ template <class T>
 const T* taken(const Tensor& tensor, bool swapped, Room<T>& room) {
   swapped = swapped && tensor.size(0) > 1 && tensor.size(1) > 1;
   const bool half = tensor.element == kFloat16;
-  if (!swapped && !half) return tensor.as<T>();
+  if (!swapped && !half && tensor.is_aligned(alignof(T))) return tensor.as<T>();
   T* const to = room.take(tensor.count());
   const Index outer = tensor.size(0), inner = tensor.size(1), n = tensor.size(2);
   if (half)
-    copy_axes(tensor.as<std::uint16_t>(), outer, inner, n, swapped, to, [](auto x) { return T(from_float16(x)); });
+    copy_axes<std::uint16_t, T>(tensor.data, outer, inner, n, swapped, to, [](auto x) { return T(from_float16(x)); });
   else
-    copy_axes(tensor.as<T>(), outer, inner, n, swapped, to, [](T x) { return x; });
+    copy_axes<T, T>(tensor.data, outer, inner, n, swapped, to, [](T x) { return x; });
   return to;
 }
 
@@ -62,7 +71,9 @@ class Result {
         outer_(outer),
         inner_(inner),
         n_(n),
-        data_(out && !half && !swapped_ ? static_cast<T*>(out) : room_.take(checked_product({outer, inner, n}))) {}
+        data_(out && !half && !swapped_ && reinterpret_cast<std::uintptr_t>(out) % alignof(T) == 0
+                  ? static_cast<T*>(out)
+                  : room_.take(checked_product({outer, inner, n}))) {}
   Result(const Result&) = delete;
   Result& operator=(const Result&) = delete;
 
@@ -70,10 +81,10 @@ class Result {
   void give() const {
     if (!out_ || data_ == out_) return;
     if (half_)
-      copy_axes(data_, outer_, inner_, n_, swapped_, static_cast<std::uint16_t*>(out_),
-                [](T x) { return cast_to_float16(static_cast<float>(x)); });
+      copy_axes<T, std::uint16_t>(data_, outer_, inner_, n_, swapped_, out_,
+                                  [](T x) { return cast_to_float16(static_cast<float>(x)); });
     else
-      copy_axes(data_, outer_, inner_, n_, swapped_, static_cast<T*>(out_), [](T x) { return x; });
+      copy_axes<T, T>(data_, outer_, inner_, n_, swapped_, out_, [](T x) { return x; });
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "onnxruntime/kernel.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -132,7 +133,8 @@ class Kernel : public KernelImpl {
           mistake("sequence_lens", "[" + std::to_string(call.rows) + "], one for each row", lengths));
     std::vector<Index> found;
     for (Index b = 0; b < call.rows; ++b) {
-      const Index length = lengths.as<std::int32_t>()[b];
+      std::int32_t length;
+      std::memcpy(&length, lengths.as<char>() + b * static_cast<Index>(sizeof length), sizeof length);
       if (length < 0 || length > call.steps)
         throw std::invalid_argument("sequence_lens: expected 0 to " + std::to_string(call.steps) + ", got " +
                                     std::to_string(length) + " for row " + std::to_string(b));

@@ -9,6 +9,7 @@
 #include "core/float_environment.h"
 #include "core/rounding.h"
 #include "lstmfast/fingerprint.h"
+#include "onnxruntime/arrays.h"
 
 namespace lstmfast::onnxruntime {
 namespace {
@@ -176,24 +177,33 @@ bool all_finite(const WeightTensors& weights) {
   return true;
 }
 
-// Tensors of float16 as float, others as they are. Kept in 16 bits the weights would be slower but for few rows.
-class Widened {
+// Tensors of float16 as float, and others as they are, but where numbers may lie. Kept in 16 bits the weights would be
+// slower but for few rows.
+class Readable {
  public:
-  explicit Widened(const WeightTensors& given) : tensors(given) {
+  explicit Readable(const WeightTensors& given) : tensors(given) {
     for (Tensor& tensor : tensors) {
-      if (tensor.element != kFloat16) continue;
-      const auto* const halves = tensor.as<std::uint16_t>();
-      numbers_.emplace_back(static_cast<std::size_t>(tensor.count()));
-      std::transform(halves, halves + tensor.count(), numbers_.back().begin(), from_float16);
-      tensor.data = numbers_.back().data();
-      tensor.element = kFloat;
+      const bool half = tensor.element == kFloat16;
+      const auto bytes = static_cast<std::size_t>(tensor.there() ? tensor.bytes() : 0);
+      if (!half && tensor.is_aligned(static_cast<std::size_t>(element_bytes(tensor.element)))) continue;
+      copies_.emplace_back((half ? 2 * bytes : bytes) / sizeof(double) + 1);
+      char* const to = reinterpret_cast<char*>(copies_.back().data());
+      if (!half) {
+        if (bytes) std::memcpy(to, tensor.data, bytes);
+      } else {
+        const Index count = tensor.count();
+        copy_axes<std::uint16_t, float>(tensor.data, 1, 1, count, false, to,
+                                        [](std::uint16_t half_number) { return from_float16(half_number); });
+        tensor.element = kFloat;
+      }
+      tensor.data = to;
     }
   }
 
   WeightTensors tensors;
 
  private:
-  std::vector<std::vector<float>> numbers_;
+  std::vector<std::vector<double>> copies_;
 };
 
 // One network of directions [first, first + count).
@@ -275,8 +285,8 @@ Sizes sizes_of(const NodeSpec& spec, const WeightTensors& weights) {
 template <class T>
 std::shared_ptr<const Model<T>> model_of(const NodeSpec& spec, const WeightTensors& given, const Packing& asked) {
   const DefaultFloats floats;
-  const Widened widened(given);
-  const WeightTensors& weights = widened.tensors;
+  const Readable readable(given);
+  const WeightTensors& weights = readable.tensors;
   Packing packing = asked;
   if (spec.quantized) packing.kind = Weights::int8;
   if (spec.element == kDouble || (packing.kind != Weights::native && !all_finite(weights)))

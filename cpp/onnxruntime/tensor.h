@@ -1,6 +1,7 @@
 // A tensor of ONNX Runtime's: where its numbers are, and its sizes.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 
@@ -23,6 +24,8 @@ struct Tensor {
     return product;
   }
   Index bytes() const;
+  // Arrays of NumPy's may lie anywhere, and so may constants in files of their own.
+  bool is_aligned(std::size_t alignment) const { return reinterpret_cast<std::uintptr_t>(data) % alignment == 0; }
   template <class T>
   const T* as() const {
     return static_cast<const T*>(data);

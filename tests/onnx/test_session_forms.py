@@ -174,6 +174,28 @@ def test_arrays_of_other_forms() -> None:
         assert_same_bits(run(session, {**NODE.feeds, "X": form}), expected)
 
 
+@pytest.mark.parametrize("form", ["float32", "float16", "float64", "rows first"])
+def test_arrays_at_odd_addresses(form: str) -> None:
+    """Inputs, lengths, weights and results: ONNX Runtime hands over what it gets."""
+    more: dict[str, Any] = {"layout": 1} if form == "rows first" else {"dtype": form}
+    node = node_of("LSTM", 6, 3, 5, 9, direction="bidirectional", states=True, lengths=[6, 2, 5], **more)
+    expected = by_us(node)
+    fed = ["W", "R", "B"] if form in ("float64", "rows first") else []
+    session = session_of(model_of(node, fed=fed))
+    feeds = {name: unaligned(node.inputs[name]) for name in (*node.feeds, *fed)}
+    assert not any(array.flags.aligned for array in feeds.values())
+    assert_same_bits(run(session, feeds), expected)
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+    rooms = {name: unaligned(array) for name, array in expected.items()}
+    for name, room in rooms.items():
+        room[...] = 7
+        binding.bind_output(name, "cpu", 0, room.dtype.type, room.shape, room.ctypes.data)
+    session.run_with_iobinding(binding)
+    assert_same_bits(rooms, expected)
+
+
 def test_values_of_onnxruntime() -> None:
     values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in NODE.feeds.items()}
     found = session_of(model_of(NODE)).run_with_ort_values(None, values)
