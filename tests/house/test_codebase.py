@@ -20,7 +20,7 @@ CPP = ROOT / "cpp"
 TESTS = ROOT / "tests"
 FOLDERS = (".ci", ".github", "cpp", "docs", "examples", "python", "tests")
 ISAS = sorted(folder.name for folder in (CPP / "kernels").iterdir() if folder.name != "generic")
-PUBLIC = ("lstmfast", "lstmfast.datasets", "lstmfast.reference", "lstmfast.training")
+PUBLIC = ("lstmfast", "lstmfast.datasets", "lstmfast.onnx", "lstmfast.reference", "lstmfast.training")
 
 
 def read(path: str | Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ..helpers import Array, random
-from .onnx_nodes import Node, run
+from ..onnx_nodes import Node, run
 
 onnx = pytest.importorskip("onnx")
 

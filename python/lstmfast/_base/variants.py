@@ -42,6 +42,18 @@ _FUNCTIONS: Mapping[str, _Function] = {
 NAMES = tuple(function.name for function in _FUNCTIONS.values())
 
 
+def takes(name: str) -> tuple[str, ...]:
+    """Name those of alpha and beta that a function takes; none of a function that nobody knows."""
+    function = _FUNCTIONS.get(name.lower())
+    return function.takes if function else ()
+
+
+def defaults(name: str) -> tuple[float, ...]:
+    """Return what they are where they are not given; nothing where they must be, or there are none."""
+    function = _FUNCTIONS.get(name.lower())
+    return function.defaults if function else ()
+
+
 @dataclass(frozen=True)
 class Activation:
     """A function with its numbers."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .._base import checks
 from .._base.layer import Layer
-from . import format
+from . import format, onnx_model, writing
+from .onnx_weights import Numbers
 
 
 class Saved(Layer):
@@ -29,6 +31,65 @@ class Saved(Layer):
             If the file cannot be written.
         """
         format.save(self._NAME, self._config(), self._parameters, path)
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        states: bool = False,
+        lengths: bool = False,
+        opset: int = onnx_model.OPSET,
+    ) -> None:
+        """Write an ONNX model of this layer; `lstmfast.onnx.export` makes it in memory.
+
+        Its inputs are `x` and, if wanted, `lengths`, `h_0` and `c_0`; its outputs `y`, `h_n` and, of an LSTM,
+        `c_n`. All have the shapes of a call, with free axes "time" and "batch". Where x is `batch_first`, so
+        it is there. Dropout of any kind is left out, as in a call.
+
+        The file appears at once and whole: a write that fails leaves what was there before.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        states
+            Whether the model takes the initial state, all of it; else it is zero.
+        lengths
+            Whether it takes `lengths`, int32 [B]. Of a row of length 0 ONNX Runtime gives zeros for the last
+            state, and not its initial one.
+        opset
+            The version of ONNX's operators, from 13 to the newest that the package onnx knows.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed: `pip install 'lstmfast[onnx]'`.
+        TypeError, ValueError
+            If ONNX has no node for such a layer (layer normalisation, a projection, zoneout), if an argument
+            is not as above, or if the file would be larger than 2 GiB.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        Weights of float64 make a model of double. Smaller ones are stored as they are, and widened by the
+        model: "float16" and "bfloat16" by a Cast, "int8" by DequantizeLinear. So such a model computes what
+        `dequantize()` does: of "int8", not what the layer itself does, which rounds x and h as well.
+
+        `clip` and the numbers of activations are float32 in ONNX.
+        """
+        text = checks.path(path)
+        onnx_model.check_size(self)
+        model = self._onnx_model("to_onnx", states, lengths, opset)
+        writing.write(text, model.SerializeToString())
+
+    def _onnx_model(self, who: str, states: object, lengths: object, opset: object) -> Any:  # noqa: ANN401
+        """Make the model. who: is asked for it, in messages."""
+        return onnx_model.build(self, self._numbers(), who, states, lengths, opset)
+
+    def _numbers(self) -> dict[str, Numbers]:
+        """Return the parameters, and what belongs to each."""
+        return {name: Numbers(array) for name, array in self._parameters.items()}
 
     @abstractmethod
     def _stored(

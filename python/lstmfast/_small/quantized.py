@@ -13,6 +13,7 @@ from .._base import checks, kinds
 from .._base.arguments import StateLikeT, StateT
 from .._base.checks import AnyArray
 from .._base.parameters import by_name, read_only
+from .._files.onnx_weights import Numbers
 from .._files.saved import Saved
 from .._streams.streamed import Streamed
 from . import rounding
@@ -84,6 +85,17 @@ class Quantized(Streamed[StateT, StateLikeT], Saved, Generic[StateT, StateLikeT,
         model._configure(self._config(), self.isa)
         model._install(_widened(self._parameters, self._weight_dtype))
         return model  # type: ignore[no-any-return] # the class of this name is ModelT
+
+    def _numbers(self) -> dict[str, Numbers]:
+        arrays, kind = self._parameters, self._weight_dtype
+        input_range = arrays.get(rounding.INPUT_RANGE)
+        numbers = {name: Numbers(array) for name, array in arrays.items() if rounding.is_vector(name)}
+        for name in filter(rounding.is_weight, arrays):
+            divisor = input_range if rounding.reads_input(name) else None
+            numbers[name] = Numbers(arrays[name], kind, arrays.get(rounding.scale_name(name)), divisor)
+            if numbers[name].overflows:  # who multiplies without looking would have infinities
+                numbers[name] = Numbers(_widened(arrays, kind)[name])
+        return numbers
 
     def _config(self) -> dict[str, Any]:
         return {**super()._config(), "saturated": dict(self._saturated)}

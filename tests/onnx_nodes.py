@@ -8,7 +8,7 @@ import numpy as np
 
 import lstmfast
 
-from ..helpers import Array
+from .helpers import Array
 
 # ONNX's gates, of which ours are these: iofc for i f g o, coupled i g o; zrh for r z n.
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -32,7 +32,7 @@ def run(node: Node) -> dict[str, Array]:
     """Y, Y_h and, of an LSTM, Y_c, by a layer of ours."""
     given, attributes = node.inputs, node.attributes
     batchwise = attributes.get("layout", 0) == 1
-    model = _layer_of(node)
+    model = layer_of(node)
     D, H = given["R"].shape[0], attributes["hidden_size"]
     state: Any = [given.get("initial_h"), given.get("initial_c")]
     if batchwise:
@@ -47,7 +47,8 @@ def run(node: Node) -> dict[str, Array]:
     return {"Y": y, **dict(named)}
 
 
-def _layer_of(node: Node) -> Any:
+def layer_of(node: Node) -> Any:
+    """The layer, in the dtype of the node's weights."""
     operator, attributes, given = node
     coupled = attributes.get("input_forget", 0) == 1
     direction = attributes.get("direction", "forward")
@@ -58,13 +59,16 @@ def _layer_of(node: Node) -> Any:
         "bias": "B" in given,
         "clip": attributes.get("clip"),
         "activations": _activations(operator, attributes),
+        "dtype": given["W"].dtype,
     }
     if operator == "LSTM":
         options |= {"peephole": "P" in given, "coupled": coupled}
     if operator == "GRU":
         options["reset_after"] = attributes.get("linear_before_reset", 0) == 1
+    if operator == "RNN" and options["activations"] == ["Relu"]:
+        options |= {"nonlinearity": "relu", "activations": None}
     H = attributes["hidden_size"]
-    model = getattr(lstmfast, operator)(given["X"].shape[-1], H, **options)
+    model = getattr(lstmfast, operator)(given["W"].shape[-1], H, **options)
     gates = COUPLED if coupled else GATES[operator]
     weights = {}
     for d, way in enumerate(("", "_reverse")[: given["R"].shape[0]]):
