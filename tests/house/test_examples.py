@@ -49,6 +49,7 @@ def test_there_is_no_example_that_is_not_tested() -> None:
         "stream_audio.py",
         "train.py",
         "train_distributed.py",  # torch/test_distributed.py
+        "train_onnx.py",
         "truncated.py",
     }
 
@@ -57,6 +58,20 @@ def test_train() -> None:
     done = run("train.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("right about 100% of 64 new sequences\n")
+
+
+def test_train_onnx(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    done = run("train_onnx.py", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "in forecaster.onnx: LSTM(1, 32)"
+    assert lines[4] == "the file has the trained weights: True"
+    assert float(lines[5].rsplit(maxsplit=1)[1]) < 1e-5
+    before, after = map(float, re.findall(r"\d\.\d{3}", lines[6]))
+    assert after < 0.1 * before
+    model = onnx.load(tmp_path / "forecaster.onnx")
+    assert [node.op_type for node in model.graph.node] == ["LSTM", "Squeeze", "MatMul", "Add"]
 
 
 def test_truncated() -> None:

@@ -12,7 +12,7 @@ import pytest
 import lstmfast
 import lstmfast.onnx
 
-from .helpers import H, I, helper, model_of, node_of, numpy_helper, onnx
+from .helpers import H, I, helper, model_of, node_of, onnx
 
 READERS: tuple[Callable[[Any], Any], ...] = (
     lstmfast.onnx.layers,
@@ -73,7 +73,7 @@ def test_activations_that_differ_between_directions() -> None:
     names = ["Sigmoid", "Tanh", "Tanh", "Sigmoid", "Tanh", "Relu"]
     model = model_of(node_of("LSTM", direction="bidirectional", activations=names))
     assert_refused(model, "expected the same activations in both directions, got ")
-    numbers = {"activations": ["Elu", "Elu"], "activation_alpha": [0.5]}  # the other one's is 1
+    numbers: Any = {"activations": ["Elu", "Elu"], "activation_alpha": [0.5]}  # the other one's is 1
     model = model_of(node_of("RNN", direction="bidirectional", **numbers))
     assert_refused(
         model, r"expected the same activations in both directions, got \[\('Elu', 0.5\), \('Elu', 1.0\)\]"
@@ -165,7 +165,7 @@ def test_a_tensor_that_is_cut_short() -> None:
     model = model_of(node_of("LSTM"))
     model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-4]
     assert_refused(model, "expected W to be a constant, but 'W' is no whole tensor: ")
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(["a"]), "W"))
+    model.graph.initializer[0].CopyFrom(helper.make_tensor("W", onnx.TensorProto.STRING, [1], ["a"]))
     assert_refused(model, "expected weights of one kind of floats, got float32, ")
 
 

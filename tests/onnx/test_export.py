@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstmfast
@@ -37,26 +37,28 @@ def results(layer: Any, x: Array, state: Any = None, lengths: Any = None) -> lis
     return [y, *parts(end)]
 
 
-def inputs_of(layer: Any, *, states: bool, lengths: bool) -> tuple[dict[str, Array], Any]:
-    """Inputs of a model, and the same as a call's arguments."""
-    given: dict[str, Array] = {"x": random_x(layer, T, B)}
+def inputs_of(layer: Any, *, states: bool, lengths: bool, steps: int) -> tuple[dict[str, Array], Any]:
+    """Inputs of a model, and its state as a call takes it."""
+    given: dict[str, Array] = {"x": random_x(layer, steps, B)}
     state = random_state(layer, B) if states else None
     if lengths:
-        given["lengths"] = LENGTHS
+        given["lengths"] = np.minimum(LENGTHS, steps)
     if states:
         given |= dict(zip(("h_0", "c_0"), parts(state), strict=False))
     return given, state
 
 
-def assert_as_runtime(layer: Any, *, states: bool = False, lengths: bool = False, opset: int = 14) -> None:
+def assert_as_runtime(
+    layer: Any, *, states: bool = False, lengths: bool = False, opset: int = 14, steps: int = T
+) -> None:
     """Check the model, and compare ONNX Runtime's results with a call's (of smaller weights, dequantized)."""
     model = lstmfast.onnx.export(layer, states=states, lengths=lengths, opset=opset)
     onnx.checker.check_model(model, full_check=True)
-    given, state = inputs_of(layer, states=states, lengths=lengths)
+    given, state = inputs_of(layer, states=states, lengths=lengths, steps=steps)
     assert [each.name for each in model.graph.input] == list(given)
     found = run_by_runtime(model, given)
     whole = layer.dequantize() if hasattr(layer, "dequantize") else layer
-    expected = results(whole, given["x"], state, LENGTHS if lengths else None)
+    expected = results(whole, given["x"], state, given.get("lengths"))
     names = ["y", "h_n", "c_n"][: len(expected)]
     assert [each.name for each in model.graph.output] == names
     for name, a, b in zip(names, found, expected, strict=True):
@@ -83,15 +85,14 @@ def test_options(data: st.DataObject, kind: str) -> None:
         del options["proj_size"]
     layer = layer_of(kind, **options)
     states, lengths = data.draw(st.booleans()), data.draw(st.booleans())
-    inputs, state = inputs_of(layer, states=states, lengths=lengths)
-    with np.errstate(invalid="ignore"):
-        # Softplus as a gate lets h grow beyond all floats.
-        assume(np.abs(layer(inputs["x"], state)[0]).max() < 100)
-    assert_as_runtime(layer, states=states, lengths=lengths)
+    # Few steps: gates that have no bounds make more of each rounding at every step.
+    assert_as_runtime(layer, states=states, lengths=lengths, steps=3)
 
 
 @pytest.mark.parametrize("opset", [13, 14, 17, 18, 21, 22])
 def test_opsets(opset: int) -> None:
+    if opset > onnx.defs.onnx_opset_version():
+        pytest.skip("not in this version of onnx")
     layer = layer_of("LSTM", num_layers=2, bidirectional=True, batch_first=True)
     for each in (layer, layer.quantize("int8"), layer.quantize("bfloat16")):
         assert_as_runtime(each, states=True, opset=opset)

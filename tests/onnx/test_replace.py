@@ -168,7 +168,7 @@ def test_a_layer_of_several_nodes_is_there_once() -> None:
         del other.output[:]
         other.output.append(f"Y{number}")
         model.graph.node.append(other)
-    found = lstmfast.onnx.layers(model)
+    found: dict[str, Any] = dict(lstmfast.onnx.layers(model))
     found["node"].update(changed(found["node"]).parameters)  # it is all of them
     new = lstmfast.onnx.replace(model, found)
     assert names_of(new) == ["node_W", "node_R", "node_B"]
@@ -225,6 +225,8 @@ def test_a_node_in_a_body() -> None:
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_sixteen_bits_are_rounded_to(kind: str) -> None:
+    if onnx.defs.onnx_opset_version() < 22:
+        pytest.skip("no operators of bfloat16 in this version of onnx")
     node = node_of("LSTM", states=False)
     model = model_of(node, opset=22)
     for tensor in model.graph.initializer:
@@ -301,7 +303,7 @@ def test_layers_that_are_no_int8(tmp_path: Path) -> None:
         with pytest.raises(
             ValueError, match=r"^layers\['LSTM_l0_quant'\]: expected int8 without a calibration, got "
         ):
-            lstmfast.onnx.replace(model, {"LSTM_l0_quant": layer})  # type: ignore[dict-item]
+            lstmfast.onnx.replace(model, {"LSTM_l0_quant": layer})
     with pytest.raises(TypeError, match=r"expected an object of type LSTM or QuantizedLSTM, got "):
         lstmfast.onnx.replace(model, {"LSTM_l0_quant": lstmfast.GRU(I, H)})
 
@@ -344,7 +346,11 @@ def test_dropout_is_no_matter() -> None:
     ("layers", "error", "message"),
     [
         ([], TypeError, r"layers: expected a mapping from names to layers, got a list of length 0"),
-        ({"other": lstmfast.LSTM(I, H)}, ValueError, r"layers: expected names of \['node'\], got 'other'"),
+        (
+            {"other": lstmfast.LSTM(I, H)},
+            ValueError,
+            r"layers: expected names of \['node'\], got 'other' \(str\)",
+        ),
         (
             {"node": lstmfast.GRU(I, H)},
             TypeError,

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._base.checks import AnyArray
 from .._files.onnx_package import package
+from ._floats import of_tensor
 from ._models import bodies
 from ._scopes import Scope, Source
 
@@ -74,8 +75,8 @@ class Constants:
                 " or a model after onnx.load_external_data_for_model"
             )
         try:
-            return np.asarray(self._onnx.numpy_helper.to_array(tensor))
-        except (TypeError, ValueError, KeyError) as error:
+            return of_tensor(self._onnx, tensor)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{tensor.name!r} is no whole tensor: {error}") from error
 
     def _compute(self, source: Source) -> None:

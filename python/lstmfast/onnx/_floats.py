@@ -13,16 +13,23 @@ from .._small import rounding
 _BFLOAT16 = "bfloat16"
 
 
-def name_of(array: AnyArray) -> str:
-    """Name the kind of an array's numbers. bfloat16 is a field of that name before onnx 1.19."""
-    return _BFLOAT16 if array.dtype.names == (_BFLOAT16,) else array.dtype.name
+def of_tensor(onnx: Any, tensor: Any) -> AnyArray:
+    """Return a tensor's numbers; of bfloat16 widened to float32 where onnx is older than 1.19.
+
+    From then on it makes an array of them. Before, it depends: 1.17 reads nothing of the tensor's raw bytes.
+    """
+    array = np.asarray(onnx.numpy_helper.to_array(tensor))
+    if tensor.data_type != onnx.TensorProto.BFLOAT16 or array.dtype.name == _BFLOAT16:
+        return array
+    bits = np.frombuffer(tensor.raw_data, "<u2") if tensor.raw_data else np.array(tensor.int32_data)
+    return rounding.from_bfloat16(bits.astype(np.uint16).reshape(tuple(tensor.dims)))
 
 
-def widened(array: AnyArray, dtype: np.dtype[Any]) -> Array:
-    """Convert to a dtype of ours, of which no number is lost."""
-    if array.dtype.names == (_BFLOAT16,):
-        return rounding.from_bfloat16(array.view(np.uint16))
-    return array.astype(dtype)
+def kind_of(onnx: Any, array: AnyArray, tensor: Any) -> str:
+    """Name the kind of an array's numbers, in the model. tensor: from which it comes, if it does from one."""
+    if tensor is not None and tensor.data_type == onnx.TensorProto.BFLOAT16:
+        return _BFLOAT16
+    return array.dtype.name
 
 
 def rounded(onnx: Any, array: Array, kind: str) -> Any:

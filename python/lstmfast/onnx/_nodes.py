@@ -14,7 +14,6 @@ from .._base.parameters import PEEPHOLES
 from .._files import onnx_activations
 from .._files.onnx_package import package
 from ._constants import Constants
-from ._floats import name_of, widened
 from ._models import is_quantized
 from ._scopes import Place, Scope
 
@@ -148,7 +147,7 @@ def plain(place: Place, constants: Constants) -> tuple[dict[str, Any], dict[str,
     config = configuration(kind, options, (I, H), dtype, given)
     coupled = config.get("coupled", False)
     made_of = tuple(id(array) for array in found.values())
-    found = {name: widened(array, dtype) for name, array in found.items()}
+    found = {name: array.astype(dtype) for name, array in found.items()}
     parameters = {}
     for d, way in enumerate(WAYS[:D]):
         parameters[f"weight_ih_l0{way}"] = ONNX.read(found["W"][d], kind, coupled)
@@ -196,7 +195,7 @@ def check_shapes(
 
 def _dtype(found: dict[str, AnyArray]) -> np.dtype[Any]:
     """Find the dtype of a layer of these weights: 16-bit ones are widened, which is exact."""
-    names = {name_of(array) for array in found.values()}
+    names = {array.dtype.name for array in found.values()}
     if len(names) != 1 or not names <= {"float16", "bfloat16", "float32", "float64"}:
         raise ValueError(f"expected weights of one kind of floats, got {', '.join(sorted(names))}")
     return FLOAT64 if names == {"float64"} else FLOAT32

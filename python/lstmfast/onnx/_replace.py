@@ -12,10 +12,11 @@ from .._base import checks, kinds
 from .._base.conventions import ONNX, ONNX_QUANTIZED
 from .._files import onnx_weights
 from .._files.onnx_package import package
+from .._files.saved import Saved
 from .._layers import LSTM, QuantizedLSTM
 from ._constants import Constants
-from ._floats import name_of, rounded
-from ._layers import Layer, read
+from ._floats import kind_of, rounded
+from ._layers import read
 from ._models import bodies, inlined, is_quantized, loaded
 from ._nodes import INPUTS, named_inputs
 from ._quantized_nodes import ALL_INPUTS
@@ -26,7 +27,7 @@ from ._unused import Unused
 _FREE = ("dropout", "recurrent_dropout", "weight_dtype", "calibrated", "saturated")
 
 
-def replace(model: str | os.PathLike[str] | bytes | Any, layers: Mapping[str, Layer]) -> Any:
+def replace(model: str | os.PathLike[str] | bytes | Any, layers: Mapping[str, Saved]) -> Any:
     """Make a model with the weights of layers in the place of its nodes'.
 
     Parameters
@@ -88,11 +89,11 @@ def replace(model: str | os.PathLike[str] | bytes | Any, layers: Mapping[str, La
 class _Weights:
     """What a node's inputs become: tensors that still need names."""
 
-    def __init__(self, place: Place, layer: Layer, tensors: dict[str, Any]) -> None:
+    def __init__(self, place: Place, layer: Saved, tensors: dict[str, Any]) -> None:
         self.place, self.layer, self.tensors = place, layer, tensors
 
     @classmethod
-    def of(cls, place: Place, layer: Layer, constants: Constants) -> _Weights:
+    def of(cls, place: Place, layer: Saved, constants: Constants) -> _Weights:
         """Check a layer against its node, and find its weights as the node has them."""
         called = f"layers[{place.key!r}]"
         expected = read(place, constants, {})
@@ -116,15 +117,16 @@ class _Weights:
                 arrays = {name: each.array, f"{name}_scale": each.scale, f"{name}_zero_point": zero}
                 tensors |= {key: onnx.numpy_helper.from_array(array) for key, array in arrays.items()}
                 continue
-            before = constants.value(place.scope, place.node.input[INPUTS.index(name)])
+            before = place.node.input[INPUTS.index(name)]
+            array, source = constants.value(place.scope, before), place.scope.source(before)
             try:
-                tensors[name] = rounded(onnx, each.array, name_of(before))
+                tensors[name] = rounded(onnx, each.array, kind_of(onnx, array, source.tensor))
             except ValueError as error:
                 raise ValueError(f"{called}: {name}: {error}") from error
         return cls(place, layer, tensors)
 
 
-def _options(layer: Layer) -> dict[str, Any]:
+def _options(layer: Saved) -> dict[str, Any]:
     return {name: value for name, value in layer._config().items() if name not in _FREE}
 
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from ._models import bodies, every_node
 
-ADVICE = "weights of such a model can be taken from the framework that made it: its layers have them, for load_state_dict"
+ADVICE = (
+    "weights of such a model can be taken from the framework that made it: its layers have them, for"
+    " load_state_dict"
+)
 
 _LOOPS = {"Loop", "Scan"}
 _PRODUCTS = {"MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul"}
