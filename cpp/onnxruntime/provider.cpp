@@ -87,6 +87,7 @@ class Provider : public Ep {
     check(api_.Node_GetInputs()(node, inputs.data(), count));
     for (const int input : taken.spec.weights()) {
       const auto place = static_cast<std::size_t>(input);
+      if (!inputs[place]) throw Unfit("an input with weights or their scales is missing");
       bool constant = false;
       const Value* value = nullptr;
       check(api_.ValueInfo_IsConstantInitializer()(inputs[place], &constant));

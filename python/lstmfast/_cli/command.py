@@ -134,6 +134,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_run_demo)
 
+    explain = commands.add_parser(
+        "explain",
+        help="which nodes of an ONNX model would run on lstmfast inside ONNX Runtime, and why not the others",
+        description="Say of every LSTM, GRU and RNN node of an ONNX model whether it would run on lstmfast in "
+        "`lstmfast.onnx.session`, and if not, why. Needs onnxruntime.",
+        allow_abbrev=False,
+    )
+    explain.add_argument("model", metavar="MODEL.onnx", help="the model's file")
+    explain.set_defaults(run=_run_explain)
+
     _add_bench(commands)
     return parser
 
@@ -267,6 +277,18 @@ def _run_info(options: argparse.Namespace) -> None:
     from lstmfast._cli import info
 
     print("\n".join(info.lines()))
+
+
+def _run_explain(options: argparse.Namespace) -> None:
+    from lstmfast import onnx
+
+    try:
+        found = onnx.explain(options.model)
+    except (ImportError, ValueError) as error:
+        raise _UserError(str(error)) from None
+    except RuntimeError as error:  # ONNX Runtime's own, of a model that it refuses
+        raise _UserError(f"onnxruntime refuses {options.model!r}: {error}") from None
+    print(found)
 
 
 def _run_demo(options: argparse.Namespace) -> None:
