@@ -1,5 +1,5 @@
 # Known by: _bench, _cli
-"""ONNX: trained models in ONNX Runtime with our kernels, layers from files, and back.
+"""ONNX: trained models in ONNX Runtime with our kernels, layers from models, and back.
 
 >>> import lstmfast.onnx
 >>> lstm = lstmfast.LSTM(3, 32, seed=0)
@@ -7,8 +7,7 @@
 >>> lstmfast.onnx.layers("model.onnx")           # doctest: +SKIP
 {'LSTM_l0': LSTM(3, 32)}
 
-Reading and writing models needs the package onnx: `pip install 'lstmfast[onnx]'`; sessions need onnxruntime:
-`pip install 'lstmfast[onnxruntime]'`.
+Reading and writing models needs the package onnx: `pip install 'lstmfast[onnx]'`. Sessions need onnxruntime.
 """
 
 from ._explain import ModelExplanation, NodeExplanation, explain

@@ -65,7 +65,7 @@ class ModelExplanation:
         return "\n".join([*lines, *self.notes])
 
 
-def explain(model: Any, sess_options: Any = None) -> ModelExplanation:  # noqa: ANN401
+def explain(model: Any, sess_options: Any = None) -> ModelExplanation:
     """Say which nodes of a model would run on lstmfast in a `session`, which would not, and why.
 
     A session is made for it, and thrown away: what counts are the nodes that ONNX Runtime's optimisations

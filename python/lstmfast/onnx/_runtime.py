@@ -19,7 +19,7 @@ TAKES_NAMES = (1, 25)
 _lock = threading.Lock()
 
 
-def find() -> Any:  # noqa: ANN401 - onnxruntime is not there for the type checker
+def find() -> Any:
     """Import onnxruntime.
 
     Raises
@@ -42,7 +42,7 @@ def find() -> Any:  # noqa: ANN401 - onnxruntime is not there for the type check
     return found
 
 
-def version_of(onnxruntime: Any) -> tuple[int, int]:  # noqa: ANN401
+def version_of(onnxruntime: Any) -> tuple[int, int]:
     """Return its first two numbers."""
     numbers = re.match(r"(\d+)\.(\d+)", onnxruntime.__version__)
     return (int(numbers[1]), int(numbers[2])) if numbers else OLDEST
@@ -84,7 +84,7 @@ def register() -> None:
             onnxruntime.register_execution_provider_library("lstmfast", get_library_path())
 
 
-def device(onnxruntime: Any) -> list[Any]:  # noqa: ANN401
+def device(onnxruntime: Any) -> list[Any]:
     """Return the device of our provider, or nothing where it is not registered.
 
     Registered under two names it is there twice, and sessions take one only.

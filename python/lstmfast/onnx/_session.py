@@ -16,16 +16,16 @@ _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
 
 
 def session(
-    model: Any,  # noqa: ANN401 - onnx is not there for the type checker
-    sess_options: Any = None,  # noqa: ANN401
+    model: Any,
+    sess_options: Any = None,
     providers: Sequence[Any] | None = None,
     provider_options: Sequence[Mapping[str, Any]] | None = None,
     *,
     threads: int | None = None,
     weights: str = "float32",
     isa: str | None = None,
-    **more: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **more: Any,
+) -> Any:
     """Make an `onnxruntime.InferenceSession` whose LSTM, GRU and RNN nodes run on lstmfast.
 
     All other nodes run on ONNX Runtime's CPU provider, and so do those that are none for us: `explain` says
@@ -92,15 +92,15 @@ def session(
 
 
 def make(
-    model: Any,  # noqa: ANN401
+    model: Any,
     options: dict[str, str],
-    sess_options: Any = None,  # noqa: ANN401
+    sess_options: Any = None,
     providers: Sequence[Any] | None = None,
     provider_options: Sequence[Mapping[str, Any]] | None = None,
     *,
     threads: int | None = None,
-    **more: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **more: Any,
+) -> Any:
     """Make a session with these options of our provider."""
     onnxruntime = _runtime.find()
     readable = readable_model(model)
@@ -140,7 +140,7 @@ def make(
         raise ValueError(f"model: expected an ONNX model that onnxruntime takes: {error}") from error
 
 
-def readable_model(model: Any) -> str | bytes:  # noqa: ANN401
+def readable_model(model: Any) -> str | bytes:
     """Give a model as ONNX Runtime takes it."""
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
@@ -156,7 +156,7 @@ def readable_model(model: Any) -> str | bytes:  # noqa: ANN401
     return written
 
 
-def _add_by_device(onnxruntime: Any, sess_options: Any, options: Mapping[str, str]) -> None:  # noqa: ANN401
+def _add_by_device(onnxruntime: Any, sess_options: Any, options: Mapping[str, str]) -> None:
     """Add our provider to a session's options; a second time only its options."""
     marker = "lstmfast.is_added"
     try:
