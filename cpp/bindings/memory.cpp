@@ -1,4 +1,9 @@
 // Memory for those who keep a network's weights and tapes elsewhere: PyTorch's tensors, say.
+#include <stdlib.h>  // which says whether it is glibc's
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,9 +70,17 @@ void register_array_over(py::module_& m, const char* name) {
   m.def(name, &array_over<T>, py::arg("address"), py::arg("shape"), py::arg("strides"), py::arg("owner"));
 }
 
+// Has the allocator hand back to the system what is free in it, where it can be told to.
+void give_back_memory() {
+#if defined(__GLIBC__)
+  without_gil([] { malloc_trim(0); });
+#endif
+}
+
 }  // namespace
 
 void register_memory(py::module_& m) {
+  m.def("give_back_memory", &give_back_memory);
   m.def("fingerprint", &fingerprint, py::arg("isa"), py::arg("addresses"), py::arg("sizes"), py::arg("threads") = 0);
   register_array_over<float>(m, "array32_over");
   register_array_over<double>(m, "array64_over");

@@ -3,17 +3,14 @@
 #include <pybind11/stl.h>
 
 #include "bindings/register.h"
-#include "lstmfast/isa.h"
-#include "onnxruntime/options.h"
-#include "onnxruntime/report.h"
+#include "lstmfast/onnxruntime.h"
 
 namespace lstmfast::bindings {
 
 void register_onnxruntime(pybind11::module_& m) {
   m.attr("onnxruntime_provider") = onnxruntime::kProvider;
   m.def(
-      "onnxruntime_use_isa", [](const std::string& isa) { onnxruntime::use_isa(&find_isa(isa)); },
-      pybind11::arg("isa"));
+      "onnxruntime_use_isa", [](const std::string& isa) { onnxruntime::use_isa(find_isa(isa)); }, pybind11::arg("isa"));
   m.def("onnxruntime_open_report", &onnxruntime::open_report, pybind11::arg("name"));
   m.def(
       "onnxruntime_close_report",

@@ -11,7 +11,6 @@
 namespace lstmfast::onnxruntime {
 
 inline constexpr std::uint32_t kVersion = 24;  // of the interface: 1.24 is the first that has plug-ins with kernels
-inline constexpr const char kProvider[] = "LstmfastExecutionProvider";
 
 struct Status;
 struct Value;

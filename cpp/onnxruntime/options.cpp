@@ -42,7 +42,7 @@ Weights weights_from(const std::string& text) {
 
 }  // namespace
 
-void use_isa(const Isa* isa) { default_isa.store(isa); }
+void use_isa(const Isa& isa) { default_isa.store(&isa); }
 
 Options read_options(const Api& api, const SessionOptions* session) {
   std::string prefix = std::string("ep.") + kProvider + ".";

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "lstmfast/onnxruntime.h"
 #include "onnxruntime/api.h"
 #include "onnxruntime/model.h"
 
@@ -14,9 +15,6 @@ struct Options {
   Packing packing;       // which weights, and which ISA
   std::string report;    // names the report (report.h) that says what became of each node; empty: none
 };
-
-// What is used where a session does not name an ISA; null: the fastest.
-void use_isa(const Isa* isa);
 
 // Throws std::invalid_argument where a value is none of those that there are.
 Options read_options(const Api& api, const SessionOptions* session);

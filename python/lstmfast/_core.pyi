@@ -73,6 +73,9 @@ def lend_threads(parallel: int, thread_number: int, team_size: int, in_parallel:
     Calls with `threads` use its threads from then on, in place of the core's own.
     """
 
+def give_back_memory() -> None:
+    """To the system, what is free in the allocator, where it can be told to."""
+
 def kept_array32(count: int, /) -> NDArray[np.float32]:
     """An uninitialised array, aligned to 64 bytes; its memory is kept for later calls when it is freed."""
 

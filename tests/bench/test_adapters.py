@@ -18,6 +18,8 @@ from lstmfast._bench.engines import ENGINES, UnsupportedError, ncnn_layers, onnx
 
 PLAIN = ["LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"]
 OWN_PROCESS = {*PLAIN, "Keras torch", "Keras JAX", "TensorFlow"}
+IN_ORT = ["lstmfast in ONNX Runtime", "lstmfast in ONNX Runtime no spinning"]
+NO_CHAINS = [name for name in ENGINES if "ONNX" not in name] + ["ONNX Runtime int8"]
 
 
 # What they decline, before anything is built ---------------------------------------------------------
@@ -53,6 +55,10 @@ def test_whole_rows_and_steps_alone(name: str, case: Case, reason: str) -> None:
         ("ONNX Runtime", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured with"),
         ("ONNX Runtime bound", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured"),
         ("PyTorch int8", 1, Case(1, 2, 3, 5, work="step", stepwise=True), "step modules are measured in"),
+        *(
+            (name, 1, Case(4, 2, 5, 5, work="chain"), "chains of nodes are measured in ONNX Runtime")
+            for name in NO_CHAINS
+        ),
         ("TensorFlow", 1, Case(4, 2, 3, 5, valid=65), "the operator takes one length for all rows"),
         ("TensorFlow", 1, Case(4, 2, 3, 5, work="train", reset=20), "it cannot start a row anew"),
         ("Keras torch", 1, Case(4, 2, 3, 5, work="train", reset=20), "it cannot start a row anew"),

@@ -16,7 +16,16 @@ import lstmfast
 from lstmfast import _cli
 from lstmfast._bench import command, suites
 from lstmfast._bench.cases import Case
-from lstmfast._bench.engines import BEHIND_TORCH, ENGINES, KIN, OURS, QUANTIZED
+from lstmfast._bench.engines import (
+    ASKED_FOR,
+    BEHIND_TORCH,
+    ENGINES,
+    IN_ONNX_RUNTIME,
+    KIN,
+    NO_SPINNING,
+    OURS,
+    QUANTIZED,
+)
 from lstmfast._bench.outputs import Outputs
 
 Done: TypeAlias = "subprocess.CompletedProcess[str]"
@@ -41,7 +50,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
             [
                 "SUITE",
                 "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset,"
-                " gru, cells, torch, quantized, all",
+                " gru, cells, torch, quantized, onnx, all",
                 "'clasic'",
             ],
         ),
@@ -111,7 +120,7 @@ def test_nothing_asked_is_the_quick_run(monkeypatch: pytest.MonkeyPatch) -> None
     assert cases == suites.quick()
     assert options.pop("outputs") == Outputs()
     assert options == {
-        "engines": {name: spec for name, spec in ENGINES.items() if name not in KIN},
+        "engines": {name: spec for name, spec in ENGINES.items() if name not in ASKED_FOR},
         "threads": 1,
         "isa": None,
         "seconds": command.SECONDS,
@@ -123,37 +132,43 @@ def test_nothing_asked_is_the_quick_run(monkeypatch: pytest.MonkeyPatch) -> None
 
 SMALL = {OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO"}
 SMALL |= {"PyTorch int8", "ONNX Runtime int8"}
+USUAL = set(ENGINES) - ASKED_FOR
+IN_ORT = {"lstmfast in ONNX Runtime", "ONNX Runtime bound"}
 SHAPE = ["--shapes", "T=2,B=1,I=1,H=1"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["step"], set(ENGINES) - KIN),
-        (SHAPE, set(ENGINES) - KIN),
-        (["torch"], set(ENGINES) - {*QUANTIZED}),
-        (["step", "torch"], set(ENGINES) - {*QUANTIZED}),
-        (["gru"], set(ENGINES) - KIN),
+        (["step"], USUAL),
+        (SHAPE, USUAL),
+        (["torch"], USUAL | {*BEHIND_TORCH}),
+        (["step", "torch"], USUAL | {*BEHIND_TORCH}),
+        (["gru"], USUAL),
         (["cells"], {OURS, *BEHIND_TORCH, "PyTorch"}),
         (["quantized"], SMALL),
         (["--suite", "quantized"], SMALL),
-        (["step", "quantized"], set(ENGINES) - {*BEHIND_TORCH}),
-        (["quantized", *SHAPE], set(ENGINES) - {*BEHIND_TORCH}),
-        (["torch", "quantized"], set(ENGINES)),
-        (["all"], set(ENGINES)),
-        (["--full"], set(ENGINES)),
+        (["step", "quantized"], USUAL | {*QUANTIZED}),
+        (["quantized", *SHAPE], USUAL | {*QUANTIZED}),
+        (["torch", "quantized"], USUAL | {*BEHIND_TORCH, *QUANTIZED}),
+        (["onnx"], {OURS, *IN_ORT}),
+        (["onnx", "--threads", "2"], {OURS, *IN_ORT, *NO_SPINNING}),
+        (["--suite", "onnx", "step"], USUAL | IN_ORT),
+        (["all"], set(ENGINES) - NO_SPINNING),
+        (["--full"], set(ENGINES) - NO_SPINNING),
+        (["--full", "--threads", "2"], set(ENGINES)),
     ],
     ids=lambda value: str(sorted(value) if isinstance(value, set) else value),  # the same in every process
 )
 def test_a_suite_brings_its_engines(
     arguments: list[str], names: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert set(ENGINES) > KIN == {*QUANTIZED, *BEHIND_TORCH}
+    assert set(ENGINES) > KIN == {*QUANTIZED, *BEHIND_TORCH, *IN_ONNX_RUNTIME}
     asked = asked_of(monkeypatch, *arguments)[1]["engines"]
     assert asked == {name: spec for name, spec in ENGINES.items() if name in names}
 
 
-@pytest.mark.parametrize("name", sorted(KIN))
+@pytest.mark.parametrize("name", sorted(ASKED_FOR))
 def test_kin_is_measured_anywhere_if_it_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     named = asked_of(monkeypatch, "step", "--engines", name.replace(" ", "-"))[1]["engines"]
     assert list(named) == [OURS, name]

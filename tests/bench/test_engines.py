@@ -19,7 +19,7 @@ import lstmfast
 from lstmfast._base.kinds import BY_NAME
 from lstmfast._bench import engines, problem, session
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
-from lstmfast._bench.engines import ENGINES, OURS, QUANTIZED, UnsupportedError
+from lstmfast._bench.engines import ENGINES, IN_ONNX_RUNTIME, OURS, QUANTIZED, UnsupportedError
 from lstmfast._bench.worker import Request
 from lstmfast.reference import Reference
 
@@ -31,7 +31,7 @@ NEEDS = {
     "PyTorch": ["torch"],
     "PyTorch int8": ["torch"],
     "ONNX Runtime": ["onnxruntime", "onnx"],
-    "ONNX Runtime bound": ["onnxruntime", "onnx"],
+    **{name: ["onnxruntime", "onnx"] for pair in IN_ONNX_RUNTIME.items() for name in pair},
     "ONNX Runtime int8": ["onnxruntime", "onnx"],
     "OpenVINO": ["openvino"],
     "JAX": ["jax"],
@@ -80,6 +80,7 @@ CASES = [
     Case(9, 5, 3, 8, layers=2, work="train", cell="gru", reset=20),
     *(Case(1, 2, 4, 8, work="step", cell=cell, stepwise=True) for cell in CELLS),
     *(Case(6, 2, 3, 8, work="train", cell=cell, stepwise=True) for cell in CELLS),
+    *(Case(5, 2, 8, 8, work="chain", cell=cell) for cell in CELLS),
     Case(9, 2, 3, 8, layers=2, work="train", recompute=True),
 ]
 
@@ -87,7 +88,8 @@ CASES = [
 RIVALS_INT8 = {"PyTorch int8", "ONNX Runtime int8"}
 # Whole rows and steps, and nothing else.
 PLAIN = {"LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"}
-INFERENCE_ALONE = {"ONNX Runtime", "ONNX Runtime bound", "OpenVINO", *RIVALS_INT8, *QUANTIZED, *PLAIN}
+IN_ORT = {"ONNX Runtime", *IN_ONNX_RUNTIME, *IN_ONNX_RUNTIME.values()}
+INFERENCE_ALONE = {*IN_ORT, "OpenVINO", *RIVALS_INT8, *QUANTIZED, *PLAIN}
 NO_POOLS = {"NumPy", "OpenVINO", "JAX", "Keras torch", "Keras JAX", "TensorFlow", *PLAIN}
 PRECISIONS = dict.fromkeys(RIVALS_INT8, "int8") | dict(
     zip(QUANTIZED, ("float16", "bfloat16", "int8"), strict=True)
@@ -98,6 +100,8 @@ DIFFERENCES = {"float16": (1e-5, 1.3e-3), "bfloat16": (1e-4, 1e-2), "int8": (1e-
 
 def unsupported(name: str, case: Case) -> str:
     """Why an engine does not do a case; nothing if it does."""
+    if case.work == "chain" and name not in IN_ORT:
+        return "chains of nodes are measured in ONNX Runtime"
     if case.work == "pool" and name in NO_POOLS:
         return "pools are measured with other engines"
     if case.stepwise and (name in NO_POOLS or (case.work == "step" and "ONNX" in name)):

@@ -9,6 +9,7 @@ import pytest
 from lstmfast import _cli
 from lstmfast._bench import shapes, suites
 from lstmfast._bench.cases import WORKS, Case
+from lstmfast._bench.engines import IN_ONNX_RUNTIME, NO_SPINNING, OURS
 
 
 def sizes(name: str) -> list[tuple[int, int, int, int]]:
@@ -155,6 +156,32 @@ def test_quantized_is_sequences_of_large_layers_and_single_steps() -> None:
     assert (*sequences, *steps) == cases
 
 
+def test_onnx_is_steps_sequences_and_chains() -> None:
+    cases = suites.SUITES["onnx"]
+    lstm = [case for case in cases if case.cell == "lstm"]
+    assert [case.H for case in lstm if case.work == "step"] == [24, 32, 48, 64, 128]
+    assert [case.H for case in lstm if (case.T, case.B) == (100, 1)] == [64, 128, 256, 512]
+    assert [(case.T, case.B, case.H) for case in lstm if case.B > 1] == [(50, 16, 256), (50, 16, 128)]
+    assert [(case.T, case.B, case.H) for case in lstm if case.directions == case.layers == 2] == [
+        (50, 1, 128),
+        (50, 16, 128),
+    ]
+    assert [(case.T, case.B, case.I, case.H) for case in lstm if case.work == "chain"] == [(50, 1, 64, 64)]
+    for work in ("step", "sequence", "chain"):
+        grus = {replace(case, cell="lstm") for case in cases if case.cell == "gru" and case.work == work}
+        assert grus
+        assert grus < {*lstm} or work == "chain"
+
+
+def test_engines_that_do_not_spin_come_with_more_threads_than_one() -> None:
+    for cases in (suites.SUITES["onnx"], suites.select(["all"])):
+        one, two = (set(suites.engines(cases, threads)) for threads in (1, 2))
+        assert two - one == NO_SPINNING
+        assert one >= {OURS, "lstmfast in ONNX Runtime", "ONNX Runtime bound"}
+    assert set(suites.engines(suites.SUITES["onnx"])) == {*next(iter(IN_ONNX_RUNTIME.items())), OURS}
+    assert not NO_SPINNING & set(suites.engines(suites.SUITES["classic"], 2))
+
+
 def test_quick_is_a_part_of_every_suite() -> None:
     quick = suites.quick()
     assert set(quick) < set(suites.select(["all"]))
@@ -162,14 +189,14 @@ def test_quick_is_a_part_of_every_suite() -> None:
         (case.suite for case in quick), key=list(suites.SUITES).index
     )
     # Their engines are asked for.
-    assert {case.suite for case in quick} == set(suites.SUITES) - {"cells", "torch", "quantized"}
+    assert {case.suite for case in quick} == set(suites.SUITES) - {"cells", "torch", "quantized", "onnx"}
     assert 12 <= len(quick) <= 24
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^expected one of classic, .*, reset, gru, cells, torch, quantized, all, got 'clasic'$",
+        match=r"^expected one of classic, .*, reset, gru, cells, torch, quantized, onnx, all, got 'clasic'$",
     ):
         suites.select(["step", "clasic"])
 
@@ -351,3 +378,4 @@ def test_labels() -> None:
     assert case.label_parts == ["T=9 B=1 train", "I=3 H=64", "recompute"]
     case = Case(1, 1, 3, 64, work="step", cell="gru", stepwise=True)
     assert case.label_parts == ["T=1 B=1 GRU", "I=3 H=64", "stepwise"]
+    assert Case(9, 1, 64, 64, work="chain", cell="gru").label == "T=9 B=1 GRU chain I=64 H=64"

@@ -124,6 +124,13 @@ MAY_INCLUDE = {
     },
     "dispatch": ("dispatch/", "lstmfast/"),
     "bindings": ("bindings/", "lstmfast/"),
+    "onnxruntime": (
+        "onnxruntime/",
+        "lstmfast/",
+        "core/buffer.h",
+        "core/float_environment.h",
+        "core/rounding.h",
+    ),
 }
 
 

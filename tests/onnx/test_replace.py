@@ -121,6 +121,7 @@ def test_what_made_the_old_weights_goes_with_them() -> None:
     )
     model.graph.value_info.append(output("made", rank=3))
     model.graph.value_info.append(output("a2", rank=3))
+    model.graph.value_info.append(output("b", rank=3))
     layer = changed(lstmfast.onnx.layers(model)["node"])
     new = lstmfast.onnx.replace(model, {"node": layer})
     assert [each.op_type for each in new.graph.node] == ["LSTM"]
@@ -158,6 +159,20 @@ def test_what_others_use_stays() -> None:
     new = lstmfast.onnx.replace(new, {"other": again["node"]})
     assert names_of(new) == ["R", "B", "flag", "node_W", "node_R", "node_B", "other_W", "other_R", "other_B"]
     assert [each.op_type for each in new.graph.node] == ["RNN", "RNN", "If"]
+
+
+def test_a_node_of_which_others_use_another_output_stays() -> None:
+    node = node_of("RNN", states=False)
+    W = node.inputs["W"]
+    both = np.concatenate([W, W + 1], axis=1)
+    split = helper.make_node("Split", ["both", "parts"], ["made", "other"], axis=1)
+    parts = np.array([H, H])
+    model = model_of(node, weights={"both": both, "parts": parts}, before=[split], W="made")
+    model.graph.output.append(output("other", rank=3))
+    new = lstmfast.onnx.replace(model, {"node": changed(lstmfast.onnx.layers(model)["node"])})
+    onnx.checker.check_model(new)
+    assert [each.op_type for each in new.graph.node] == ["Split", "RNN"]
+    assert names_of(new)[:2] == ["both", "parts"]
 
 
 def test_a_layer_of_several_nodes_is_there_once() -> None:

@@ -11,7 +11,8 @@ The order of work, and where it lives:
   fixed before any engine is imported; `worker` is that process's own work, told and telling in JSON lines;
 - `problem`: weights, inputs, and the float64 truth that every result is held against; `engines`: one adapter
   a file; `timing`: interleaved rounds; `probes`: what the machine itself can do;
-- `results`: what was measured; `targets`: what it was to show; `limits`: the least time that the machine
-  needs; `machine`: where it was;
+- `results`: what was measured; `targets`: what it was to show; `inside`: sessions of ONNX Runtime, its own
+  and ours, and from `memory` what they take; `limits`: the least time that the machine needs; `machine`:
+  where it was;
 - `table`, `pictures`, `page`, `outputs`: how it is told.
 """

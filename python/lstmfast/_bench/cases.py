@@ -11,9 +11,10 @@ __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 
 # sequence: inference over T steps from a zero state. step: one step, its state carried from call to call,
 # as a program that streams does. pool: one step of B streams, each with a state of its own, that come in
-# another order each time, as on a server. train: forward over T steps, then gradients of x and of every
-# weight.
-Work: TypeAlias = Literal["sequence", "step", "pool", "train"]
+# another order each time, as on a server. chain: T nodes of one step in one graph, which share their weights,
+# from a zero state; each takes as x what the one before it has put out, as in a decoder that was unrolled.
+# train: forward over T steps, then gradients of x and of every weight.
+Work: TypeAlias = Literal["sequence", "step", "pool", "chain", "train"]
 WORKS: tuple[Work, ...] = get_args(Work)
 
 # Each kind's first cell: rnn is the vanilla RNN with tanh.
@@ -58,7 +59,7 @@ class Case:
     def label_parts(self) -> list[str]:
         """The same for narrow columns: what comes in, the network, and each thing that few rows have."""
         kind = f" {self.kind.name}" if self.cell != "lstm" else ""
-        work = f" {self.work}" if self.work in {"train", "pool"} else ""
+        work = f" {self.work}" if self.work in {"train", "pool", "chain"} else ""
         deep = f" L={self.layers} D={self.directions}" if self.layers > 1 or self.directions > 1 else ""
         parts = [f"T={self.T} B={self.B}{kind}{work}", f"I={self.I} H={self.H}{deep}"]
         if self.valid < 100:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._files import writing
-from . import targets
+from . import inside, targets
 from .results import Report
 
 __all__ = ["Outputs", "UnwritableError"]
@@ -84,7 +84,8 @@ def _unwritten(option: str, path: Path, error: Exception) -> str:
 
 
 def _write_json(path: Path, report: Report) -> None:
-    everything = {**report.to_json(), "targets": targets.to_json(report)}
+    everything = report.to_json()
+    everything |= {"targets": targets.to_json(report), "in_onnx_runtime": inside.to_json(report)}
     writing.write(path, (json.dumps(everything, indent=1, allow_nan=False) + "\n").encode())
 
 

@@ -6,11 +6,11 @@ import base64
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from . import pictures
+from . import inside, pictures
 from .engines import OURS, QUANTIZED
 from .results import Report, Row
 from .targets import outcomes
-from .words import aim, headline, named_ratio, no_time, notes, percent, ratio, time
+from .words import MEMORY_HEADS, aim, headline, memory_line, named_ratio, no_time, notes, percent, ratio, time
 
 __all__ = ["render"]
 
@@ -47,8 +47,12 @@ def render(report: Report) -> str:
         body.append(_table(report, "All rows", [_mean(report, report.rows)]))
     if report.quantized_suites:
         body.append(_quantized(report))
+    if inside.suites(report):
+        body.append(_inside(report))
     if outcomes(report):
         body.append(_targets(report))
+    if inside.memory(report):
+        body.append(_memory(report))
     if report.latencies:
         body.append(_latencies(report))
     body.append(
@@ -98,6 +102,36 @@ def _quantized(report: Report) -> str:
     return f"<h2>Quantised weights</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
 
 
+def _inside(report: Report) -> str:
+    heads = ("suite", "shape", "threads' spinning", "its own", "lstmfast", "faster")
+    lines = []
+    for suite, rows in inside.suites(report).items():
+        for ours, its in inside.pairs(report).items():
+            spinning = f"<td>{inside.spinning(ours)}</td>"
+            for row in rows:
+                lines.append(
+                    f"<tr><td>{escape(suite)}</td><td>{escape(row.case.label)}</td>{spinning}"
+                    + "".join(_time(row, name, "", alone=True) for name in (its, ours))
+                    + f"<td>{ratio(row.ratio(its, ours))}</td></tr>"
+                )
+            mean = ratio(inside.mean(rows, ours, its))
+            lines.append(
+                f'<tr class="mean"><td>{escape(suite)}</td><td>geometric mean</td>{spinning}'
+                f"<td></td><td></td><td>{mean}</td></tr>"
+            )
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    return f"<h2>In ONNX Runtime</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _memory(report: Report) -> str:
+    heads = "".join(f"<th>{name}</th>" for name in MEMORY_HEADS)
+    lines = []
+    for found in inside.memory(report):
+        cells = "".join(f"<td>{escape(text)}</td>" for text in memory_line(found))
+        lines.append(f"<tr>{cells}</tr>")
+    return f"<h2>Memory of sessions</h2><table><tr>{heads}</tr>{''.join(lines)}</table>"
+
+
 def _targets(report: Report) -> str:
     heads = "".join(f"<th>{name}</th>" for name in ("suite", "rows", "aimed at", "reached", "slowest"))
     lines = []
@@ -144,14 +178,14 @@ def _row(report: Report, row: Row) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _time(row: Row, name: str, kind: str) -> str:
+def _time(row: Row, name: str, kind: str, *, alone: bool = False) -> str:
     cell = row.cells.get(name)
     if cell is None or cell.status == "unsupported":
         return "<td>-</td>"
     best = row.best(name)
     if best is None:
         return f'<td class="bad" title="{escape(cell.note)}">{no_time(cell)}</td>'
-    times = "" if name in {OURS, *QUANTIZED} else f"<small> {ratio(row.ratio(name))}</small>"
+    times = "" if alone or name in {OURS, *QUANTIZED} else f"<small> {ratio(row.ratio(name))}</small>"
     return (
         f'<td{kind} title="median {time(cell.median)}, {len(cell.seconds)} rounds">{time(best)}{times}</td>'
     )

@@ -45,7 +45,7 @@ class Problem:
 
     case: Case
     weights: Mapping[str, Array]  # PyTorch's names and shapes
-    x: Array  # [T, B, I]
+    x: Array  # [T, B, I]; of a chain, whose first node alone takes it, [1, B, I]
     dy: Array  # [T, B, D*H], for training
     # [B] int64, in no order; None where all rows are T long. What x and dy hold past a row's end is not zero:
     # an engine must ignore it.
@@ -67,11 +67,12 @@ def model(case: Case, isa: str | None = None, seed: int | None = None) -> Layer:
 def make(case: Case, seed: int = 0) -> Problem:
     """Draw weights as PyTorch initialises them and inputs of unit variance, and compute the truth.
 
-    For a step, of a pool too, the truth is what comes out of the last of `STEPS` calls with the same x.
+    For a step, of a pool too, the truth is what comes out of the last of `STEPS` calls with the same x; for a
+    chain what its last node puts out.
     """
     weights = model(case, seed=seed).state_dict()
     generator = np.random.default_rng(seed)
-    x = generator.standard_normal((case.T, case.B, case.I), np.float32)
+    x = generator.standard_normal((1 if case.work == "chain" else case.T, case.B, case.I), np.float32)
     dy = generator.standard_normal((case.T, case.B, case.directions * case.H), np.float32)
     lengths = None if case.valid == 100 else _draw_lengths(case, generator)
     reset = None if case.reset == 0 else _draw_reset(case, generator)
@@ -111,8 +112,10 @@ def _draw_reset(case: Case, generator: np.random.Generator) -> Array:
 def _truth(reference: Reference, case: Case, x: Array, dy: Array) -> dict[str, Array]:
     """Compute the results of whole sequences."""
     h_n = c_n = None
-    for _ in range(STEPS if case.goes_on else 1):
+    for _ in range(STEPS if case.goes_on else case.T if case.work == "chain" else 1):
         y, (h_n, c_n), cache = reference.forward(x, h_n, c_n)
+        if case.work == "chain":
+            x = y
     if case.work == "train":
         dx, _, _, dparameters = reference.backward(cache, dy)
         return {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}

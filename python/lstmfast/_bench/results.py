@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .cases import Case
-from .engines import KIN, OURS, QUANTIZED
+from .engines import IN_ONNX_RUNTIME, KIN, OURS, QUANTIZED
 from .latency import Latency
 from .limits import Level, Limits, geometric_mean, intensity, least_quantized_seconds, least_seconds
+from .memory import Growth
 
 __all__ = ["REFERENCES", "Cell", "EngineInfo", "Report", "Row"]
 
@@ -87,6 +88,7 @@ class Report:
     engines: list[EngineInfo] = field(default_factory=list)
     probes: list[Limits] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    memory: list[Growth] = field(default_factory=list)  # that sessions take
     trouble: str = ""  # why it ended early, if it did
     finished: bool = False
 
@@ -108,6 +110,8 @@ class Report:
         elif kind == "row":
             cells = {name: _cell(values) for name, values in event["cells"].items()}
             self.rows.append(Row(self.planned[event["row"]], cells))
+        elif kind == "memory":
+            self.memory.append(Growth(**event["growth"]))
         elif kind == "end":
             self.finished = True
 
@@ -126,8 +130,11 @@ class Report:
 
     @property
     def others(self) -> list[str]:
-        """Whom our float32 is held against one by one: all but our quantised engines, for `references`."""
-        return [name for name in self.names if name not in {OURS, *QUANTIZED}]
+        """Whom our float32 is held against one by one.
+
+        All but our quantised engines, for `references`, and ours in ONNX Runtime, for `inside`.
+        """
+        return [name for name in self.names if name not in {OURS, *QUANTIZED, *IN_ONNX_RUNTIME}]
 
     @property
     def quantized(self) -> dict[str, str]:
@@ -244,7 +251,8 @@ class Report:
     @property
     def failures(self) -> list[str]:
         """Every cell that has no time and should have: results that are wrong, then what failed."""
-        return self.wrong + self._cells("failed", {*self.names})
+        memory = [f"{growth.engine}'s memory: failed: {growth.note}" for growth in self.memory if growth.note]
+        return self.wrong + self._cells("failed", {*self.names}) + memory
 
     def _cells(self, status: str, names: Collection[str]) -> list[str]:
         return [

@@ -7,7 +7,15 @@ from dataclasses import replace
 from itertools import chain, product
 
 from .cases import CELLS, Case, Work
-from .engines import BEHIND_TORCH, ENGINES, KIN, OURS, QUANTIZED
+from .engines import (
+    ASKED_FOR,
+    BEHIND_TORCH,
+    ENGINES,
+    IN_ONNX_RUNTIME,
+    NO_SPINNING,
+    OURS,
+    QUANTIZED,
+)
 
 __all__ = ["ALL", "SUITES", "engines", "quick", "select"]
 
@@ -187,16 +195,35 @@ SUITES: dict[str, tuple[Case, ...]] = {
         *_of("quantized", [Case(100, B, H, H) for H, B in product((128, 256, 512, 1024), (1, 4, 16, 64))]),
         *_of("quantized", [Case(1, 1, H, H) for H in (64, 128, 256, 512, 1024)], "step"),
     ),
+    # lstmfast as ONNX Runtime's provider beside ONNX Runtime's own operators: whole sessions, steps and
+    # sequences as its users have them, and a decoder that was unrolled into nodes.
+    "onnx": (
+        *_of("onnx", [Case(1, 1, H, H) for H in (24, 32, 48, 64, 128)], "step"),
+        *_of("onnx", [Case(1, 1, H, H, cell="gru") for H in (24, 64, 128)], "step"),
+        *_of(
+            "onnx",
+            [
+                *(Case(100, 1, H, H) for H in (64, 128, 256, 512)),
+                *(Case(100, 1, H, H, cell="gru") for H in (64, 256)),
+                Case(50, 16, 256, 256),
+                Case(50, 16, 256, 256, cell="gru"),
+                *(Case(50, B, 128, 128, 2, 2) for B in (1, 16)),
+                Case(50, 16, 128, 128, 2, 2, cell="gru"),
+            ],
+        ),
+        *_of("onnx", [Case(50, 1, 64, 64, cell=cell) for cell in ("lstm", "gru")], "chain"),
+    ),
 }  # fmt: skip
 
-# Suites whose engines are not those of all others, which are everyone but our kin.
+# Suites whose engines are not those of all others, which are everyone who need not be asked for.
 _ENGINES: dict[str, frozenset[str]] = {
     "cells": frozenset({OURS, *BEHIND_TORCH, "PyTorch"}),
-    "torch": frozenset(ENGINES) - KIN | {*BEHIND_TORCH},
+    "torch": frozenset(ENGINES) - ASKED_FOR | {*BEHIND_TORCH},
     "quantized": frozenset({
         OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO", "PyTorch int8",
         "ONNX Runtime int8",
     }),
+    "onnx": frozenset({OURS, *IN_ONNX_RUNTIME, *IN_ONNX_RUNTIME.values()}),
 }  # fmt: skip
 
 # Rows that tell most for their time, every suite among them but for those that measure our kin, which is
@@ -219,15 +246,18 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
 
 
 def quick() -> tuple[Case, ...]:
-    """Return some rows of every suite but cells, torch and quantized."""
+    """Return some rows of every suite but cells, torch, quantized and onnx."""
     return tuple(chain.from_iterable(_QUICK))
 
 
-def engines(cases: Iterable[Case]) -> list[str]:
-    """Return the engines that cases are measured with if none are named: those of all their suites."""
-    everyone = frozenset(ENGINES) - KIN
+def engines(cases: Iterable[Case], threads: int = 1) -> list[str]:
+    """Return the engines that cases are measured with if none are named: those of all their suites.
+
+    With one thread there is none that spins, nor one that does not.
+    """
+    everyone = frozenset(ENGINES) - ASKED_FOR
     chosen = {name for case in cases for name in _ENGINES.get(case.suite, everyone)}
-    return [name for name in ENGINES if name in chosen]
+    return [name for name in ENGINES if name in chosen and (threads > 1 or name not in NO_SPINNING)]
 
 
 def select(names: Iterable[str]) -> tuple[Case, ...]:

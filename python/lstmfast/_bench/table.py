@@ -11,12 +11,22 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from . import inside
 from .engines import OURS
 from .results import Report, Row
 from .targets import outcomes
-from .words import aim, headline, named_ratio, no_time, notes, percent, ratio, time
+from .words import MEMORY_HEADS, aim, headline, memory_line, named_ratio, no_time, notes, percent, ratio, time
 
-__all__ = ["Terminal", "latencies_table", "progress", "quantized_table", "results_table", "targets_table"]
+__all__ = [
+    "Terminal",
+    "inside_table",
+    "latencies_table",
+    "memory_table",
+    "progress",
+    "quantized_table",
+    "results_table",
+    "targets_table",
+]
 
 WIDTH_OF_A_FILE = 132  # columns, where the output goes to no terminal
 ANY_WIDTH = 1000
@@ -39,10 +49,14 @@ class Terminal(Console):
             self.print(found)
         if report.quantized_suites:
             self.print(quantized_table(report))
+        if inside.suites(report):
+            self.print(inside_table(report))
         if report.latencies:
             self.print(latencies_table(report))
         if outcomes(report):
             self.print(targets_table(report))
+        if inside.memory(report):
+            self.print(memory_table(report))
         for line in notes(report):
             self.print(line)
 
@@ -122,6 +136,40 @@ def targets_table(report: Report) -> Table:
     return table
 
 
+def inside_table(report: Report) -> Table:
+    """Lay out sessions of ONNX Runtime, its own operators' beside ours."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("in ONNX Runtime\nshape", no_wrap=True)
+    for name in ("threads'\nspinning", "\nits own", "\nlstmfast", "\nfaster"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for suite, rows in inside.suites(report).items():
+        table.add_row(suite, style="bold")
+        for row in rows:
+            for k, (ours, its) in enumerate(inside.pairs(report).items()):
+                times = [_time(row, name) for name in (its, ours)]
+                shape = row.case.label if k == 0 else ""
+                table.add_row(shape, inside.spinning(ours), *times, ratio(row.ratio(its, ours)))
+        for ours, its in inside.pairs(report).items():
+            mean = ratio(inside.mean(rows, ours, its))
+            table.add_row("geometric mean", inside.spinning(ours), "", "", mean)
+    return table
+
+
+def memory_table(report: Report) -> Table:
+    """Lay out by how much a process grows for sessions of one model."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in MEMORY_HEADS:
+        table.add_column(name, justify="right")
+    for found in inside.memory(report):
+        table.add_row(*memory_line(found), style="" if found.met else "bold")
+    return table
+
+
+def _time(row: Row, name: str) -> str:
+    best = row.best(name)
+    return no_time(row.cells.get(name)) if best is None else time(best)
+
+
 def latencies_table(report: Report) -> Table:
     """Lay out what part of single calls is done within what time, for every engine that was so timed."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -156,11 +204,10 @@ def quantized_table(report: Report) -> Table:
 
 
 def _quantized(report: Report, row: Row, name: str) -> list[str]:
-    best = row.best(name)
     (_, to_ours), *others = report.references(row, name).values()
     return [
         report.quantized[name],
-        no_time(row.cells.get(name)) if best is None else time(best),
+        _time(row, name),
         percent(report.reached_quantized(row, name)),
         ratio(to_ours),
         *(named_ratio(*each) for each in others),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cases import Case
-from .engines import BEHIND_TORCH, OURS
+from .engines import BEHIND_TORCH, IN_ONNX_RUNTIME, OURS
 from .limits import geometric_mean
 from .results import Report, Row
 
@@ -27,11 +27,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a target, for lstmfast itself or behind PyTorch's modules."""
+    """What became of a target, for lstmfast itself, behind PyTorch's modules or in ONNX Runtime."""
 
     suite: str
     target: Target
     engine: str
+    rival: str | None  # None: in each row the fastest
     value: float  # the geometric mean, or that of the slowest row
     slowest: Case  # of these rows, the one with the smallest ratio
     count: int  # rows in which both were measured
@@ -72,7 +73,17 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         ),
     ),
     "cells": (_EVERY_ROW, *_STEPS, _TRAINING),
+    "onnx": (
+        Target("single steps, H of 24 to 64", 1.8, lambda case: _steps(case) and case.H <= 64),
+        Target("single steps, H=128", 1.5, lambda case: _steps(case) and case.H == 128),
+        Target("sequences, T=100, B=1", 1.3, lambda case: case.work == "sequence" and case.T == 100),
+        Target("sequences, T=50", 1.0, lambda case: case.work == "sequence" and case.T == 50),
+        Target("chains", 3.0, lambda case: case.work == "chain"),
+    ),
 }
+# Who is held against whom, None being the fastest other engine.
+_CONTEST: Mapping[str, str | None] = dict.fromkeys((OURS, *BEHIND_TORCH))
+_CONTESTS: Mapping[str, Mapping[str, str | None]] = {"onnx": IN_ONNX_RUNTIME}
 
 
 def outcomes(report: Report) -> list[Outcome]:
@@ -80,23 +91,25 @@ def outcomes(report: Report) -> list[Outcome]:
     return [
         found
         for suite, rows in report.suites.items()
-        for engine in (OURS, *BEHIND_TORCH)
+        for engine, rival in _CONTESTS.get(suite, _CONTEST).items()
         for target in TARGETS.get(suite, ())
-        for found in _outcome(report, suite, rows, engine, target)
+        for found in _outcome(report, suite, rows, engine, target, target.rival or rival)
     ]
 
 
-def _outcome(report: Report, suite: str, rows: list[Row], engine: str, target: Target) -> Iterator[Outcome]:
+def _outcome(
+    report: Report, suite: str, rows: list[Row], engine: str, target: Target, rival: str | None
+) -> Iterator[Outcome]:
     ratios: list[tuple[float, Row]] = []
     for row in rows:
-        rival = target.rival or report.fastest_other(row)
-        ratio = None if rival is None or not target.holds(row.case) else row.ratio(rival, engine)
+        other = rival or report.fastest_other(row)
+        ratio = None if other is None or not target.holds(row.case) else row.ratio(other, engine)
         if ratio is not None:
             ratios.append((ratio, row))
     if ratios:
         least, slowest = min(ratios, key=lambda pair: pair[0])
         value = geometric_mean([ratio for ratio, _ in ratios]) if target.mean else least
-        yield Outcome(suite, target, engine, value, slowest.case, len(ratios))
+        yield Outcome(suite, target, engine, rival, value, slowest.case, len(ratios))
 
 
 def to_json(report: Report) -> list[dict[str, Any]]:
@@ -106,7 +119,7 @@ def to_json(report: Report) -> list[dict[str, Any]]:
             "suite": found.suite,
             "engine": found.engine,
             "rows": found.target.rows,
-            "rival": found.target.rival or "fastest_other",
+            "rival": found.rival or "fastest_other",
             "least": found.target.least,
             "geometric_mean": found.target.mean,
             "value": found.value,

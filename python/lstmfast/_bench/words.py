@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import math
 
+from . import inside
 from .engines import BEHIND_TORCH, OURS, QUANTIZED
+from .memory import MODEL
 from .results import Cell, Report
 from .targets import Outcome, outcomes
 
-__all__ = ["aim", "headline", "named_ratio", "no_time", "notes", "percent", "ratio", "time"]
+__all__ = [
+    "MEMORY_HEADS",
+    "aim",
+    "headline",
+    "memory_line",
+    "named_ratio",
+    "no_time",
+    "notes",
+    "percent",
+    "ratio",
+    "time",
+]
+
+MEMORY_HEADS = ("sessions", "its own", "lstmfast", "part", "aimed at", "held: its own", "held: lstmfast")
 
 
 def time(seconds: float | None) -> str:
@@ -44,6 +59,24 @@ def aim(found: Outcome) -> list[str]:
         f"{ratio(found.value)}{'' if found.met else ' missed'}",
         found.slowest.label,
     ]
+
+
+def memory_line(found: inside.Memory) -> list[str]:
+    """Say what is under `MEMORY_HEADS`."""
+    part = "-" if found.part is None else f"{found.part:.2f}{'' if found.met else ' missed'}"
+    return [
+        str(found.sessions),
+        _mebibytes(found.its.resident),
+        _mebibytes(found.ours.resident),
+        part,
+        f"{found.most:.2f} at most",
+        _mebibytes(found.its.held),
+        _mebibytes(found.ours.held),
+    ]
+
+
+def _mebibytes(count: int | None) -> str:
+    return "-" if count is None else f"{count / 2**20:.0f} MiB"
 
 
 def percent(value: float | None) -> str:
@@ -109,6 +142,10 @@ def notes(report: Report) -> list[str]:
         )
     if any(row.case.work == "pool" for row in report.rows):
         lines.append("pool: a step of B streams, each with a state of its own, in another order each time.")
+    if any(row.case.work == "chain" for row in report.rows):
+        lines.append(
+            "chain: T nodes of one step in one graph, which share their weights; the time is that of all."
+        )
     if report.latencies:
         lines.append(
             "p50, p99, p99.9: within this time so many percent of single calls are done, the clock's own time"
@@ -130,6 +167,19 @@ def notes(report: Report) -> list[str]:
         )
     if kin := [engine.name for engine in report.engines if engine.name in BEHIND_TORCH]:
         lines.append(f"{', '.join(kin)}: {OURS} behind PyTorch's modules, never the fastest other engine.")
+    if inside.suites(report):
+        lines.append(
+            "in ONNX Runtime: whole sessions of the same model with the same options, inputs and outputs"
+            " bound, with its own operators and with lstmfast's. spinning: whether its threads look for more"
+            " work for some 40 ms before they sleep, as they do by default; nobody's turn begins before they"
+            f" sleep. {', '.join(inside.pairs(report))}: never the fastest other engine."
+        )
+    if inside.memory(report):
+        lines.append(
+            "sessions: by how much a process grows that makes so many of a model of"
+            f" {_mebibytes(MODEL.weight_bytes)}, in whole MiB. held: what of it stays when what was freed is"
+            " given back to the system."
+        )
     lines += [f"{engine.name}: not measured: {engine.missing}" for engine in report.engines if engine.missing]
     lines += report.failures
     lines += report.remarks

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import lstmfast
 
-from . import apart, latency, machine, probes, problem, timing
+from . import apart, latency, machine, memory, probes, problem, timing
 from .cases import Case
 from .engines import Engine, Run, UnsupportedError
 
@@ -98,6 +98,11 @@ def measure(request: Request, clock: Callable[[], float] = time.monotonic) -> It
                 left = (request.deadline - (clock() - begin)) * (1 - OVERHEAD)
                 seconds = max(LEAST_SECONDS, min(seconds, left / rows_left / max(len(engines), 1)))
             yield from _row(number, case, engines, seconds, request)
+        if any(case.suite == "onnx" for case in request.cases):
+            yield {"event": "at", "doing": "measuring memory"}
+            there = {name: spec for name, spec in request.engines.items() if name in engines}
+            for growth in memory.measure(there, request.threads, request.isa):
+                yield {"event": "memory", "growth": asdict(growth)}
         yield _limits(request, isa)
     yield {"event": "end"}
 

@@ -137,8 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser(
         "explain",
         help="which nodes of an ONNX model would run on lstmfast inside ONNX Runtime, and why not the others",
-        description="Say of every LSTM, GRU and RNN node of an ONNX model whether it would run on lstmfast in "
-        "`lstmfast.onnx.session`, and if not, why. Needs onnxruntime.",
+        description="Say of every LSTM, GRU and RNN node of an ONNX model whether it would run on lstmfast "
+        "in `lstmfast.onnx.session`, and if not, why. Needs onnxruntime.",
         allow_abbrev=False,
     )
     explain.add_argument("model", metavar="MODEL.onnx", help="the model's file")
@@ -163,7 +163,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         nargs="*",
         type=_suite,
         help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, gru,"
-        " cells, torch, quantized or all",
+        " cells, torch, quantized, onnx or all",
     )
     bench.add_argument(
         "--suite",
@@ -193,7 +193,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="NAMES",
         type=_engines,
         help="measure only these beside lstmfast, with commas between them (default: all that are installed,"
-        " but for lstmfast's own other kinds, which the suites cells, torch and quantized measure)",
+        " but for lstmfast's own other kinds, which the suites cells, torch, quantized and onnx measure)",
     )
     bench.add_argument(
         "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"
@@ -324,7 +324,7 @@ def _run_bench(options: argparse.Namespace) -> None:
     own = tuple(case for cases in options.shapes for case in cases)
     quick = not names and not own
     cases = suites.quick() if quick else suites.select(names) + own
-    chosen = suites.engines(cases) if options.engines is None else options.engines
+    chosen = suites.engines(cases, options.threads) if options.engines is None else options.engines
     seconds = options.seconds or command.SECONDS
     try:
         command.run(

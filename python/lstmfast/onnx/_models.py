@@ -51,8 +51,6 @@ def bodies(node: Any) -> Iterator[tuple[str, Any]]:
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.name, attribute.g
-        for number, graph in enumerate(attribute.graphs):
-            yield f"{attribute.name}[{number}]", graph
 
 
 def is_recurrent(node: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import _core
 from .._base import checks, runtime
 from . import _runtime
 
@@ -88,7 +89,10 @@ def session(
         threads = checks.integer(threads, "threads", 1, runtime.MAX_THREADS)
     if isa is not None:
         options["isa"] = checks.choice(isa, "isa", runtime.available_isas())
-    return make(model, options, sess_options, providers, provider_options, threads=threads, **more)
+    made = make(model, options, sess_options, providers, provider_options, threads=threads, **more)
+    # What it took to read the file, and copies of weights: free, but the process's still.
+    _core.give_back_memory()
+    return made
 
 
 def make(

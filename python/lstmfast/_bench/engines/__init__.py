@@ -14,9 +14,12 @@ from ..environment import HELD
 from ..problem import Array, Problem, Results
 
 __all__ = [
+    "ASKED_FOR",
     "BEHIND_TORCH",
     "ENGINES",
+    "IN_ONNX_RUNTIME",
     "KIN",
+    "NO_SPINNING",
     "OURS",
     "QUANTIZED",
     "Engine",
@@ -42,6 +45,9 @@ ENGINES: Mapping[str, str] = {
     "PyTorch": f"{__name__}.pytorch:PyTorch",
     "ONNX Runtime": f"{__name__}.onnx_runtime:OnnxRuntime",
     "ONNX Runtime bound": f"{__name__}.onnx_runtime:OnnxRuntimeBound",
+    "lstmfast in ONNX Runtime": f"{__name__}.in_onnx_runtime:InOnnxRuntime",
+    "ONNX Runtime bound no spinning": f"{__name__}.onnx_runtime:OnnxRuntimeBoundNoSpinning",
+    "lstmfast in ONNX Runtime no spinning": f"{__name__}.in_onnx_runtime:InOnnxRuntimeNoSpinning",
     "OpenVINO": f"{__name__}.open_vino:OpenVino",
     "JAX": f"{__name__}.jax_scan:Jax",
     "Keras torch": f"{__name__}.keras_backends:KerasTorch",
@@ -59,8 +65,17 @@ ENGINES: Mapping[str, str] = {
 # lstmfast behind PyTorch's modules, and with quantised weights, the largest first.
 BEHIND_TORCH = ("lstmfast.torch", "lstmfast.torch frozen")
 QUANTIZED = (f"{OURS} float16", f"{OURS} bfloat16", f"{OURS} int8")
-# All of lstmfast by another name: shown, but no rivals of its, and measured only where they are asked for.
-KIN = frozenset({*BEHIND_TORCH, *QUANTIZED})
+# lstmfast as a provider of ONNX Runtime, and the same sessions with its own operators.
+IN_ONNX_RUNTIME: Mapping[str, str] = {
+    "lstmfast in ONNX Runtime": "ONNX Runtime bound",
+    "lstmfast in ONNX Runtime no spinning": "ONNX Runtime bound no spinning",
+}
+# Sessions whose threads go to sleep after their work at once; of one thread they are no others.
+NO_SPINNING = frozenset({"lstmfast in ONNX Runtime no spinning", "ONNX Runtime bound no spinning"})
+# All of lstmfast by another name: shown, but no rivals of its.
+KIN = frozenset({*BEHIND_TORCH, *QUANTIZED, *IN_ONNX_RUNTIME})
+# Measured only where they are.
+ASKED_FOR = KIN | NO_SPINNING
 
 
 class UnsupportedError(Exception):
@@ -140,8 +155,15 @@ def in_order(y: Array, order: Array) -> Array:
     return returned
 
 
+def no_chains(problem: Problem) -> None:
+    """Raise `UnsupportedError` where a chain of nodes is to be run: a graph, which only some engines have."""
+    if problem.case.work == "chain":
+        raise UnsupportedError("chains of nodes are measured in ONNX Runtime")
+
+
 def layers_alone(problem: Problem) -> None:
-    """Raise `UnsupportedError` where many streams are to be stepped, or step modules to be called."""
+    """Raise `UnsupportedError` where many streams are to be stepped, step modules or chains to be called."""
+    no_chains(problem)
     if problem.case.work == "pool":
         raise UnsupportedError("pools are measured with other engines")
     if problem.case.stepwise:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..problem import Array, Problem, Results
 from . import named
 from .stacked import layer_weights
 
-__all__ = ["build", "inputs", "outputs", "results"]
+__all__ = ["build", "finished", "inputs", "outputs", "results"]
 
 OPSET = 14  # has all that is used; every onnxruntime of the last years reads it
 IR_VERSION = 8
@@ -36,6 +36,8 @@ def inputs(problem: Problem, *, stateful: bool = False) -> dict[str, Array]:
 def outputs(case: Case) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the outputs by name: y, and the state after the last steps."""
     T, B, H, D = case.T, case.B, case.H, case.directions
+    if case.work == "chain":  # that of the last of T nodes
+        T = 1
     returned: dict[str, tuple[int, ...]] = {"y": (T, B, D * H) if D > 1 else (T, 1, B, H)}
     return returned | {f"{name}_n": (D, B, H) for name in case.states}
 
@@ -43,7 +45,7 @@ def outputs(case: Case) -> dict[str, tuple[int, ...]]:
 def results(returned: Mapping[str, Any], problem: Problem) -> Results:
     """Shape what a model returned, by name, as the truth is."""
     case = problem.case
-    y = np.asarray(returned["y"]).reshape(case.T, case.B, -1)
+    y = np.asarray(returned["y"]).reshape(-1, case.B, case.directions * case.H)
     ends = [np.asarray(returned[f"{name}_n"]) for name in case.states]
     return named(y, *(np.concatenate(ends[k :: case.halves]) for k in range(case.halves)))
 
@@ -94,12 +96,24 @@ def build(problem: Problem, *, stateful: bool = False) -> Any:  # noqa: ANN401 -
             nodes.append(helper.make_node("Transpose", [raw], [f"{raw}_t"], perm=[0, 2, 1, 3]))
             nodes.append(helper.make_node("Reshape", [f"{raw}_t", shape], [x]))
 
+    return finished(problem, nodes, constants, given)
+
+
+def finished(
+    problem: Problem,
+    nodes: Sequence[Any],
+    constants: Sequence[Any],
+    given: Mapping[str, Array],
+) -> Any:  # noqa: ANN401
+    """Make an `onnx.ModelProto` of nodes, constants and the arrays that it is given."""
+    helper = importlib.import_module("onnx").helper
+
     def value(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:  # noqa: ANN401
         return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)
 
     taken = [value(name, array.dtype, array.shape) for name, array in given.items()]
-    returned = [value(name, np.dtype(np.float32), shape) for name, shape in outputs(case).items()]
-    graph = helper.make_graph(nodes, case.cell, taken, returned, constants)
+    returned = [value(name, np.dtype(np.float32), shape) for name, shape in outputs(problem.case).items()]
+    graph = helper.make_graph(nodes, problem.case.cell, taken, returned, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
     return model

@@ -16,9 +16,9 @@ import numpy as np
 from ..._base import cpu
 from ..environment import HELD
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, in_order, onnx_model, try_import, turns
+from . import Run, UnsupportedError, held, in_order, no_chains, onnx_chain, onnx_model, try_import, turns
 
-__all__ = ["OnnxRuntime", "OnnxRuntimeBound", "OnnxRuntimeInt8"]
+__all__ = ["OnnxRuntime", "OnnxRuntimeBound", "OnnxRuntimeBoundNoSpinning", "OnnxRuntimeInt8"]
 
 ERRORS_ONLY = 3  # of its log levels
 
@@ -30,6 +30,8 @@ class OnnxRuntime:
     """
 
     _pool_settings = "states gathered into a batch and put back"
+    _provider = "CPUExecutionProvider"
+    _spinning = True  # whether its threads look for more work before they sleep: as they do by default
 
     name = "ONNX Runtime"
     precision = "float32"
@@ -54,18 +56,24 @@ class OnnxRuntime:
         """Return what it was told."""
         return {
             "threads": f"intra_op_num_threads {self._threads}, inter_op_num_threads 1",
-            "provider": "CPUExecutionProvider",
+            "spinning": f"allow_spinning {int(self._spinning)}",
+            "provider": self._provider,
             "lengths": "sequence_lens",
             "pool": self._pool_settings,
             "instruction set": held(self._isa),
         }
 
-    def _session(self, model: Any) -> Any:  # noqa: ANN401 - onnxruntime is not there for the type checker
+    def session(self, model: Any) -> Any:  # noqa: ANN401 - onnxruntime is not there for the type checker
+        """Make a session of a model, bytes or a path."""
+        return self._ort.InferenceSession(model, self._options(), providers=[self._provider])
+
+    def _options(self) -> Any:  # noqa: ANN401
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
-        return self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self._spinning)))
+        return options
 
     def _model(self, problem: Problem) -> bytes:
         if problem.case.work == "train":
@@ -74,12 +82,13 @@ class OnnxRuntime:
             raise UnsupportedError("step modules are measured with other engines")
         if problem.reset is not None:
             raise UnsupportedError("its operators cannot start a row anew within a sequence")
-        model: bytes = onnx_model.build(problem).SerializeToString()
+        build = onnx_chain.build if problem.case.work == "chain" else onnx_model.build
+        model: bytes = build(problem).SerializeToString()
         return model
 
     def prepare(self, problem: Problem) -> Run:
         """Build the session."""
-        session = self._session(self._model(problem))
+        session = self.session(self._model(problem))
         taken = onnx_model.outputs(problem.case)
         feed = onnx_model.inputs(problem)
 
@@ -120,14 +129,14 @@ class OnnxRuntimeBound(OnnxRuntime):
         """Build the session and the bindings."""
         if problem.case.work == "pool":
             return self._one_by_one(problem)
-        session = self._session(self._model(problem))
+        session = self.session(self._model(problem))
         return self._bound(session, problem)
 
     def _one_by_one(self, problem: Problem) -> Run:
         """Step each of many streams by itself, in the order in which they come."""
         case = replace(problem.case, B=1, work="step")
         rows = [replace(problem, case=case, x=problem.x[:, k : k + 1].copy()) for k in range(problem.case.B)]
-        session = self._session(self._model(rows[0]))
+        session = self.session(self._model(rows[0]))
         runs = [self._bound(session, row) for row in rows]
         orders = itertools.cycle([order.tolist() for order, _ in turns(problem)])
 
@@ -181,6 +190,13 @@ class OnnxRuntimeBound(OnnxRuntime):
         return Run(run, results, keep=given)
 
 
+class OnnxRuntimeBoundNoSpinning(OnnxRuntimeBound):
+    """The same with threads that go to sleep as soon as their work is done."""
+
+    name = "ONNX Runtime bound no spinning"
+    _spinning = False
+
+
 class OnnxRuntimeInt8(OnnxRuntimeBound):
     """Weights in int8, activations quantised as they come: `quantize_dynamic`, with everything bound.
 
@@ -196,6 +212,7 @@ class OnnxRuntimeInt8(OnnxRuntimeBound):
         return {**super().settings(), "quantisation": told}
 
     def _model(self, problem: Problem) -> bytes:
+        no_chains(problem)
         model = super()._model(problem)
         if problem.case.cell != "lstm":
             raise UnsupportedError(f"quantize_dynamic has no {problem.case.kind.name}")
