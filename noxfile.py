@@ -140,6 +140,23 @@ def onnx_tools(session: nox.Session, family: str) -> None:
     session.run("pytest", "-m", "tools", "-k", names, "tests/onnx", *session.posargs)
 
 
+@nox.session
+@nox.parametrize(
+    "version",
+    # The first ones that take plug-ins; the last that hand over weights of outer graphs one by one.
+    [
+        nox.param("==1.24.4", id="1.24.4"),
+        nox.param("==1.28.0", id="1.28.0"),
+        nox.param(">=1.24", id="newest"),
+    ],
+)
+def onnx(session: nox.Session, version: str) -> None:
+    """Run the tests of ONNX's side beside a version of ONNX Runtime: .ci/run does it with the newest."""
+    session.install("--upgrade", f"onnxruntime{version}", "onnx")
+    session.install(".[test]")
+    session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """Run README.md's shell lines word for word, as a newcomer would: in a copy without anything built."""

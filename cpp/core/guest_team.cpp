@@ -66,7 +66,9 @@ void GuestTeam::run(Job job, void* context, int size) {
   unfinished_.store(size_ - 1, std::memory_order_relaxed);
   const int next = posted_.load(std::memory_order_relaxed) + 1;
   posted_.store(std::max(next, 1), std::memory_order_release);
+  led = nullptr;  // a team inside the job is another one
   job(context, 0);
+  led = this;
   spin_until([&] { return unfinished_.load(std::memory_order_acquire) == 0; });
 }
 

@@ -106,6 +106,7 @@ class Api : Table {
   auto Graph_GetName() const { return at<Status*(const Graph*, const char**)>(333); }
   auto Graph_GetNumNodes() const { return at<Status*(const Graph*, std::size_t*)>(344); }
   auto Graph_GetNodes() const { return at<Status*(const Graph*, const Node**, std::size_t)>(345); }
+  auto Graph_GetParentNode() const { return at<Status*(const Graph*, const Node**)>(346); }
   auto Node_GetName() const { return at<Status*(const Node*, const char**)>(349); }
   auto Node_GetOperatorType() const { return at<Status*(const Node*, const char**)>(350); }
   auto Node_GetDomain() const { return at<Status*(const Node*, const char**)>(351); }

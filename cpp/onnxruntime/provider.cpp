@@ -72,9 +72,13 @@ class Provider : public Ep {
       if (!options_.report.empty()) {
         const auto there =
             std::find_if(outputs.begin(), outputs.end(), [](const std::string& o) { return !o.empty(); });
-        add_to_report(options_.report, {graph_name, name, op, there == outputs.end() ? "" : *there, reason});
+        add_to_report(options_.report, {graph_name, name, op, there == outputs.end() ? "" : *there, reason, pass_});
       }
     }
+    // The graph around all others comes last, and all come again where ONNX Runtime has changed some of them.
+    const Node* parent = nullptr;
+    check(api_.Graph_GetParentNode()(graph, &parent));
+    if (!parent) ++pass_;
   }
 
   // Throws Unfit.
@@ -187,6 +191,7 @@ class Provider : public Ep {
   const Options options_;
   KernelRegistry* registry_ = nullptr;
   std::map<std::string, Taken> taken_;
+  int pass_ = 0;
 };
 
 class Factory : public EpFactory {

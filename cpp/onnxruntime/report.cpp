@@ -1,5 +1,6 @@
 #include "onnxruntime/report.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -35,6 +36,11 @@ std::vector<Decision> close_report(const std::string& name) {
   if (found == reports().open.end()) return {};
   std::vector<Decision> decisions = std::move(found->second);
   reports().open.erase(found);
+  if (!decisions.empty()) {
+    const int last = decisions.back().pass;
+    const auto before = [&](const Decision& one) { return one.pass != last; };
+    decisions.erase(std::remove_if(decisions.begin(), decisions.end(), before), decisions.end());
+  }
   return decisions;
 }
 

@@ -15,32 +15,7 @@ import lstmfast
 from lstmfast import _core
 
 from ..helpers import assert_same_bits, everything, make, random
-
-LONG_ENOUGH = 60.0  # seconds, for what takes a tenth of one; no test waits for ever
-
-
-def together(jobs: list[Callable[[], None]]) -> None:
-    """Run all jobs at once, each in a thread; raise what any of them raised; fail if one does not end."""
-    errors: list[BaseException] = []
-    gate = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], None]) -> None:
-        try:
-            gate.wait(LONG_ENOUGH)
-            job()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + LONG_ENOUGH
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    assert not any(thread.is_alive() for thread in threads), "a thread did not end"
-    if errors:
-        raise errors[0]
-
+from ..together import LONG_ENOUGH, together
 
 # Shapes that are shared by rows, by directions and by panels, and one that is not shared: see
 # layers/numbers/test_bits.py.

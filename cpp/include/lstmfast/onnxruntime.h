@@ -19,9 +19,11 @@ struct Decision {
   std::string graph;             // the name of the one that has the node
   std::string name, op, output;  // of the node, and of its first output
   std::string reason;            // why it is none for us; empty: it is ours
+  int pass;                      // which time its session went through its graphs: it does so again where some change
 };
 
-// Sessions with the option "report" add to the report of that name, between these two calls.
+// Sessions with the option "report" add to the report of that name, between these two calls. What counts, and is
+// returned, is the last pass.
 void open_report(const std::string& name);
 std::vector<Decision> close_report(const std::string& name);
 

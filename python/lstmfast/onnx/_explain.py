@@ -91,11 +91,9 @@ def explain(model: Any, sess_options: Any = None) -> ModelExplanation:
         _session.make(model, {"report": name}, sess_options)
     finally:
         found = _core.onnxruntime_close_report(name)
-    # A graph may be asked about more than once.
-    last = {decision[:-1]: decision[-1] for decision in found}
     nodes = tuple(
         NodeExplanation(graph, node, operator, output, "onnxruntime" if reason else "lstmfast", reason)
-        for (graph, node, operator, output), reason in last.items()
+        for graph, node, operator, output, reason in found
     )
     return ModelExplanation(nodes, _notes(model))
 

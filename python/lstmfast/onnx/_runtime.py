@@ -79,8 +79,8 @@ def register() -> None:
     """
     onnxruntime = find()
     with _lock:
+        _core.onnxruntime_use_isa(runtime.isa())  # whoever has registered the library
         if not device(onnxruntime):
-            _core.onnxruntime_use_isa(runtime.isa())
             onnxruntime.register_execution_provider_library("lstmfast", get_library_path())
 
 

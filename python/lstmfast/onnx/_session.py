@@ -14,6 +14,10 @@ from . import _runtime
 WEIGHTS = ("float32", "float16", "bfloat16", "int8")
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
+# What InferenceSession takes by name besides; of a name that it does not know it says nothing.
+_MORE = ("disabled_optimizers", "enable_fallback", "read_config_from_model")
+# The options of our provider, as a session's configuration has them.
+_OPTIONS = ("isa", "report", "threads", "weights")
 
 
 def session(
@@ -52,8 +56,8 @@ def session(
     isa
         One of `lstmfast.available_isas()`; None is `lstmfast.isa()`.
     more
-        Everything else that `InferenceSession` takes by name. `enable_fallback` is off here, so that an
-        error is one.
+        Everything else that `InferenceSession` takes by name: `disabled_optimizers`, `enable_fallback`, which
+        is off here, so that an error is one, and `read_config_from_model`.
 
     Returns
     -------
@@ -106,6 +110,9 @@ def make(
     **more: Any,
 ) -> Any:
     """Make a session with these options of our provider."""
+    for name in more:
+        if name not in _MORE:
+            raise TypeError(f"session() got an unexpected keyword argument {name!r}")
     onnxruntime = _runtime.find()
     readable = readable_model(model)
     if sess_options is None:
@@ -150,24 +157,36 @@ def readable_model(model: Any) -> str | bytes:
         path = Path(model)
         if not path.is_file():
             raise FileNotFoundError(f"model: expected a file, got {str(path)!r}")
+        if path.stat().st_size == 0:
+            raise ValueError(f"model: expected an ONNX model, got {str(path)!r}, which is empty")
         return str(path)
     if isinstance(model, (bytes, bytearray, memoryview)):
-        return bytes(model)
-    serialize = getattr(model, "SerializeToString", None)
-    if serialize is None or not hasattr(model, "graph"):
-        raise TypeError(f"model: expected a path, bytes or an onnx.ModelProto, got {checks.shown(model)}")
-    written: bytes = serialize()
-    return written
+        data = bytes(model)
+    else:
+        serialize = getattr(model, "SerializeToString", None)
+        if serialize is None or not hasattr(model, "graph"):
+            raise TypeError(f"model: expected a path, bytes or an onnx.ModelProto, got {checks.shown(model)}")
+        data = serialize()
+    if not data:
+        raise ValueError("model: expected an ONNX model, got one without anything in it")
+    return data
 
 
 def _add_by_device(onnxruntime: Any, sess_options: Any, options: Mapping[str, str]) -> None:
-    """Add our provider to a session's options; a second time only its options."""
+    """Add our provider to a session's options; a second time only its options, in place of the first ones."""
     marker = "lstmfast.is_added"
-    try:
-        sess_options.get_session_config_entry(marker)
-    except RuntimeError:
+
+    def entry(key: str) -> str:
+        try:
+            return str(sess_options.get_session_config_entry(key))
+        except RuntimeError:  # there is none
+            return ""
+
+    if not entry(marker):
         sess_options.add_provider_for_devices(_runtime.device(onnxruntime), dict(options))
         sess_options.add_session_config_entry(marker, "1")
         return
-    for key, value in options.items():
-        sess_options.add_session_config_entry(f"ep.{_runtime.NAME.lower()}.{key}", value)
+    for name in _OPTIONS:
+        key, value = f"ep.{_runtime.NAME.lower()}.{name}", options.get(name, "")
+        if entry(key) != value:  # ONNX Runtime warns of what is said twice
+            sess_options.add_session_config_entry(key, value)
