@@ -121,6 +121,25 @@ def torch_tools(session: nox.Session) -> None:
     session.run("pytest", "-m", "tools", "tests/torch", "tests/layers/test_onnx_nodes.py", *session.posargs)
 
 
+# What each family of the tests below is of, by its packages, and their names in those tests.
+ONNX_TOOLS = {
+    "torch": ((TORCH, "onnxscript"), "torch-script or dynamo"),
+    "keras": (("keras", "tensorflow-cpu", "tf2onnx", TORCH, "onnxscript"), "keras"),
+    "jax": (("jax2onnx",), "jax"),
+    "engines": (("openvino", "opencv-python-headless", "tract", "MNN"), "engine"),
+}
+
+
+@nox.session
+@nox.parametrize("family", list(ONNX_TOOLS))
+def onnx_tools(session: nox.Session, family: str) -> None:
+    """See what we make of others' ONNX files, and others of ours. Not in .ci/run: large."""
+    packages, names = ONNX_TOOLS[family]
+    tools = ("onnx", "onnxruntime", "onnxsim", "onnxslim", "onnxconverter-common")
+    session.install(*packages, ".[test]", *tools)
+    session.run("pytest", "-m", "tools", "-k", names, "tests/onnx", *session.posargs)
+
+
 @nox.session
 @nox.parametrize(
     "version",

@@ -178,6 +178,36 @@ def test_sizes_are_free() -> None:
             np.testing.assert_allclose(y, expected[0], rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_sizes_that_are_given(batch_first: bool) -> None:
+    layer = layer_of("LSTM", num_layers=2, batch_first=batch_first)
+    model = lstmfast.onnx.export(layer, states=True, lengths=True, time=7, batch=4)
+    onnx.checker.check_model(model, full_check=True)
+    x = (4, 7) if batch_first else (7, 4)
+    assert {each.name: axes(each) for each in (*model.graph.input, *model.graph.output)} == {
+        "x": (*x, I),
+        "lengths": (4,),
+        "y": (*x, H),
+        **dict.fromkeys(("h_0", "c_0", "h_n", "c_n"), (2, 4, H)),
+    }
+    given, state = inputs_of(layer, states=True, lengths=True, steps=7)
+    expected = results(layer, given["x"], state, given["lengths"])
+    for a, b in zip(run_by_runtime(model, given), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-6)
+    one = lstmfast.onnx.export(layer, batch=1).graph.input[0]
+    assert axes(one) == ((1, "time", I) if batch_first else ("time", 1, I))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("smaller", SMALLER)
+def test_smaller_weights_run_on_our_kernels(kind: str, smaller: str) -> None:
+    """ONNX Runtime folds what widens them, so that they are constants of their nodes."""
+    pytest.importorskip("onnxruntime")
+    layer = layer_of(kind, num_layers=2, bidirectional=True)
+    found = lstmfast.onnx.explain(lstmfast.onnx.export(layer.quantize(smaller)))
+    assert [(node.operator, node.path) for node in found.nodes] == [(kind, "lstmfast")] * 2
+
+
 # And back.
 
 
@@ -330,6 +360,8 @@ def test_what_onnx_does_not_have(layer: Any, error: type[Exception], message: st
     [
         ({"states": 1}, TypeError, "states: expected True or False, got 1"),
         ({"lengths": None}, TypeError, "lengths: expected True or False, got None"),
+        ({"time": 0}, ValueError, "time: expected an integer >= 1, got 0"),
+        ({"batch": "3"}, TypeError, "batch: expected an integer >= 1, got '3'"),
         ({"opset": 12}, ValueError, "opset: expected an integer >= 13, got 12"),
         ({"opset": 1000}, ValueError, "opset: expected an integer <= "),
         ({"opset": "14"}, TypeError, "opset: expected an integer >= 13, got '14'"),

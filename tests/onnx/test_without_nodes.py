@@ -127,3 +127,38 @@ def test_models_with_nodes_have_none_beside() -> None:
 def test_a_model_of_neither() -> None:
     with pytest.raises(ValueError, match=r"^model: expected an LSTM, a GRU or an RNN node, got none$"):
         lstmfast.onnx.layers(model([helper.make_node("Tanh", ["x"], ["y"])]))
+
+
+def test_whole_numbers_are_named_and_not_their_zero_point() -> None:
+    nodes = []
+    for n in range(5):
+        whole_numbers = ["h_int8", "R", "zero_x", "zero_R"]
+        nodes += [
+            helper.make_node("DynamicQuantizeLinear", [f"h{n}"], ["h_int8", "scale_x", "zero_x"]),
+            helper.make_node("MatMulInteger", whole_numbers, [f"product_{n}"]),
+            helper.make_node("Cast", [f"product_{n}"], [f"sum_{n}"], to=1),
+            helper.make_node("Tanh", [f"sum_{n}"], [f"h{n + 1}"]),
+        ]
+    quantized = model(nodes)
+    quantized.graph.initializer.append(numpy_helper.from_array(np.array(0, np.int8), "zero_R"))
+    assert recurrences_without_nodes(quantized)[0].startswith("'R' is multiplied 5 times, ")
+
+
+def test_weights_that_are_rounded_on_the_way() -> None:
+    """As quantize_static leaves what it does not see to be constant."""
+    nodes = []
+    for n in range(5):
+        nodes.append(helper.make_node("Identity", ["R"], [f"copy_{n}"]))
+        nodes.append(helper.make_node("QuantizeLinear", [f"copy_{n}", "scale"], [f"int8_{n}"]))
+        nodes.append(helper.make_node("DequantizeLinear", [f"int8_{n}", "scale"], [f"float_{n}"]))
+        nodes += step(n, "x", f"h{n}", f"h{n + 1}", weight=f"float_{n}")
+    assert recurrences_without_nodes(model(nodes))[0].startswith("'R' is multiplied 5 times, ")
+
+
+def test_explain_says_so() -> None:
+    pytest.importorskip("onnxruntime")
+    found = lstmfast.onnx.explain(looped())
+    assert found.nodes == ()
+    assert found.notes == tuple(recurrences_without_nodes(looped()))
+    assert str(found).splitlines()[0] == "no LSTM, GRU or RNN node"
+    assert lstmfast.onnx.explain(model_of(node_of("LSTM"))).notes == ()

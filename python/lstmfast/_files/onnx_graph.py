@@ -58,16 +58,18 @@ class Graph:
         self.constants.append(self._helper.make_tensor(name, kind, array.shape, raw, raw=True))
 
     def _whole(self, name: str, array: AnyArray, scale: AnyArray, divisor: AnyArray | None) -> None:
-        """Add whole numbers with what each row is multiplied by: the operator has one axis of these."""
-        columns = array.shape[-1]
-        last = f"{name}_rows"
-        self.constant(f"{name}_int8", array.reshape(-1, columns))
-        self.constant(f"{name}_scale", scale.reshape(-1))
-        self.add("DequantizeLinear", [f"{name}_int8", f"{name}_scale"], [last], axis=0)
+        """Add whole numbers with what each row is multiplied by.
+
+        Not by DequantizeLinear: MNN gets it wrong with a scale for each row, and ONNX Runtime computes it
+        anew in every call, where it folds a product of constants.
+        """
+        self.constant(f"{name}_int8", array)
+        self.constant(f"{name}_scale", scale[..., None])
+        self.add("Cast", [f"{name}_int8"], [f"{name}_float"], to=self._types.FLOAT)
+        rows = name if divisor is None else f"{name}_rows"
+        self.add("Mul", [f"{name}_float", f"{name}_scale"], [rows])
         if divisor is not None:
-            self.add("Div", [last, self.constant(f"{name}_range", divisor)], [f"{name}_divided"])
-            last = f"{name}_divided"
-        self.add("Reshape", [last, self.constant(f"{name}_shape", np.array(array.shape))], [name])
+            self.add("Div", [rows, self.constant(f"{name}_range", divisor)], [name])
 
     def made(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any], opset: int, version: str) -> Any:
         """Make the model; inputs and outputs are what `value` gives."""

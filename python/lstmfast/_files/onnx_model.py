@@ -29,13 +29,15 @@ def build(
     states: object,
     lengths: object,
     opset: object,
+    sizes: Mapping[str, object],
 ) -> Any:
-    """Build the model; see `Saved.to_onnx`. who: is asked for it, in messages."""
+    """Build the model; see `Saved.to_onnx`. who: is asked for it, in messages. sizes: time, batch."""
     states, lengths = checks.flag(states, "states"), checks.flag(lengths, "lengths")
+    fixed = {name: name if size is None else checks.integer(size, name, 1) for name, size in sizes.items()}
     _expect_in_onnx(layer, who)
     onnx = package(who)
     opset = checks.integer(opset, "opset", _OLDEST, onnx.defs.onnx_opset_version())
-    return _Builder(layer, numbers, onnx, states, lengths).model(opset)
+    return _Builder(layer, numbers, onnx, states, lengths, fixed).model(opset)
 
 
 def check_size(layer: Layer) -> None:
@@ -76,8 +78,10 @@ class _Builder:
         onnx: Any,
         states: bool,
         lengths: bool,
+        sizes: Mapping[str, int | str],
     ) -> None:
         self._layer, self._numbers = layer, numbers
+        self._time, self._batch = sizes["time"], sizes["batch"]
         self._graph = Graph(onnx)
         self._takes_states, self._takes_lengths = states, lengths
 
@@ -148,7 +152,7 @@ class _Builder:
         layer, value = self._layer, self._graph.value
         found = [value("x", layer.dtype, [*self._axes(), layer.input_size])]
         if self._takes_lengths:
-            found.append(value("lengths", np.dtype(np.int32), ["batch"]))
+            found.append(value("lengths", np.dtype(np.int32), [self._batch]))
         return found + (self._states("0") if self._takes_states else [])
 
     def _outputs(self) -> list[Any]:
@@ -158,11 +162,11 @@ class _Builder:
 
     def _states(self, end: str) -> list[Any]:
         layer = self._layer
-        shape: list[int | str] = [layer._depth, "batch", layer.hidden_size]
+        shape = [layer._depth, self._batch, layer.hidden_size]
         return [self._graph.value(f"{name}_{end}", layer.dtype, shape) for name in layer._KIND.states]
 
-    def _axes(self) -> list[str]:
-        return ["batch", "time"] if self._layer.batch_first else ["time", "batch"]
+    def _axes(self) -> list[int | str]:
+        return [self._batch, self._time] if self._layer.batch_first else [self._time, self._batch]
 
 
 def _expect_in_onnx(layer: Layer, who: str) -> None:

@@ -38,13 +38,15 @@ class Saved(Layer):
         *,
         states: bool = False,
         lengths: bool = False,
+        time: int | None = None,
+        batch: int | None = None,
         opset: int = onnx_model.OPSET,
     ) -> None:
         """Write an ONNX model of this layer; `lstmfast.onnx.export` makes it in memory.
 
         Its inputs are `x` and, if wanted, `lengths`, `h_0` and `c_0`; its outputs `y`, `h_n` and, of an LSTM,
-        `c_n`. All have the shapes of a call, with free axes "time" and "batch". Where x is `batch_first`, so
-        it is there. Dropout of any kind is left out, as in a call.
+        `c_n`. All have the shapes of a call. Where x is `batch_first`, so it is there. Dropout of any kind is
+        left out, as in a call. docs/onnx.md says what other engines make of it.
 
         The file appears at once and whole: a write that fails leaves what was there before.
 
@@ -57,6 +59,9 @@ class Saved(Layer):
         lengths
             Whether it takes `lengths`, int32 [B]. Of a row of length 0 ONNX Runtime gives zeros for the last
             state, and not its initial one.
+        time, batch
+            How many steps and rows it takes, for engines that need to know: OpenVINO heeds lengths only then.
+            None: any number, by an axis of that name.
         opset
             The version of ONNX's operators, from 13 to the newest that the package onnx knows.
 
@@ -73,19 +78,21 @@ class Saved(Layer):
         Notes
         -----
         Weights of float64 make a model of double. Smaller ones are stored as they are, and widened by the
-        model: "float16" and "bfloat16" by a Cast, "int8" by DequantizeLinear. So such a model computes what
-        `dequantize()` does: of "int8", not what the layer itself does, which rounds x and h as well.
+        model: "float16" and "bfloat16" by a Cast, "int8" by a Cast and a product. So such a model computes
+        what `dequantize()` does: of "int8", not what the layer itself does, which rounds x and h as well.
 
         `clip` and the numbers of activations are float32 in ONNX.
         """
         text = checks.path(path)
         onnx_model.check_size(self)
-        model = self._onnx_model("to_onnx", states, lengths, opset)
+        model = self._onnx_model("to_onnx", states, lengths, opset, {"time": time, "batch": batch})
         writing.write(text, model.SerializeToString())
 
-    def _onnx_model(self, who: str, states: object, lengths: object, opset: object) -> Any:  # noqa: ANN401
-        """Make the model. who: is asked for it, in messages."""
-        return onnx_model.build(self, self._numbers(), who, states, lengths, opset)
+    def _onnx_model(
+        self, who: str, states: object, lengths: object, opset: object, sizes: Mapping[str, object]
+    ) -> Any:  # noqa: ANN401
+        """Make the model. who: is asked for it, in messages. sizes: time, batch."""
+        return onnx_model.build(self, self._numbers(), who, states, lengths, opset, sizes)
 
     def _numbers(self) -> dict[str, Numbers]:
         """Return the parameters, and what belongs to each."""

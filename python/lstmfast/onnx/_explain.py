@@ -8,6 +8,8 @@ from typing import Any
 
 from .. import _core
 from . import _session
+from ._models import loaded
+from ._without_nodes import recurrences_without_nodes
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class ModelExplanation:
     nodes
         Of each recurrent node, those in the bodies of If, Loop and Scan as well.
     notes
-        What else there is to say: recurrences that are no such nodes, and what to do.
+        What else there is to say: recurrences that are no such nodes, and what to do. Nothing where the
+        package onnx is not installed, which reads the model for it.
     """
 
     nodes: tuple[NodeExplanation, ...]
@@ -92,4 +95,13 @@ def explain(model: Any, sess_options: Any = None) -> ModelExplanation:
         NodeExplanation(graph, node, operator, output, "onnxruntime" if reason else "lstmfast", reason)
         for graph, node, operator, output, reason in found
     )
-    return ModelExplanation(nodes, ())
+    return ModelExplanation(nodes, _notes(model))
+
+
+def _notes(model: Any) -> tuple[str, ...]:
+    """Say which recurrences are no such nodes, if that can be seen here."""
+    try:
+        read = loaded(model, "explain")
+    except (ImportError, OSError, ValueError):  # no package onnx; ONNX Runtime's own format
+        return ()
+    return tuple(recurrences_without_nodes(read))

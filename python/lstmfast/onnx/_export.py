@@ -10,7 +10,13 @@ from .._files.saved import Saved
 
 
 def export(
-    layer: Saved, *, states: bool = False, lengths: bool = False, opset: int = onnx_model.OPSET
+    layer: Saved,
+    *,
+    states: bool = False,
+    lengths: bool = False,
+    time: int | None = None,
+    batch: int | None = None,
+    opset: int = onnx_model.OPSET,
 ) -> Any:
     """Make an ONNX model of a layer; `layer.to_onnx` writes it to a file, and says more.
 
@@ -18,7 +24,7 @@ def export(
     ----------
     layer
         An `LSTM`, `GRU` or `RNN`, or one of these with smaller weights.
-    states, lengths, opset
+    states, lengths, time, batch, opset
         As for `layer.to_onnx`.
 
     Returns
@@ -37,4 +43,4 @@ def export(
     """
     if not isinstance(layer, Saved):
         raise TypeError(f"layer: expected a layer of lstmfast, got {checks.shown(layer)}")
-    return layer._onnx_model("export", states, lengths, opset)
+    return layer._onnx_model("export", states, lengths, opset, {"time": time, "batch": batch})

@@ -15,7 +15,7 @@ ADVICE = (
 _LOOPS = {"Loop", "Scan"}
 _PRODUCTS = {"MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul"}
 _CURVES = {"Sigmoid", "Tanh", "Relu", "HardSigmoid", "Elu", "LeakyRelu", "Softsign", "Softplus"}
-_FORMS = {"Cast", "DequantizeLinear", "Identity", "Transpose"}
+_FORMS = {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear", "Transpose"}
 _FEWEST_STEPS = 3  # a weight that is used twice in a row is no recurrence yet
 
 
@@ -52,11 +52,18 @@ def _unrolled(graph: Any) -> tuple[int, str]:
         weights[name]
         for node in graph.node
         if node.op_type in _PRODUCTS
-        for name in node.input
+        for name in _factors(node)
         if name in weights
     )
     often = [weight for weight, count in users.items() if count >= _FEWEST_STEPS]
     return max(((_in_a_row(graph, weights, weight), weight) for weight in often), default=(0, ""))
+
+
+def _factors(node: Any) -> list[str]:
+    """Return what a product multiplies, without scales and zero points."""
+    if node.op_type == "Einsum":
+        return list(node.input)
+    return list(node.input[0:4:3] if node.op_type == "QLinearMatMul" else node.input[:2])
 
 
 def _weights(graph: Any) -> dict[str, str]:
@@ -78,7 +85,7 @@ def _in_a_row(graph: Any, weights: dict[str, str], weight: str) -> int:
     for node in graph.node:
         before = max((steps.get(name, 0) for name in node.input), default=0)
         active = any(ready.get(name, False) for name in node.input if steps.get(name, 0) == before)
-        multiplied = node.op_type in _PRODUCTS and any(weights.get(name) == weight for name in node.input)
+        multiplied = node.op_type in _PRODUCTS and any(weights.get(name) == weight for name in _factors(node))
         if multiplied and (active or not before):
             before, active = before + 1, False
         elif node.op_type in _CURVES:
