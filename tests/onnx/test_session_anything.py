@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 
 from .session_helpers import (
     OUTPUTS,
@@ -105,6 +105,8 @@ def test_any_node(node: Node, static: bool, fed: set[str]) -> None:
     feeds = node.feeds | {name: node.inputs[name] for name in fed}
     session = session_of(model)
     right = truth(node)
+    # Without bounds c may grow beyond all of them, and float16 ends at 65504.
+    assume(all(np.abs(array).max(initial=0) < 1e4 for array in right.values()))
     for _ in range(2):
         found = run(session, feeds)
         assert {array.dtype for array in found.values()} == {node.dtype}
