@@ -99,6 +99,9 @@ def assert_as_runtime(node: Node) -> None:
 )
 def test_functions_without_numbers(operator: str, function: str) -> None:
     """Some are then constantly zero: it is what ONNX Runtime computes."""
+    runtime = pytest.importorskip("onnxruntime")
+    if operator == "RNN" and tuple(map(int, runtime.__version__.split(".")[:2])) < (1, 32):
+        pytest.skip("all are then constantly zero in this version's RNN")
     names = {"LSTM": ["Sigmoid", function, "Tanh"], "GRU": ["Sigmoid", function], "RNN": [function]}[operator]
     node = node_of(operator, activations=names)
     layer = only(model_of(node))

@@ -89,8 +89,8 @@ def nodes(draw: st.DrawFn) -> Node:
 
 def runtime_is_right(node: Node) -> bool:
     """Whether ONNX Runtime runs the node at all, and is right."""
-    if VERSION < (1, 32) and node.operator == "RNN" and "activations" in node.attributes:
-        return False  # without numbers of their own functions have others here, or end the process
+    if VERSION < (1, 32) and node.operator == "RNN":
+        return False  # reads anything for rows of length 0, and for numbers of functions that have none
     T, B, _ = node.inputs["X"].shape
     return as_runtime(node) and "hidden_size" in node.attributes and T > 0 and B > 0
 
@@ -112,5 +112,7 @@ def test_any_node(node: Node, static: bool, fed: set[str]) -> None:
         assert {array.dtype for array in found.values()} == {node.dtype}
         assert_close(found, right, BOUND[node.dtype.name], node)
     if runtime_is_right(node):
+        theirs = by_runtime(model, feeds)
+        assume(all(np.isfinite(array).all() for array in theirs.values()))  # its Softplus is not beyond 88
         event("as ONNX Runtime")
-        assert_close(by_runtime(model, feeds), found, 2 * BOUND[node.dtype.name], node)
+        assert_close(theirs, found, 2 * BOUND[node.dtype.name], node)
