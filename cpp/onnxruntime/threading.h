@@ -2,7 +2,7 @@
 //
 // Its threads spin for a while after their work, and a pool of ours would have to share CPUs with them. So its own are
 // asked to run our function several times, and those that come in time are a team (GuestTeam). Where none comes (it has
-// but one, others keep them busy, they sleep and the work is brief) it is asked less and less often.
+// but one, others keep them busy, they sleep and the work is brief) it is asked again after a while only.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,7 @@ class Threading {
     const auto visits = static_cast<std::size_t>(threads);
     check(api.KernelContext_ParallelFor()(
         context, [](void* given, std::size_t) { static_cast<GuestTeam*>(given)->visit(); }, visits, visits, &team));
-    note(team.size() > 1);
+    note(team.size() > 1, patience(terms));
     if (task.error) std::rethrow_exception(task.error);
   }
 
@@ -51,20 +51,25 @@ class Threading {
     return std::chrono::nanoseconds(std::clamp<Index>(terms / terms_of_nanosecond / 4, 3000, 200'000));
   }
 
-  // Calls of several threads may lose each other's counts; only speed depends on it.
-  bool is_time_to_ask() {
-    const int left = calls_left_.load(std::memory_order_relaxed);
-    if (left > 0) calls_left_.store(left - 1, std::memory_order_relaxed);
-    return left <= 0;
+  using Clock = std::chrono::steady_clock;
+
+  // Threads may lose each other's changes; only speed depends on them.
+  bool is_time_to_ask() const {
+    const Clock::rep next = next_.load(std::memory_order_relaxed);
+    return next == 0 || Clock::now().time_since_epoch().count() >= next;
   }
-  void note(bool somebody_came) {
-    constexpr int most = 1024;
-    const int next = somebody_came ? 0 : std::clamp(2 * pause_.load(std::memory_order_relaxed), 1, most);
-    pause_.store(next, std::memory_order_relaxed);
-    calls_left_.store(next, std::memory_order_relaxed);
+  // Pauses grow with each time that nobody came, from 16 times what was waited for.
+  void note(bool somebody_came, std::chrono::nanoseconds waited) {
+    constexpr std::chrono::nanoseconds most = std::chrono::milliseconds(100);
+    const std::chrono::nanoseconds before(pause_.load(std::memory_order_relaxed));
+    const auto pause = std::min(std::max(2 * before, 16 * waited), most);
+    pause_.store(somebody_came ? 0 : pause.count(), std::memory_order_relaxed);
+    const auto next = Clock::now() + std::chrono::duration_cast<Clock::duration>(pause);
+    next_.store(somebody_came ? 0 : next.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
-  std::atomic<int> pause_{0}, calls_left_{0};
+  std::atomic<std::chrono::nanoseconds::rep> pause_{0};
+  std::atomic<Clock::rep> next_{0};  // when somebody is to be asked again; 0: at once
 };
 
 }  // namespace lstmfast::onnxruntime

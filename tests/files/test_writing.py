@@ -239,5 +239,11 @@ def test_nothing_else_writes_files() -> None:
     )
     package = Path(lstmfast.__file__).parent
     found = {path.name for path in package.rglob("*.py") if writes.search(path.read_text(encoding="utf-8"))}
-    in_temporary_folders = {"onnx_runtime.py", "mnn_module.py", "ncnn_layers.py", "tract_onnx.py"}
+    in_temporary_folders = {
+        "memory.py",
+        "onnx_runtime.py",
+        "mnn_module.py",
+        "ncnn_layers.py",
+        "tract_onnx.py",
+    }
     assert found - {"writing.py"} - in_temporary_folders == set()
