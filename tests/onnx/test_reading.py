@@ -68,6 +68,13 @@ def test_an_rnn_with_relu_is_the_plain_one() -> None:
     assert repr(layer) == f"RNN({I}, {H}, nonlinearity='relu')"
 
 
+def test_an_rnn_of_one_direction_may_name_two_functions() -> None:
+    node = node_of(
+        "RNN", **activations([("Softsign", ()), ("Elu", (0.7,))])
+    )  # as the operator's default does
+    assert only(model_of(node)).activations == ("Softsign",)
+
+
 def test_numbers_are_those_that_were_written() -> None:
     """And not the decimals of their float32, where it is rounded to that anyway."""
     numbers = activations([("Elu", (0.1,)), ("ScaledTanh", (0.7, 0.3)), ("Tanh", ())])

@@ -115,6 +115,8 @@ def _activations(kind: Kind, options: dict[str, Any], directions: int, dtype: np
     if not names:
         return None
     count = len(kind.activations)
+    if kind is kinds.RNN and len(names) > count * directions:
+        names = names[: count * directions]  # the operator's default is two, for one direction as well
     if len(names) != count * directions:
         raise ValueError(f"expected {count * directions} activations, got {len(names)}: {names}")
     numbers = [options.get(f"activation_{name}") or () for name in ("alpha", "beta")]
