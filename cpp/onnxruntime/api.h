@@ -27,6 +27,7 @@ struct KernelDefBuilder;
 struct KernelRegistry;
 struct DataType;
 struct SessionOptions;
+struct KeyValuePairs;
 struct HardwareDevice;
 struct EpDevice;
 struct GraphSupportInfo;
@@ -99,6 +100,11 @@ class Api : Table {
   auto GetSessionConfigEntry() const {
     return at<Status*(const SessionOptions*, const char* key, char* text, std::size_t* size)>(238);
   }
+  auto GetSessionOptionsConfigEntries() const { return at<Status*(const SessionOptions*, KeyValuePairs**)>(379); }
+  auto GetKeyValuePairs() const {
+    return at<void(const KeyValuePairs*, const char* const** keys, const char* const** values, std::size_t*)>(298);
+  }
+  auto ReleaseKeyValuePairs() const { return at<void(KeyValuePairs*)>(300); }
   auto HardwareDevice_Type() const { return at<int(const HardwareDevice*)>(307); }
   auto GetEpApi() const { return at<const void*()>(317); }
 

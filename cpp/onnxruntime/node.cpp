@@ -242,7 +242,9 @@ NodeSpec read_node(const Api& api, const Node* node) {
     throw Unfit("direction: expected forward, reverse or bidirectional, got '" + direction + "'");
   spec.directions = direction == "bidirectional" ? 2 : 1;
   spec.reverse = direction == "reverse";
-  spec.batchwise = attributes.integer("layout", 0) == 1;
+  const std::int64_t layout = attributes.integer("layout", 0);
+  if (layout != 0 && layout != 1) throw Unfit("layout: expected 0 or 1, got " + std::to_string(layout));
+  spec.batchwise = layout == 1;
   spec.hidden_size = std::max<Index>(attributes.integer("hidden_size", 0), 0);
   spec.coupled = spec.op == Operator::lstm && attributes.integer("input_forget", 0) != 0;
   spec.reset_after = spec.op != Operator::gru || attributes.integer("linear_before_reset", 0) != 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "lstmfast/network.h"
@@ -33,6 +34,12 @@ struct NodeSpec {
   bool has_lengths, has_h0, has_c0;
   std::array<bool, 3> wants;                // of Y, Y_h and Y_c
   std::array<Variant<double>, 2> variants;  // of each direction
+
+  // Of all there is: kernels are made of one in the place of another.
+  auto all() const {
+    return std::tie(op, quantized, element, directions, reverse, batchwise, hidden_size, coupled, reset_after, has_bias,
+                    has_peepholes, has_lengths, has_h0, has_c0, wants, variants);
+  }
 
   bool has_memory() const { return op == Operator::lstm; }
   Index blocks() const { return op == Operator::lstm ? 4 : op == Operator::gru ? 3 : 1; }  // of H rows, in W, R and B

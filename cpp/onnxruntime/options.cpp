@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <iterator>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -40,6 +42,25 @@ Weights weights_from(const std::string& text) {
   throw std::invalid_argument("weights: expected 'float32', 'float16', 'bfloat16' or 'int8', got '" + text + "'");
 }
 
+constexpr const char* kNames[] = {"threads", "weights", "isa", "report"};
+
+// One that nobody would read is a mistake of who gave it.
+void expect_known(const Api& api, const SessionOptions* session, const std::string& prefix) {
+  KeyValuePairs* pairs = nullptr;
+  check(api.GetSessionOptionsConfigEntries()(session, &pairs));
+  const std::unique_ptr<KeyValuePairs, void (*)(KeyValuePairs*)> owner(pairs, api.ReleaseKeyValuePairs());
+  const char *const *keys = nullptr, *const *values = nullptr;
+  std::size_t count = 0;
+  api.GetKeyValuePairs()(pairs, &keys, &values, &count);
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::string key = keys[k];
+    if (key.compare(0, prefix.size(), prefix) != 0) continue;
+    const std::string name = key.substr(prefix.size());
+    if (std::find(std::begin(kNames), std::end(kNames), name) == std::end(kNames))
+      throw std::invalid_argument("options: expected 'threads', 'weights' or 'isa', got '" + name + "'");
+  }
+}
+
 }  // namespace
 
 void use_isa(const Isa& isa) { default_isa.store(&isa); }
@@ -47,6 +68,7 @@ void use_isa(const Isa& isa) { default_isa.store(&isa); }
 Options read_options(const Api& api, const SessionOptions* session) {
   std::string prefix = std::string("ep.") + kProvider + ".";
   std::transform(prefix.begin(), prefix.end(), prefix.begin(), [](unsigned char c) { return std::tolower(c); });
+  expect_known(api, session, prefix);
   const auto option = [&](const char* name) { return entry(api, session, prefix + name); };
   Options options;
   if (const std::string text = option("threads"); !text.empty()) options.threads = threads_from(text);
@@ -55,7 +77,6 @@ Options read_options(const Api& api, const SessionOptions* session) {
   options.packing.isa = isa ? isa : &available_isas().front();
   if (const std::string text = option("isa"); !text.empty()) options.packing.isa = &find_isa(text);
   options.report = option("report");
-  options.spinning = entry(api, session, "session.intra_op.allow_spinning") != "0";
   return options;
 }
 

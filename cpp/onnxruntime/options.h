@@ -10,10 +10,9 @@
 namespace lstmfast::onnxruntime {
 
 struct Options {
-  int threads = 0;       // for a node's work; 0: as many as lstmfast::get_num_threads() says at the time
-  bool spinning = true;  // whether ONNX Runtime's threads do, when their work is done
-  Packing packing;       // which weights, and which ISA
-  std::string report;    // names the report (report.h) that says what became of each node; empty: none
+  int threads = 0;     // for a node's work; 0: as many as lstmfast::get_num_threads() says at the time
+  Packing packing;     // which weights, and which ISA
+  std::string report;  // names the report (report.h) that says what became of each node; empty: none
 };
 
 // Throws std::invalid_argument where a value is none of those that there are.

@@ -107,9 +107,7 @@ class Provider : public Ep {
     // By its names alone its kernel is told from others: in branches of an If two nodes may have the same.
     const auto known = taken_.find(key);
     if (known != taken_.end() &&
-        (known->second.spec.key() != taken.spec.key() || known->second.constant != taken.constant ||
-         known->second.spec.batchwise != taken.spec.batchwise ||
-         known->second.spec.hidden_size != taken.spec.hidden_size))
+        !(known->second.spec.all() == taken.spec.all() && known->second.constant == taken.constant))
       throw Unfit("another node that computes something else has the same name and outputs");
     check(ep_api_.AddSingleNode()(info, node));
     taken_[key] = taken;
@@ -243,11 +241,11 @@ extern "C" [[gnu::visibility("default")]] lstmfast::onnxruntime::Status* CreateE
     std::size_t room, std::size_t* count) {
   using namespace lstmfast::onnxruntime;
   const void* const table = base->GetApi(kVersion);
-  if (!table) {
-    const std::string text =
-        std::string("lstmfast needs onnxruntime 1.24 or newer, this is ") + base->GetVersionString();
-    return Api(base->GetApi(1)).CreateStatus()(kFail, text.c_str());
-  }
+  if (!table)
+    return reporting(Api(base->GetApi(1)), [&] {
+      throw std::runtime_error(std::string("lstmfast needs onnxruntime 1.24 or newer, this is ") +
+                               base->GetVersionString());
+    });
   return reporting(Api(table), [&] {
     static Factory* const factory = new Factory(table);
     if (room < 1) throw std::invalid_argument("lstmfast: expected room for a factory");

@@ -104,6 +104,10 @@ def refused() -> dict[str, tuple[Any, str]]:
             model_of(node_of("RNN", direction="backward")),
             "direction: expected forward, reverse or bidirectional, got 'backward'",
         ),
+        "another layout": (
+            model_of(node_of("GRU", layout=2)),
+            "layout: expected 0 or 1, got 2",
+        ),
         "a clip of 0": (
             model_of(node_of("LSTM", clip=0.0)),
             "clip: expected a number above 0, got 0.000000",

@@ -107,6 +107,8 @@ def test_models(tmp_path: Path) -> None:
             ValueError, match=r"^model: expected an ONNX model, got one without anything in it$"
         ):
             lstmfast.onnx.session(empty)
+    with pytest.raises(ValueError, match=r"^model: expected an ONNX model, got one without a graph: "):
+        lstmfast.onnx.session(b"xx")
     for missing in (tmp_path / "none.onnx", str(tmp_path), tmp_path):
         with pytest.raises(FileNotFoundError, match=r"^model: expected a file, got '"):
             lstmfast.onnx.session(missing)
@@ -149,6 +151,7 @@ def test_options(message: str) -> None:
         ({"threads": "99999999999"}, "threads: expected a whole number from 1 to 4096, got '99999999999'"),
         ({"weights": "half"}, "weights: expected 'float32', 'float16', 'bfloat16' or 'int8', got 'half'"),
         ({"isa": "avx1024"}, "avx1024"),
+        ({"thread": "2"}, "options: expected 'threads', 'weights' or 'isa', got 'thread'"),
     ],
 )
 def test_options_of_the_provider(options: dict[str, str], message: str) -> None:

@@ -104,6 +104,34 @@ def test_branches(operator: str, place: str) -> None:
         assert_close(everywhere(model, feeds), right, 1e-6)
 
 
+@pytest.mark.parametrize("more", ["initial_h", "initial_c", "sequence_lens"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_branches_of_which_one_takes_more(operator: str, first: bool, more: str) -> None:
+    """Two nodes that only the graph tells apart: a stream's first call has no state yet, say."""
+    lengths = [2, 4] if more == "sequence_lens" else None
+    fuller = node_of(operator, T, B, I, H, states=more != "sequence_lens", lengths=lengths)
+    if more not in fuller.inputs:
+        pytest.skip("it has no c")
+    given = {name: array for name, array in fuller.inputs.items() if name in (more, "X", *WEIGHTS)}
+    fuller = Node(operator, given, fuller.attributes)
+    plain = {name: array for name, array in given.items() if name != more}
+    nodes = [Node(operator, plain, fuller.attributes), fuller]
+    constants: dict[str, Array] = {}
+    parts = [branch(node, "_a", constants, "outside") for node in nodes]
+    names = fuller.outputs
+    parts = parts if first else parts[::-1]
+    model = whole(
+        [chosen(parts[0], parts[1], names)],
+        [value("X", given["X"]), value(more, given[more]), flag()],
+        [output(name) for name in names],
+        constants,
+    )
+    for node, condition in zip(nodes, (first, not first), strict=True):
+        feeds = {"X": given["X"], more: given[more], CONDITION: np.array(condition)}
+        assert_close(everywhere(model, feeds), truth(node), 1e-6)
+
+
 def test_branches_that_compute_something_else() -> None:
     """Two nodes that only the graph tells apart, with other attributes: right, whoever computes them."""
     nodes = [node_of("LSTM", T, B, I, H), node_of("LSTM", T, B, I, H, seed=100, clip=0.2, input_forget=1)]

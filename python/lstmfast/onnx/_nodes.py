@@ -89,6 +89,8 @@ def configuration(
     direction = options.get("direction", "forward")
     if direction not in {"forward", "reverse", "bidirectional"}:
         raise ValueError(f"expected direction forward, reverse or bidirectional, got {direction!r}")
+    if options.get("layout", 0) not in {0, 1}:
+        raise ValueError(f"expected layout 0 or 1, got {options['layout']}")
     config: dict[str, Any] = {
         **kind.defaults,
         "input_size": sizes[0],
@@ -102,11 +104,11 @@ def configuration(
         "activations": _activations(kind, options, 2 if direction == "bidirectional" else 1, dtype),
     }
     if kind is kinds.LSTM:
-        config |= {"peephole": "P" in given, "coupled": options.get("input_forget", 0) == 1}
+        config |= {"peephole": "P" in given, "coupled": options.get("input_forget", 0) != 0}
     if kind is kinds.RNN and _names(config["activations"]) == ["relu"]:
         config |= {"nonlinearity": "relu", "activations": None}
     if kind is kinds.GRU:
-        config["reset_after"] = options.get("linear_before_reset", 0) == 1
+        config["reset_after"] = options.get("linear_before_reset", 0) != 0
     return config
 
 

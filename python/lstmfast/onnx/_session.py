@@ -42,7 +42,8 @@ def session(
         A path, bytes, or an `onnx.ModelProto`.
     sess_options
         An `onnxruntime.SessionOptions`, or None for one that logs errors alone (ONNX Runtime warns of every
-        session in which some nodes are its own). Under onnxruntime 1.24 our provider is added to it.
+        session in which some nodes are its own). Under onnxruntime 1.24 our provider and its options are
+        added to it, and stay there.
     providers, provider_options
         Of ONNX Runtime, for the nodes that are not ours, as `InferenceSession` takes them. Other ones than
         its CPU provider need onnxruntime 1.25.
@@ -149,6 +150,10 @@ def make(
         onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph,
     ) as error:
         raise ValueError(f"model: expected an ONNX model that onnxruntime takes: {error}") from error
+    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
+        if "No graph" not in str(error):
+            raise
+        raise ValueError(f"model: expected an ONNX model, got one without a graph: {error}") from error
 
 
 def readable_model(model: Any) -> str | bytes:
