@@ -16,6 +16,18 @@ inline void spin_pause() {
 #endif
 }
 
+// Until done(). With more threads than CPUs the one that is waited for may want this very CPU: it is handed over.
+template <class Done>
+inline void spin_until(const Done& done) {
+  constexpr int patience = 4096;
+  for (int spins = 0; !done(); ++spins) {
+    if (spins < patience)
+      spin_pause();
+    else
+      sched_yield();
+  }
+}
+
 class Barrier {
  public:
   explicit Barrier(int threads = 1) : threads_(threads) {}
@@ -29,14 +41,7 @@ class Barrier {
       phase_.store(phase + 1, std::memory_order_release);
       return;
     }
-    // With more threads than CPUs the late one may be waiting for this very CPU: hand it over.
-    constexpr int patience = 4096;
-    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-      if (spins < patience)
-        spin_pause();
-      else
-        sched_yield();
-    }
+    spin_until([&] { return phase_.load(std::memory_order_acquire) != phase; });
   }
 
  private:

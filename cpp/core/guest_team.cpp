@@ -13,18 +13,6 @@ thread_local GuestTeam* led = nullptr;
 constexpr int kTooLate = -1;
 constexpr int kNoMore = -1;
 
-// Until `done()`; the thread that is waited for may want this very CPU.
-template <class Done>
-void spin_until(const Done& done) {
-  constexpr int patience = 4096;
-  for (int spins = 0; !done(); ++spins) {
-    if (spins < patience)
-      spin_pause();
-    else
-      sched_yield();
-  }
-}
-
 }  // namespace
 
 GuestTeam* GuestTeam::led_here() { return led; }

@@ -167,13 +167,7 @@ class Pool {
         job(context, rank);
         unfinished.fetch_sub(1, std::memory_order_relaxed);
       }
-    constexpr int patience = 4096;
-    for (int spins = 0; unfinished.load(std::memory_order_acquire) > 0; ++spins) {
-      if (spins < patience)
-        spin_pause();
-      else
-        sched_yield();
-    }
+    spin_until([&] { return unfinished.load(std::memory_order_acquire) == 0; });
   }
 
  private:
