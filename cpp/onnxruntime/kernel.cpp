@@ -14,10 +14,6 @@
 namespace lstmfast::onnxruntime {
 namespace {
 
-std::string mistake(const char* input, const std::string& expected, const Tensor& got) {
-  return std::string(input) + ": expected " + expected + ", got " + shown(got);
-}
-
 template <class T>
 class Kernel : public KernelImpl {
  public:
@@ -115,9 +111,9 @@ class Kernel : public KernelImpl {
   Call read(const KernelContext* context, const Model<T>& model, Room<T>* rooms) const {
     Call call = {};
     const Tensor x = input_of(context, Input::x);
-    if (x.rank != 3) throw std::invalid_argument(mistake("X", "three axes", x));
+    if (x.rank != 3) throw std::invalid_argument(expected("X", "three axes", x));
     if (x.size(2) != model.input_size)
-      throw std::invalid_argument(mistake("X", std::to_string(model.input_size) + " numbers a step, as W has", x));
+      throw std::invalid_argument(expected("X", std::to_string(model.input_size) + " numbers a step, as W has", x));
     call.x = taken<T>(x, false, rooms[0]);
     call.steps = x.size(spec_.batchwise ? 1 : 0);
     call.rows = x.size(spec_.batchwise ? 0 : 1);
@@ -130,7 +126,7 @@ class Kernel : public KernelImpl {
   static std::vector<Index> checked_lengths(const Tensor& lengths, const Call& call) {
     if (!lengths.has_sizes({call.rows}))
       throw std::invalid_argument(
-          mistake("sequence_lens", "[" + std::to_string(call.rows) + "], one for each row", lengths));
+          expected("sequence_lens", "[" + std::to_string(call.rows) + "], one for each row", lengths));
     std::vector<Index> found;
     for (Index b = 0; b < call.rows; ++b) {
       std::int32_t length;
@@ -150,7 +146,7 @@ class Kernel : public KernelImpl {
     const Tensor state = input_of(context, input);
     const Index D = spec_.directions, first = spec_.batchwise ? B : D, second = spec_.batchwise ? D : B;
     if (!state.has_sizes({first, second, H}))
-      throw std::invalid_argument(mistake(name, shown({first, second, H}), state));
+      throw std::invalid_argument(expected(name, shown({first, second, H}), state));
     return taken<T>(state, spec_.batchwise, room);
   }
 

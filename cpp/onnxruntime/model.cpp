@@ -14,10 +14,6 @@
 namespace lstmfast::onnxruntime {
 namespace {
 
-std::string expected(const char* name, const std::string& sizes, const Tensor& got) {
-  return std::string(name) + ": expected " + sizes + ", got " + shown(got);
-}
-
 // As numbers, and where the gates of a direction are in them.
 struct Scales {
   const float* numbers;  // [D], or [D, 4H]
@@ -35,7 +31,7 @@ void require_ours(const char* name, const Tensor& weight, const Tensor& scale, c
   if (weight.element != kInt8) throw Unfit(called + ": its weights are of uint8; those of int8 are taken");
   for (const Tensor* one : {&scale, &zero})
     if (!one->has_sizes({D}) && !one->has_sizes({D, rows}))
-      throw Unfit(expected((called + (one == &scale ? "_scale" : "_zero_point")).c_str(), "[D] or [D, 4*H]", *one));
+      throw Unfit(expected(called + (one == &scale ? "_scale" : "_zero_point"), "[D] or [D, 4*H]", *one));
   const auto* const zeros = zero.as<std::int8_t>();
   if (std::any_of(zeros, zeros + zero.count(), [](std::int8_t one) { return one != 0; }))
     throw Unfit(called + "_zero_point: expected zeros: whole numbers with an offset are not taken");

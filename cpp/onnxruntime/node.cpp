@@ -221,10 +221,7 @@ NodeSpec read_node(const Api& api, const Node* node) {
   spec.quantized = !std::strcmp(name, "DynamicQuantizeLSTM");
   spec.op = !std::strcmp(name, "GRU") ? Operator::gru : !std::strcmp(name, "RNN") ? Operator::rnn : Operator::lstm;
 
-  std::size_t count = 0;
-  check(api.Node_GetNumInputs()(node, &count));
-  std::vector<const ValueInfo*> inputs(std::max<std::size_t>(count, Input::count));
-  check(api.Node_GetInputs()(node, inputs.data(), count));
+  const std::vector<const ValueInfo*> inputs = inputs_of(api, node);
   spec.element = element_of(api, inputs[Input::x]);
   if (spec.element != kFloat && spec.element != kDouble && spec.element != kFloat16)
     throw Unfit("X is not of float16, float32 or float64");
@@ -265,6 +262,14 @@ NodeSpec read_node(const Api& api, const Node* node) {
     (k % each == 0 ? variant.f : k % each == 1 ? variant.g : variant.h) = found[k];
   }
   return spec;
+}
+
+std::vector<const ValueInfo*> inputs_of(const Api& api, const Node* node) {
+  std::size_t count = 0;
+  check(api.Node_GetNumInputs()(node, &count));
+  std::vector<const ValueInfo*> inputs(std::max<std::size_t>(count, Input::count));
+  check(api.Node_GetInputs()(node, inputs.data(), count));
+  return inputs;
 }
 
 std::vector<std::string> outputs_of(const Api& api, const Node* node) {

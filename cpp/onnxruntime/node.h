@@ -65,6 +65,8 @@ struct Unfit : std::runtime_error {
 // Throws Unfit.
 NodeSpec read_node(const Api& api, const Node* node);
 
+// Its inputs by place, and null for those that it has not.
+std::vector<const ValueInfo*> inputs_of(const Api& api, const Node* node);
 // Names of its outputs; empty where nobody wants one.
 std::vector<std::string> outputs_of(const Api& api, const Node* node);
 

@@ -85,10 +85,7 @@ class Provider : public Ep {
   void take(const Node* node, GraphSupportInfo* info, const std::string& key) {
     Taken taken = {read_node(api_, node), true};
     WeightTensors weights;
-    std::size_t count = 0;
-    check(api_.Node_GetNumInputs()(node, &count));
-    std::vector<const ValueInfo*> inputs(std::max<std::size_t>(count, Input::count));
-    check(api_.Node_GetInputs()(node, inputs.data(), count));
+    const std::vector<const ValueInfo*> inputs = inputs_of(api_, node);
     for (const int input : taken.spec.weights()) {
       const auto place = static_cast<std::size_t>(input);
       if (!inputs[place]) throw Unfit("an input with weights or their scales is missing");
@@ -214,8 +211,6 @@ class Factory : public EpFactory {
       return nullptr;
     };
   }
-
-  const Api& api() const { return api_; }
 
  private:
   std::size_t find_cpu(const HardwareDevice* const* devices, std::size_t count, EpDevice** found, std::size_t room) {

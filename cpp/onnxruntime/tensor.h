@@ -74,4 +74,9 @@ std::string shown(const Sizes& begin, const Sizes& end) {
 inline std::string shown(std::initializer_list<Index> sizes) { return shown(sizes.begin(), sizes.end()); }
 inline std::string shown(const Tensor& tensor) { return shown(tensor.sizes, tensor.sizes + tensor.rank); }
 
+// What a mistake in an input is told as.
+inline std::string expected(const std::string& name, const std::string& what, const Tensor& got) {
+  return name + ": expected " + what + ", got " + shown(got);
+}
+
 }  // namespace lstmfast::onnxruntime

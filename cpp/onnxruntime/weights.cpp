@@ -47,7 +47,7 @@ bool NodeWeights<T>::offered(const Value* value, int input) {
     const auto place = static_cast<std::size_t>(each);
     const Copy* const kept = copies_[place].get();
     if (!kept) return true;
-    found[place] = {kept->bytes.data(), kept->element, kept->sizes.data(), kept->sizes.size()};
+    found[place] = kept->tensor();
   }
   settle(found);
   return true;
@@ -62,8 +62,7 @@ std::shared_ptr<const Model<T>> NodeWeights<T>::model_of_call(Find find, const v
     const auto place = static_cast<std::size_t>(input);
     const Copy* const kept = copies_[place].get();
     // Of what was handed to us ONNX Runtime has nothing any more.
-    found[place] =
-        kept ? Tensor{kept->bytes.data(), kept->element, kept->sizes.data(), kept->sizes.size()} : find(context, input);
+    found[place] = kept ? kept->tensor() : find(context, input);
   }
   if (constant_) {
     settle(found);

@@ -55,6 +55,8 @@ class NodeWeights {
     std::vector<char> bytes;
     std::vector<std::int64_t> sizes;
     ElementType element;
+
+    Tensor tensor() const { return {bytes.data(), element, sizes.data(), sizes.size()}; }
   };
   std::array<std::unique_ptr<Copy>, Input::count> copies_;
 };

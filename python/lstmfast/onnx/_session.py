@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core
-from .._base import checks, runtime
+from .._base import checks, kinds, runtime
 from . import _runtime
 
-WEIGHTS = ("float32", "float16", "bfloat16", "int8")
+WEIGHTS = ("float32", *kinds.LSTM.smaller)
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
 # What InferenceSession takes by name besides; of a name that it does not know it says nothing.
