@@ -98,8 +98,7 @@ def _quantized(report: Report) -> str:
                 f'<tr class="mean"><td>{escape(suite)}</td><td>geometric mean</td><td>{weights}</td>'
                 f"<td></td><td></td>{cells}</tr>"
             )
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    return f"<h2>Quantised weights</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+    return _tabled("Quantised weights", heads, lines)
 
 
 def _inside(report: Report) -> str:
@@ -119,21 +118,18 @@ def _inside(report: Report) -> str:
                 f'<tr class="mean"><td>{escape(suite)}</td><td>geometric mean</td>{spinning}'
                 f"<td></td><td></td><td>{mean}</td></tr>"
             )
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    return f"<h2>In ONNX Runtime</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+    return _tabled("In ONNX Runtime", heads, lines)
 
 
 def _memory(report: Report) -> str:
-    heads = "".join(f"<th>{name}</th>" for name in MEMORY_HEADS)
     lines = []
     for found in inside.memory(report):
         cells = "".join(f"<td>{escape(text)}</td>" for text in memory_line(found))
         lines.append(f"<tr>{cells}</tr>")
-    return f"<h2>Memory of sessions</h2><table><tr>{heads}</tr>{''.join(lines)}</table>"
+    return _tabled("Memory of sessions", MEMORY_HEADS, lines)
 
 
 def _targets(report: Report) -> str:
-    heads = "".join(f"<th>{name}</th>" for name in ("suite", "rows", "aimed at", "reached", "slowest"))
     lines = []
     for found in outcomes(report):
         rows, least, value, slowest = map(escape, aim(found))
@@ -142,11 +138,10 @@ def _targets(report: Report) -> str:
             f"<tr><td>{escape(found.suite)}</td><td>{rows}</td><td>{least}</td><td{kind}>{value}</td>"
             f"<td>{slowest}</td></tr>"
         )
-    return f"<h2>Targets</h2><table><tr>{heads}</tr>{''.join(lines)}</table>"
+    return _tabled("Targets", ("suite", "rows", "aimed at", "reached", "slowest"), lines)
 
 
 def _latencies(report: Report) -> str:
-    heads = "".join(f"<th>{name}</th>" for name in ("shape", "engine", "calls", "p50", "p99", "p99.9"))
     lines = [
         f"<tr><td>{escape(row.case.label)}</td><td>{escape(name)}</td><td>{latency.calls:,}</td>"
         + "".join(f"<td>{time(part)}</td>" for part in latency.parts)
@@ -154,13 +149,18 @@ def _latencies(report: Report) -> str:
         for row in report.latencies
         for name, latency in report.latencies_of(row)
     ]
-    return f"<h2>Single calls</h2><table><tr>{heads}</tr>{''.join(lines)}</table>"
+    return _tabled("Single calls", ("shape", "engine", "calls", "p50", "p99", "p99.9"), lines)
 
 
 def _table(report: Report, title: str, lines: Iterable[str]) -> str:
     heads = ["shape", OURS, "GFLOP/s", "of limit", "to fastest other", *report.others]
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
+    return _tabled(escape(title), map(escape, heads), lines)
+
+
+def _tabled(title: str, heads: Iterable[str], lines: Iterable[str]) -> str:
+    """Return a table under its title; all of it is HTML already."""
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    return f"<h2>{title}</h2><table><tr>{head}</tr>{''.join(lines)}</table>"
 
 
 def _row(report: Report, row: Row) -> str:
