@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from ..core_helpers import run_python
+from ..forks import ENDED
 from ..helpers import make, random
 
 FORK = """
@@ -50,20 +51,7 @@ def fork(depth=1):
             child(depth)
         finally:
             os._exit(4)
-    return ended(pid)
-
-def ended(pid):
-    "Wait for a child, not for ever."
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.005)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    print("a child hangs")
-    return False
+    return ended(pid, 30)
 
 if mode == "before":  # the parent has never made a pool; the child makes the first
     lstmfast.set_num_threads(1)
@@ -108,7 +96,7 @@ elif mode == "packing":  # another thread packs the weights for the first backwa
         if pid == 0:
             model.backward(tape, y)
             os._exit(0)
-        assert ended(pid)
+        assert ended(pid, 30)
         thread.join()
 else:
     import multiprocessing
@@ -126,7 +114,7 @@ print("done")
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 @pytest.mark.parametrize("mode", ["before", "after", "during", "packing", "multiprocessing"])
 def test_fork(mode: str) -> None:
-    assert run_python(FORK, mode, timeout=300) == "done\n"
+    assert run_python(ENDED + FORK, mode, timeout=300) == "done\n"
 
 
 def test_a_child_of_spawn_computes_the_same() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ..core_helpers import run_python, users_environment
+from ..forks import ENDED
 from ..helpers import assert_same_bits
 from .session_helpers import by_us, model_of, node_of, onnx, run, session_of
 
@@ -69,18 +70,6 @@ del lstmfast
 
 
 FORK = """
-def ended(pid):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.005)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    print("a child hangs")
-    return False
-
 def fork(body):
     pid = os.fork()
     if pid == 0:
@@ -89,7 +78,7 @@ def fork(body):
             ok = body()
         finally:
             os._exit(0 if ok else 3)
-    return ended(pid)
+    return ended(pid, 60)
 
 one = session()
 expected = bits(one)
@@ -106,7 +95,7 @@ print("done")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_fork(path: str, threads: int) -> None:
     """Old sessions and new ones compute in children; there ONNX Runtime's threads are none."""
-    ends_well(FORK, path, threads)
+    ends_well(ENDED + FORK, path, threads)
 
 
 def test_a_child_of_spawn(path: str, tmp_path: Path) -> None:
