@@ -7,7 +7,7 @@
 #include "bindings/calls.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
-#include "bindings/shapes.h"
+#include "lstmfast/named_shape.h"
 #include "bindings/training.h"
 #include "lstmfast/isa.h"
 

@@ -6,7 +6,7 @@
 #include "bindings/calls.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
-#include "bindings/shapes.h"
+#include "lstmfast/named_shape.h"
 #include "lstmfast/isa.h"
 
 namespace lstmfast::bindings {
