@@ -19,8 +19,8 @@ Index tape_numbers(bool is_double, Index places, Index rows, bool recompute, boo
                    Index input_size, Index hidden_size, Index num_layers, bool bidirectional, bool bias,
                    Index proj_size, const std::optional<GivenVariant>& variant, bool reverse) {
   if (places < 0 || rows < 0) throw std::invalid_argument("places, rows: expected at least 0");
-  const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size,
-                                           variant, reverse, 0.0);
+  const NetworkShape shape =
+      checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size, variant, reverse, 0.0);
   const auto count = [&](auto options) {
     const bool any = true;
     options.recompute = recompute;

@@ -15,8 +15,8 @@ std::vector<PassParameters<T>> taken_gradients(const Request& request, Taking& r
   const NetworkShape& shape = request.shape;
   const auto count = static_cast<std::size_t>(shape.passes() * parameters_of_pass(shape));
   if (wanted.size() != count)
-    throw std::invalid_argument("gradients: expected a sign for each of " + std::to_string(count) +
-                                " weights, got '" + wanted + "'");
+    throw std::invalid_argument("gradients: expected a sign for each of " + std::to_string(count) + " weights, got '" +
+                                wanted + "'");
   std::size_t next = 0;
   for (Index pass = 0; pass < shape.passes(); ++pass) {
     PassParameters<T> g = {};

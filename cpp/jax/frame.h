@@ -67,7 +67,8 @@ class Taking {
   }
 
   // Where a sample's numbers are in an array of this shape.
-  void* of_sample(const XlaBuffer& buffer, const char* name, std::initializer_list<Index> sizes, std::size_t bytes) const {
+  void* of_sample(const XlaBuffer& buffer, const char* name, std::initializer_list<Index> sizes,
+                  std::size_t bytes) const {
     const auto rank = static_cast<std::int64_t>(sizes.size());
     const std::int64_t* given = buffer.sizes;
     const bool shared = buffer.rank == rank;

@@ -34,8 +34,7 @@ std::vector<Index> checked_lengths(const Int* lengths, Index steps, Index rows) 
 
 }  // namespace
 
-Request::Request(const Frame& frame)
-    : shape(shape_of(Named(frame.attributes))) {
+Request::Request(const Frame& frame) : shape(shape_of(Named(frame.attributes))) {
   const Named named(frame.attributes);
   batch_first = named.integer("batch_first") != 0;
   recompute = named.integer("recompute") != 0;

@@ -23,9 +23,9 @@ struct Request {
   NetworkShape shape;
   bool batch_first, recompute;
   double dropout_scale;
-  Index samples;       // how many calls this is in one; less than 0: one, without the axis
-  std::string given;   // " h0 c0 lengths reset dropped dy dh_n dc_n ", or some of these
-  std::string wanted;  // " x state ", or some of these
+  Index samples;          // how many calls this is in one; less than 0: one, without the axis
+  std::string given;      // " h0 c0 lengths reset dropped dy dh_n dc_n ", or some of these
+  std::string wanted;     // " x state ", or some of these
   std::string gradients;  // of each weight, whether it is wanted: '1' or '0'
 
   explicit Request(const Frame& frame);

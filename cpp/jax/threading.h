@@ -31,14 +31,14 @@ inline void invite(const Frame& frame, const std::shared_ptr<GuestTeam>& team, i
   for (int guest = 0; guest < guests; ++guest) {
     std::unique_ptr<std::shared_ptr<GuestTeam>> own(new (std::nothrow) std::shared_ptr<GuestTeam>(team));
     if (!own) break;  // and nothing is thrown: those who have come wait for a leader
-    Schedule arguments = {sizeof arguments, nullptr, frame.context,
-                          [](void* given) {
-                            const std::unique_ptr<std::shared_ptr<GuestTeam>> held(
-                                static_cast<std::shared_ptr<GuestTeam>*>(given));
-                            // On the leader's own thread it would wait for itself.
-                            if (!hands_out_tasks) (*held)->join();
-                          },
-                          own.get()};
+    Schedule arguments = {
+        sizeof arguments, nullptr, frame.context,
+        [](void* given) {
+          const std::unique_ptr<std::shared_ptr<GuestTeam>> held(static_cast<std::shared_ptr<GuestTeam>*>(given));
+          // On the leader's own thread it would wait for itself.
+          if (!hands_out_tasks) (*held)->join();
+        },
+        own.get()};
     if (!succeeded(*frame.api, frame.api->schedule(&arguments))) break;
     own.release();  // the task's
   }

@@ -48,7 +48,8 @@ struct Table {
       drop(each);
       break;
     }
-    while (!entries.empty() && (static_cast<Index>(entries.size()) >= kMostNetworks || bytes + entry.bytes > kMostBytes))
+    while (!entries.empty() &&
+           (static_cast<Index>(entries.size()) >= kMostNetworks || bytes + entry.bytes > kMostBytes))
       drop(std::prev(entries.end()));
   }
 };

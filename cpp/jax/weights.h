@@ -24,7 +24,8 @@ struct Kept {
 
 // fingerprint: that of the weights.
 template <class T>
-std::shared_ptr<const Kept<T>> network_of(const NetworkShape& shape, const Weights<T>& weights, const Fingerprint& fingerprint);
+std::shared_ptr<const Kept<T>> network_of(const NetworkShape& shape, const Weights<T>& weights,
+                                          const Fingerprint& fingerprint);
 
 template <class T>
 Fingerprint fingerprint_of(const Weights<T>& weights);
