@@ -11,7 +11,9 @@ from .forms import STATES, Array, Form, Sizes
 _GROUPS = (("b", "bh"), ("p",), ("r",), STATES)
 
 
-def fitted(arrays: Mapping[str, AnyArray], forms: Sequence[Form], called: str, convention: str) -> tuple[Form, Sizes]:
+def fitted(
+    arrays: Mapping[str, AnyArray], forms: Sequence[Form], called: str, convention: str
+) -> tuple[Form, Sizes]:
     """Find the first form that arrays have, without what is missing of it, and the layer's sizes.
 
     Parameters

@@ -1,16 +1,17 @@
 """What arrays somebody has for a layer in one direction, written as one line each.
 
 A line is ``name = part[axes]``, or several parts that are one array: ``kernel = x[I, igfo] + h[S, igfo] @0``
-(joined on axis 0), ``bias = b[zrn] & bh[zrn]`` (on a first axis of their own). A name with ``?`` behind it may be
-missing. Parts are
+(joined on axis 0), ``bias = b[zrn] & bh[zrn]`` (on a first axis of their own). A name with ``?`` behind it
+may be missing. Parts are
 
 - ``x``, ``h``: what the inputs and the state before are multiplied with;
-- ``b``: the bias, and ``bh``: a second one, beside the product with h. Where a gate has a b and no bh, its b is both;
+- ``b``: the bias, and ``bh``: a second one, beside the product with h. Where a gate has a b and no bh, its b
+  is both;
 - ``p``: peepholes; ``r``: the projection of h; ``h0`` and ``c0``: a state to begin with.
 
-Axes are gates by letter (of an LSTM i, f, g, o; of a GRU r, z, n; of an RNN h), in the order of their blocks of H
-numbers, and sizes: I inputs, H units, S numbers of h (H, or P with a projection), P, or 1. Where H is an axis beside
-the gates, they are an axis of their own, [4, H] and not [4*H].
+Axes are gates by letter (of an LSTM i, f, g, o; of a GRU r, z, n; of an RNN h), in the order of their blocks
+of H numbers, and sizes: I inputs, H units, S numbers of h (H, or P with a projection), P, or 1. Where H is an
+axis beside the gates, they are an axis of their own, [4, H] and not [4*H].
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ STATES = ("h0", "c0")
 class Sizes:
     """I, H and P of a layer; P is 0 without a projection."""
 
-    I: int  # noqa: E741
+    I: int
     H: int
     P: int = 0
 
     @property
-    def S(self) -> int:
+    def S(self) -> int:  # noqa: N802
         """How many numbers h has."""
         return self.P or self.H
 
@@ -159,9 +160,7 @@ _LINE = re.compile(r"(?P<name>\S+?)(?P<optional>\??) = (?P<parts>.+?)(?: @(?P<ax
 _PART = re.compile(r"(\w+)\[([^\]]+)\]")
 
 
-def form(
-    *lines: str, reset_after: bool = True, forget_offset: float = 0.0, inverted: bool = False
-) -> Form:
+def form(*lines: str, reset_after: bool = True, forget_offset: float = 0.0, inverted: bool = False) -> Form:
     """Read a form's lines."""
     return Form(tuple(map(_array, lines)), reset_after, forget_offset, inverted)
 

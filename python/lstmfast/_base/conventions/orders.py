@@ -45,9 +45,7 @@ class Order:
 
 OURS = Order({"LSTM": "ifgo", "GRU": "rzn", "RNN": "h"}, "ifo")
 ONNX = Order({"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}, "iof")
-ONNX_QUANTIZED = Order(
-    ONNX.gates, ONNX.peepholes, inputs_first=True
-)  # com.microsoft's DynamicQuantizeLSTM
+ONNX_QUANTIZED = Order(ONNX.gates, ONNX.peepholes, inputs_first=True)  # com.microsoft's DynamicQuantizeLSTM
 
 
 def _gates(kind: Kind, coupled: bool) -> str:

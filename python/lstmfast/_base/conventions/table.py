@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .. import checks
 from .forms import Form, form
 
 DEFAULT_BIAS = 1.0  # forget_bias of TensorFlow's cells
@@ -22,6 +23,7 @@ class Convention:
     forms: Mapping[str, tuple[Form, ...]] = field(default_factory=dict)  # by the kind's name
     holding: str = "apart"  # how layers and directions are put together: see `holding`
     nesting: str = ""  # how names are: see `names`
+    nonlinearity: str = "tanh"  # of its plain RNN
     option: bool = False  # whether the forget gate's offset is an argument of the framework's cell
 
 
@@ -34,6 +36,7 @@ def _row(
     *,
     holding: str = "apart",
     nesting: str = "",
+    nonlinearity: str = "tanh",
     option: bool = False,
 ) -> Convention:
     forms = {
@@ -41,7 +44,7 @@ def _row(
         for kind, found in (("LSTM", lstm), ("GRU", gru), ("RNN", rnn))
         if found
     }
-    return Convention(name, title, forms, holding, nesting, option)
+    return Convention(name, title, forms, holding, nesting, nonlinearity, option)
 
 
 def _torch(gates: str, *more: str) -> Form:
@@ -52,13 +55,6 @@ def _torch(gates: str, *more: str) -> Form:
         f"bias_hh? = bh[{gates}]",
         *more,
     )
-
-
-def _by_gate(gates: Mapping[str, str], inputs: str, states: str, biases: Mapping[str, str]) -> list[str]:
-    """Write the lines of one array for each gate: names by letter, with {} where the gate's name goes."""
-    lines = [f"{inputs.format(name)} = x[I, {letter}]" for letter, name in gates.items()]
-    lines += [f"{states.format(name)} = h[S, {letter}]" for letter, name in gates.items()]
-    return lines + [f"{bias} = {of}" for bias, of in biases.items()]
 
 
 def _flax(i: str, f: str, g: str, o: str) -> Form:
@@ -73,12 +69,13 @@ def _flax(i: str, f: str, g: str, o: str) -> Form:
 ROWS = (
     _row(
         "pytorch",
-        "torch.nn.LSTM, GRU, RNN and their cells",
+        "torch.nn: LSTM, GRU, RNN",
         _torch("ifgo", "weight_hr? = r[P, H]"),
         _torch("rzn"),
         _torch("h"),
         holding="named",
     ),
+    _row("pytorch-cell", "torch.nn: LSTMCell, GRUCell, RNNCell", _torch("ifgo"), _torch("rzn"), _torch("h")),
     _row(
         "keras",
         "Keras 3 and tf.keras 2: LSTM, GRU, SimpleRNN",
@@ -122,13 +119,12 @@ ROWS = (
         "Haiku: LSTM, GRU, VanillaRNN",
         form("linear/w = x[I, igfo] + h[S, igfo] @0", "linear/b = b[igfo]", forget_offset=1.0),
         form("w_i = x[I, zrn]", "w_h = h[S, zrn]", "b = b[zrn]", reset_after=False, inverted=True),
-        form(
-            "input_to_hidden/w = x[I, h]",
-            "hidden_to_hidden/w = h[S, h]",
-            "input_to_hidden/b = b[h]",
-            "hidden_to_hidden/b = bh[h]",
+        (
+            form("linear/w = x[I, h]", "linear_1/w = h[S, h]", "linear/b = b[h]", "linear_1/b = bh[h]"),
+            form("linear/w = x[I, h]", "linear_1/w = h[S, h]", "linear/b = b[h]"),
         ),
         nesting="module",
+        nonlinearity="relu",
     ),
     _row(
         "equinox",
@@ -139,9 +135,7 @@ ROWS = (
     _row(
         "onnx",
         "ONNX operators LSTM, GRU, RNN",
-        form(
-            "W = x[iofg, I]", "R = h[iofg, S]", "B? = b[iofg] + bh[iofg] @0", "P? = p[iof]"
-        ),
+        form("W = x[iofg, I]", "R = h[iofg, S]", "B? = b[iofg] + bh[iofg] @0", "P? = p[iof]"),
         tuple(
             form("W = x[zrn, I]", "R = h[zrn, S]", "B? = b[zrn] + bh[zrn] @0", reset_after=after)
             for after in (False, True)
@@ -152,3 +146,23 @@ ROWS = (
 )
 
 TABLE: Mapping[str, Convention] = {row.name: row for row in ROWS}
+
+
+def row(name: object) -> Convention:
+    """Find a row by its name."""
+    expected = f"convention: expected one of {', '.join(map(repr, TABLE))}"
+    if not isinstance(name, str):
+        raise TypeError(f"{expected}, got {checks.shown(name)}")
+    if name not in TABLE:
+        raise ValueError(f"{expected}, got {checks.shown(name)}")
+    return TABLE[name]
+
+
+def forms(convention: Convention, kind: str) -> tuple[Form, ...]:
+    """Find the forms of a kind of layer."""
+    if kind not in convention.forms:
+        there = " or ".join(convention.forms)
+        raise ValueError(
+            f"convention: expected one with a {kind}, got {convention.name!r}, which has {there}"
+        )
+    return convention.forms[kind]

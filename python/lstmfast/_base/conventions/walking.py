@@ -1,12 +1,12 @@
 """From arrays of any form to ours, and back: one layer in one direction, arrays of any namespace.
 
-Ours are PyTorch's by name, without layer and direction: weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, and
-weight_ch of peepholes. Both ways every number is one of theirs, moved, but that
+Ours are PyTorch's by name, without layer and direction: weight_ih, weight_hh, bias_ih, bias_hh, weight_hr,
+and weight_ch of peepholes. Both ways every number is one of theirs, moved, but that
 
-- the blocks of an update gate that means the opposite (h' = z * n + (1 - z) * h) are negated: 1 - sigmoid(a) is
-  sigmoid(-a);
-- of two biases where somebody has one, that one is the sum. The bias that is read becomes bias_ih, and bias_hh is 0,
-  so that what was read is written again to the bit;
+- the blocks of an update gate that means the opposite (h' = z * n + (1 - z) * h) are negated: 1 - sigmoid(a)
+  is sigmoid(-a);
+- of two biases where somebody has one, that one is the sum. The bias that is read becomes bias_ih, and
+  bias_hh is 0, so that what was read is written again to the bit;
 - what a cell adds to its forget gate when it runs is bias_hh of that gate, and is taken from there again.
 """
 
@@ -18,7 +18,14 @@ from .forms import MATRICES, STATES, VECTORS, Array, Form, Part, Sizes
 from .namespaces import Numbers, filled, is_zero, joined, stacked, turned
 from .orders import OURS
 
-_NAMES = {"x": "weight_ih", "h": "weight_hh", "b": "bias_ih", "bh": "bias_hh", "p": "weight_ch", "r": "weight_hr"}
+_NAMES = {
+    "x": "weight_ih",
+    "h": "weight_hh",
+    "b": "bias_ih",
+    "bh": "bias_hh",
+    "p": "weight_ch",
+    "r": "weight_hr",
+}
 _STATES = {"h0": "h_0", "c0": "c_0"}
 
 
@@ -116,10 +123,12 @@ def _set_biases(
     """Make their biases of a gate of ours, in place."""
     if "b" not in form.parts:
         return
-    first = blocks.setdefault(("b", letter), filled(like, 0))
-    second = blocks.setdefault(("bh", letter), filled(like, 0))
+    for of in ("b", "bh"):
+        if (of, letter) not in blocks:
+            blocks[of, letter] = filled(like, 0)
     if gradients:
         return
+    first, second = blocks["b", letter], blocks["bh", letter]
     if letter == "f" and form.forget_offset:
         blocks["bh", letter] = second = second - form.forget_offset
     if letter in form.parts.get("bh", ""):
