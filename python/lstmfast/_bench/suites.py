@@ -11,7 +11,7 @@ from .engines import (
     ASKED_FOR,
     BEHIND_TORCH,
     ENGINES,
-    IN_ONNX_RUNTIME,
+    INSIDE,
     NO_SPINNING,
     OURS,
     QUANTIZED,
@@ -213,7 +213,24 @@ SUITES: dict[str, tuple[Case, ...]] = {
         ),
         *_of("onnx", [Case(50, 1, 64, 64, cell=cell) for cell in ("lstm", "gru")], "chain"),
     ),
+    # lstmfast inside Keras beside Keras alone, on each backend, as its own loops over batches call it.
+    "keras": _of(
+        "keras",
+        [
+            Case(100, 16, 64, 64),
+            Case(100, 1, 64, 64),
+            Case(100, 16, 64, 64, cell="gru"),
+            Case(100, 16, 64, 64, cell="rnn"),
+            Case(100, 16, 64, 64, valid=65),
+            Case(50, 16, 128, 128, layers=2, directions=2),
+        ],
+        "predict",
+        "fit",
+    ),
 }  # fmt: skip
+
+# lstmfast inside JAX beside a scan of JAX's own, in what `train` has: forward, and with the gradients.
+SUITES["jax"] = _of("jax", [case for case in SUITES["train"] if not case.recompute], "sequence", "train")
 
 # Suites whose engines are not those of all others, which are everyone who need not be asked for.
 _ENGINES: dict[str, frozenset[str]] = {
@@ -223,7 +240,7 @@ _ENGINES: dict[str, frozenset[str]] = {
         OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO", "PyTorch int8",
         "ONNX Runtime int8",
     }),
-    "onnx": frozenset({OURS, *IN_ONNX_RUNTIME, *IN_ONNX_RUNTIME.values()}),
+    **{suite: frozenset({OURS, *pairs, *pairs.values()}) for suite, pairs in INSIDE.items()},
 }  # fmt: skip
 
 # Rows that tell most for their time, every suite among them but for those that measure our kin, which is
@@ -246,7 +263,7 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
 
 
 def quick() -> tuple[Case, ...]:
-    """Return some rows of every suite but cells, torch, quantized and onnx."""
+    """Return some rows of every suite but cells, torch, quantized, onnx, keras and jax."""
     return tuple(chain.from_iterable(_QUICK))
 
 
