@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmfast._base import kinds
-from lstmfast._base.conventions import ONNX, ONNX_QUANTIZED, OURS, Convention
+from lstmfast._base.conventions.orders import ONNX, ONNX_QUANTIZED, OURS, Order
 
 from ..helpers import assert_same_bits, random
 
@@ -15,13 +15,13 @@ CONVENTIONS = (
     OURS,
     ONNX,
     ONNX_QUANTIZED,
-    Convention({"LSTM": "gfoi", "GRU": "nzr", "RNN": "h"}, "ofi", True),
+    Order({"LSTM": "gfoi", "GRU": "nzr", "RNN": "h"}, "ofi", True),
 )
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("kind", [kinds.LSTM, kinds.GRU, kinds.RNN])
-def test_there_and_back(kind: kinds.Kind, convention: Convention) -> None:
+def test_there_and_back(kind: kinds.Kind, convention: Order) -> None:
     rows = kind.gates * H
     for shape in ((rows, I), (rows, H), (rows,)):
         ours = random(shape)
@@ -51,7 +51,7 @@ def test_gates_of_onnx(kind: kinds.Kind, theirs: str, ours: str) -> None:
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_coupled_gates(convention: Convention) -> None:
+def test_coupled_gates(convention: Order) -> None:
     """f is left out, and becomes a number of one's choice on the way back."""
     ours = random((3 * H, I))
     theirs = convention.written(ours, kinds.LSTM, coupled=True, f=7)
@@ -64,7 +64,7 @@ def test_coupled_gates(convention: Convention) -> None:
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_peepholes(convention: Convention) -> None:
+def test_peepholes(convention: Order) -> None:
     for coupled, count in ((False, 3), (True, 2)):
         ours = random((count, H))
         theirs = convention.written_peepholes(ours, coupled)
