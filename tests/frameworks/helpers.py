@@ -65,6 +65,7 @@ def prove(
     one_bias_of_n: bool = False,
     gradients: bool = True,
     back: bool = True,
+    expected: Tree = None,
     **options: Any,
 ) -> Any:
     """Compare the framework's layer with ours, both ways.
@@ -89,6 +90,8 @@ def prove(
         Whether they are compared, where the framework has them.
     back
         Whether what is written has the arrays that were read.
+    expected
+        What is written, where it has more names than what was read.
     options
         Of `from_weights`: what arrays do not say.
 
@@ -107,7 +110,7 @@ def prove(
     if not back:
         return layer
     written = layer.to_weights(convention, **more)
-    assert_same_arrays(written, arrays, same_bits)
+    assert_same_arrays(written, arrays if expected is None else expected, same_bits)
     other = with_random_weights(layer, one_bias_of_n)
     assert_same_results(other, call, run(other.to_weights(convention, **more), call))
     return layer

@@ -34,4 +34,5 @@ def test_lstm(num_layers: int, bidirectional: bool) -> None:
         return y.swapaxes(0, 1), end
 
     flat: Tree = randomised(np.empty(rnn.get_num_params_in_lstm(*sizes)))
-    prove("LSTM", "cudnn", flat, runner(apply))
+    names = ("input_size", "hidden_size", "num_layers", "bidirectional")
+    prove("LSTM", "cudnn", flat, runner(apply), **dict(zip(names, sizes, strict=True)))

@@ -31,10 +31,14 @@ def parameters(module: Any) -> dict[str, Any]:
     return {name: tensor for name, tensor in module.state_dict().items() if ".cell" not in name}
 
 
-def run(module: Any, arrays: Tree, call: Call) -> Result:
-    held = parameters(module)
+def fill(held: Any, arrays: Tree) -> None:
     for name, array in arrays.items():
         held[name].set_value(np.array(array))
+
+
+def run(module: Any, arrays: Tree, call: Call) -> Result:
+    held = parameters(module)
+    fill(module.state_dict(), arrays)
     x, *state = map(paddle.to_tensor, (call.x, *call.state))
     y, end = module(x, tuple(state) if len(state) > 1 else state[0])
     return result(y, end if isinstance(end, (tuple, list)) else (end,), held, call)
@@ -57,15 +61,16 @@ def test_modules(kind: str, num_layers: int, direction: str) -> None:
     module = getattr(paddle.nn, CLASSES[kind])(
         I, H, num_layers=num_layers, direction=direction, time_major=True
     )
-    arrays = {name: tensor.numpy() for name, tensor in parameters(module).items()}
-    prove(kind, "paddle", randomised(arrays), lambda *asked: run(module, *asked))
+    arrays = randomised({name: tensor.numpy() for name, tensor in parameters(module).items()})
+    fill(parameters(module), arrays)
+    both = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    prove(kind, "paddle", arrays, lambda *asked: run(module, *asked), expected=both)
 
 
 def run_cell(cell: Any, arrays: Tree, call: Call) -> Result:
     """A cell in a loop over time."""
     held = dict(cell.state_dict())
-    for name, array in arrays.items():
-        held[name].set_value(np.array(array))
+    fill(held, arrays)
     x, *state = map(paddle.to_tensor, (call.x, *call.state))
     now = [part[0] for part in state]
     ys = []
