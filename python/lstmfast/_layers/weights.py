@@ -10,8 +10,9 @@ import numpy as np
 from .._base import checks, kinds
 from .._base.checks import AnyArray, Array
 from .._base.conventions import choosing, holding, table, walking
+from .._base.conventions.convention import Convention
+from .._base.conventions.formats import FORMATS
 from .._base.conventions.forms import Form, Sizes
-from .._base.conventions.table import Convention
 from .._base.kinds import Kind
 from .._base.parameters import PEEPHOLES, Layout
 from .._base.variants import Variant
@@ -42,15 +43,17 @@ def read(
     """Read arrays: the arguments that make a layer like theirs, and its parameters by name."""
     row = table.row(convention)
     options = dict(options)
+    forms = _forms(row, kind, options.pop("forget_bias", None), options.get("reset_after"))
+    more: dict[str, Any] = {}
+    if row.file:
+        split, more = FORMATS[row.file].read(arrays, kind.name, options)
+    else:
+        split = holding.split(arrays, row, forms, prefix)
     for name in (*_SAID, *_NOT_FOR_WEIGHTS):
         if name in options:
             why = "which the arrays say" if name in _SAID else "which weights do not go with"
             raise TypeError(f"{name}: expected no such argument, {why}, got {checks.shown(options[name])}")
-    forms = _forms(row, kind, options.pop("forget_bias", None), options.get("reset_after"))
-    layers = [
-        [_read(*each, row, forms, kind) for each in passes]
-        for passes in holding.split(arrays, row, forms, prefix)
-    ]
+    layers = [[_read(*each, row, forms, kind) for each in passes] for passes in split]
     first = layers[0][0]
     _expect_alike(layers)
     dtypes = {array.dtype for passes in layers for each in passes for array in each.parameters.values()}
@@ -71,6 +74,7 @@ def read(
     if kind is kinds.GRU and not first.form.reset_after:
         config["reset_after"] = False
     _keep_states(layers, rest)
+    _keep(more, rest)
     parameters = {
         f"{name}_l{k}{holding.WAYS[d]}": array
         for k, passes in enumerate(layers)
@@ -100,7 +104,30 @@ def write(
             f"to_weights: expected a layer with all gates for {row.name!r}, got one with coupled ones"
         )
     forms = _forms(row, kind, forget_bias, variant.reset_after if kind is kinds.GRU else None)
-    form = _able(forms, layout, row)
+    failure: ValueError | None = None
+    for form in _able(forms, layout, row):
+        try:
+            layers = _written(parameters, layout, kind, form, row, rest, gradients)
+        except ValueError as error:  # of a bias, say, for which another form of the row may have room
+            failure = failure or error
+            continue
+        if row.file:
+            return FORMATS[row.file].written(layers, kind.name, rest or {})
+        return holding.merged(layers, row, prefix)
+    assert failure is not None
+    raise failure
+
+
+def _written(
+    parameters: Mapping[str, Array],
+    layout: Layout,
+    kind: Kind,
+    form: Form,
+    row: Convention,
+    rest: Mapping[str, Any] | None,
+    gradients: bool,
+) -> list[list[dict[str, AnyArray]]]:
+    """Turn the parameters of each layer and direction into arrays of a form."""
     layers = []
     for k in range(layout.num_layers):
         sizes = Sizes(layout.input_size if k == 0 else layout.features, layout.hidden_size, layout.proj_size)
@@ -117,7 +144,7 @@ def write(
                 ) from None
             passes.append({name: np.ascontiguousarray(array).copy() for name, array in theirs.items()})
         layers.append(passes)
-    return holding.merged(layers, row, prefix)
+    return layers
 
 
 def _forms(row: Convention, kind: Kind, forget_bias: object, reset_after: object) -> tuple[Form, ...]:
@@ -196,6 +223,16 @@ def _keep_states(layers: Sequence[Sequence[_Read]], rest: MutableMapping[str, An
             )
 
 
+def _keep(more: Mapping[str, Any], rest: MutableMapping[str, Any] | None) -> None:
+    """Hand over other parts of a file."""
+    if more and rest is None:
+        raise ValueError(
+            f"rest: expected a dict, for the file has more than a layer keeps, {', '.join(more)}, got None"
+        )
+    if rest is not None:
+        rest.update(more)
+
+
 def _states(rest: Mapping[str, Any] | None, place: int, form: Form, layout: Layout) -> dict[str, AnyArray]:
     states = {}
     for name, of in zip(_STATES, ("h0", "c0"), strict=True):
@@ -211,21 +248,26 @@ def _states(rest: Mapping[str, Any] | None, place: int, form: Form, layout: Layo
     return states
 
 
-def _able(forms: Sequence[Form], layout: Layout, row: Convention) -> Form:
-    """Find the first form that can say all that the layer has, and leave out what it need not say."""
+def _able(forms: Sequence[Form], layout: Layout, row: Convention) -> list[Form]:
+    """Find the forms that can say all that the layer has, and leave out what they need not say."""
     needed = {"p": layout.peepholes > 0, "r": layout.proj_size > 0, "b": layout.bias}
     words = {"p": "peepholes", "r": "a projection", "b": "biases"}
+    able = []
     lacking = ""
     for form in forms:
         lacks = [words[of] for of, wanted in needed.items() if wanted and of not in form.parts]
-        if not lacks:
-            if not layout.bias and not form.forget_offset:
-                form = form.without("b", "bh")
-            for of in ("p", "r"):
-                if not needed[of]:
-                    form = form.without(of)
-            return form
-        lacking = lacking or " and ".join(lacks)
-    raise ValueError(
-        f"to_weights: expected a layer without {lacking} for {row.name!r}, which has none, got one with them"
-    )
+        if lacks:
+            lacking = lacking or " and ".join(lacks)
+            continue
+        if not layout.bias and not form.forget_offset:
+            form = form.without("b", "bh")
+        for of in ("p", "r"):
+            if not needed[of]:
+                form = form.without(of)
+        able.append(form)
+    if not able:
+        raise ValueError(
+            f"to_weights: expected a layer without {lacking} for {row.name!r}, which has none, got one with"
+            " them"
+        )
+    return able

@@ -1,151 +1,15 @@
-"""The table: a row for each convention, in the lines that `forms` explains.
-
-Where a row has several forms of a kind, the first is what its framework does where the arrays do not tell.
-"""
+"""The table: a row for each convention. What is asked of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from .. import checks
-from .forms import Form, form
+from . import engines, frameworks
+from .convention import Convention
+from .forms import Form
 
-DEFAULT_BIAS = 1.0  # forget_bias of TensorFlow's cells
-
-
-@dataclass(frozen=True)
-class Convention:
-    """A row."""
-
-    name: str
-    title: str  # what has these arrays
-    forms: Mapping[str, tuple[Form, ...]] = field(default_factory=dict)  # by the kind's name
-    holding: str = "apart"  # how layers and directions are put together: see `holding`
-    nesting: str = ""  # how names are: see `names`
-    nonlinearity: str = "tanh"  # of its plain RNN
-    option: bool = False  # whether the forget gate's offset is an argument of the framework's cell
-
-
-def _row(
-    name: str,
-    title: str,
-    lstm: Form | tuple[Form, ...] = (),
-    gru: Form | tuple[Form, ...] = (),
-    rnn: Form | tuple[Form, ...] = (),
-    *,
-    holding: str = "apart",
-    nesting: str = "",
-    nonlinearity: str = "tanh",
-    option: bool = False,
-) -> Convention:
-    forms = {
-        kind: (found,) if isinstance(found, Form) else found
-        for kind, found in (("LSTM", lstm), ("GRU", gru), ("RNN", rnn))
-        if found
-    }
-    return Convention(name, title, forms, holding, nesting, nonlinearity, option)
-
-
-def _torch(gates: str, *more: str) -> Form:
-    return form(
-        f"weight_ih = x[{gates}, I]",
-        f"weight_hh = h[{gates}, S]",
-        f"bias_ih? = b[{gates}]",
-        f"bias_hh? = bh[{gates}]",
-        *more,
-    )
-
-
-def _flax(i: str, f: str, g: str, o: str) -> Form:
-    names = {"i": i, "f": f, "g": g, "o": o}
-    return form(
-        *(f"i{name}/kernel = x[I, {letter}]" for letter, name in names.items()),
-        *(f"h{name[0]}/kernel = h[S, {letter}]" for letter, name in names.items()),
-        *(f"h{name[0]}/bias = b[{letter}]" for letter, name in names.items()),
-    )
-
-
-ROWS = (
-    _row(
-        "pytorch",
-        "torch.nn: LSTM, GRU, RNN",
-        _torch("ifgo", "weight_hr? = r[P, H]"),
-        _torch("rzn"),
-        _torch("h"),
-        holding="named",
-    ),
-    _row("pytorch-cell", "torch.nn: LSTMCell, GRUCell, RNNCell", _torch("ifgo"), _torch("rzn"), _torch("h")),
-    _row(
-        "keras",
-        "Keras 3 and tf.keras 2: LSTM, GRU, SimpleRNN",
-        form("kernel = x[I, ifgo]", "recurrent_kernel = h[S, ifgo]", "bias? = b[ifgo]"),
-        (
-            form("kernel = x[I, zrn]", "recurrent_kernel = h[S, zrn]", "bias? = b[zrn] & bh[zrn]"),
-            form("kernel = x[I, zrn]", "recurrent_kernel = h[S, zrn]", "bias? = b[zrn]", reset_after=False),
-        ),
-        form("kernel = x[I, h]", "recurrent_kernel = h[S, h]", "bias? = b[h]"),
-        holding="listed",
-    ),
-    _row(
-        "flax",
-        "flax.linen: LSTMCell, OptimizedLSTMCell, GRUCell, SimpleCell",
-        _flax("i", "f", "g", "o"),
-        form(
-            *(f"i{gate}/kernel = x[I, {gate}]" for gate in "rzn"),
-            *(f"h{gate}/kernel = h[S, {gate}]" for gate in "rzn"),
-            *(f"i{gate}/bias = b[{gate}]" for gate in "rzn"),
-            "hn/bias = bh[n]",
-        ),
-        form("i/kernel = x[I, h]", "h/kernel = h[S, h]", "i/bias = b[h]"),
-        nesting="tree",
-    ),
-    _row(
-        "flax-nnx",
-        "flax.nnx: LSTMCell, GRUCell, SimpleCell",
-        _flax("i", "f_", "g", "o"),
-        form("dense_i/kernel = x[I, rzn]", "dense_h/kernel = h[S, rzn]", "dense_i/bias = b[rzn]"),
-        form("dense_i/kernel = x[I, h]", "dense_h/kernel = h[S, h]", "dense_i/bias = b[h]"),
-        nesting="tree",
-    ),
-    _row(
-        "flax-nnx-optimized",
-        "flax.nnx: OptimizedLSTMCell",
-        form("dense_i/kernel = x[I, ifgo]", "dense_h/kernel = h[S, ifgo]", "dense_h/bias = b[ifgo]"),
-        nesting="tree",
-    ),
-    _row(
-        "haiku",
-        "Haiku: LSTM, GRU, VanillaRNN",
-        form("linear/w = x[I, igfo] + h[S, igfo] @0", "linear/b = b[igfo]", forget_offset=1.0),
-        form("w_i = x[I, zrn]", "w_h = h[S, zrn]", "b = b[zrn]", reset_after=False, inverted=True),
-        (
-            form("linear/w = x[I, h]", "linear_1/w = h[S, h]", "linear/b = b[h]", "linear_1/b = bh[h]"),
-            form("linear/w = x[I, h]", "linear_1/w = h[S, h]", "linear/b = b[h]"),
-        ),
-        nesting="module",
-        nonlinearity="relu",
-    ),
-    _row(
-        "equinox",
-        "Equinox: LSTMCell, GRUCell",
-        form("weight_ih = x[ifgo, I]", "weight_hh = h[ifgo, S]", "bias? = b[ifgo]"),
-        form("weight_ih = x[rzn, I]", "weight_hh = h[rzn, S]", "bias? = b[rzn]", "bias_n? = bh[n]"),
-    ),
-    _row(
-        "onnx",
-        "ONNX operators LSTM, GRU, RNN",
-        form("W = x[iofg, I]", "R = h[iofg, S]", "B? = b[iofg] + bh[iofg] @0", "P? = p[iof]"),
-        tuple(
-            form("W = x[zrn, I]", "R = h[zrn, S]", "B? = b[zrn] + bh[zrn] @0", reset_after=after)
-            for after in (False, True)
-        ),
-        form("W = x[h, I]", "R = h[h, S]", "B? = b[h] + bh[h] @0"),
-        holding="D",
-    ),
-)
-
-TABLE: Mapping[str, Convention] = {row.name: row for row in ROWS}
+TABLE: Mapping[str, Convention] = {row.name: row for row in (*frameworks.ROWS, *engines.ROWS)}
 
 
 def row(name: object) -> Convention:
