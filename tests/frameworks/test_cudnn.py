@@ -34,5 +34,7 @@ def test_lstm(num_layers: int, bidirectional: bool) -> None:
         return y.swapaxes(0, 1), end
 
     flat: Tree = randomised(np.empty(rnn.get_num_params_in_lstm(*sizes)))
-    names = ("input_size", "hidden_size", "num_layers", "bidirectional")
-    prove("LSTM", "cudnn", flat, runner(apply), **dict(zip(names, sizes, strict=True)))
+    named: dict[str, Any] = dict(
+        zip(("input_size", "hidden_size", "num_layers", "bidirectional"), sizes, strict=True)
+    )
+    prove("LSTM", "cudnn", flat, runner(apply), **named)
