@@ -15,6 +15,7 @@
 #include "bindings/register.h"
 #include "lstmfast/fingerprint.h"
 #include "lstmfast/isa.h"
+#include "lstmfast/jax.h"
 #include "lstmfast/kept_memory.h"
 
 namespace lstmfast::bindings {
@@ -70,8 +71,10 @@ void register_array_over(py::module_& m, const char* name) {
   m.def(name, &array_over<T>, py::arg("address"), py::arg("shape"), py::arg("strides"), py::arg("owner"));
 }
 
-// Has the allocator hand back to the system what is free in it, where it can be told to.
+// Drops what JAX's calls have packed, and has the allocator hand back to the system what is free in it, where it can be
+// told to.
 void give_back_memory() {
+  without_gil([] { jax::drop_networks(); });
 #if defined(__GLIBC__)
   without_gil([] { malloc_trim(0); });
 #endif

@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   lstmfast::bindings::register_stream_pools(m);
   lstmfast::bindings::register_fast(m);
   lstmfast::bindings::register_onnxruntime(m);
+  lstmfast::bindings::register_jax(m);
 }

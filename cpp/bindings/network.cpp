@@ -7,9 +7,9 @@
 #include "bindings/calls.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
-#include "bindings/shapes.h"
 #include "bindings/training.h"
 #include "lstmfast/isa.h"
+#include "lstmfast/named_shape.h"
 
 namespace lstmfast::bindings {
 namespace {

@@ -16,5 +16,6 @@ void register_streams(pybind11::module_& m);
 void register_stream_pools(pybind11::module_& m);
 void register_fast(pybind11::module_& m);
 void register_onnxruntime(pybind11::module_& m);
+void register_jax(pybind11::module_& m);
 
 }  // namespace lstmfast::bindings

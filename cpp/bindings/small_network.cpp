@@ -6,8 +6,8 @@
 #include "bindings/calls.h"
 #include "bindings/gil.h"
 #include "bindings/register.h"
-#include "bindings/shapes.h"
 #include "lstmfast/isa.h"
+#include "lstmfast/named_shape.h"
 
 namespace lstmfast::bindings {
 namespace {

@@ -19,6 +19,10 @@ GuestTeam* GuestTeam::led_here() { return led; }
 
 void GuestTeam::visit() {
   if (!has_leader_.exchange(true)) return lead();
+  join();
+}
+
+void GuestTeam::join() {
   int before = guests_.load();
   while (before != kTooLate)
     if (guests_.compare_exchange_weak(before, before + 1)) return help(before + 1);

@@ -74,7 +74,7 @@ def lend_threads(parallel: int, thread_number: int, team_size: int, in_parallel:
     """
 
 def give_back_memory() -> None:
-    """To the system, what is free in the allocator, where it can be told to."""
+    """To the system, what JAX's calls have packed, and what is free in the allocator, where it can."""
 
 def kept_array32(count: int, /) -> NDArray[np.float32]:
     """An uninitialised array, aligned to 64 bytes; its memory is kept for later calls when it is freed."""
@@ -501,3 +501,29 @@ def onnxruntime_use_isa(isa: str) -> None: ...
 def onnxruntime_open_report(name: str) -> None: ...
 def onnxruntime_close_report(name: str) -> list[tuple[str, str, str, str, str]]:
     """Of each node that was asked about: the graph, name, operator, first output, and why it was left."""
+
+# The handlers for JAX: what Python registers, and tells them.
+def jax_handlers() -> dict[str, object]:
+    """By the name of its target, a capsule with each handler's address."""
+
+def jax_use_isa(isa: str) -> None: ...
+def jax_tape_numbers(
+    is_double: bool,
+    places: int,
+    rows: int,
+    recompute: bool,
+    dropout: bool,
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    bidirectional: bool,
+    bias: bool,
+    proj_size: int,
+    variant: tuple[Any, ...] | None,
+    reverse: bool,
+) -> int:
+    """Numbers of the array that a training pass of T*B places and B rows leaves as its tape."""
+
+def jax_kept_networks() -> tuple[int, int]:
+    """How many packed networks are kept for later calls, and their bytes; `give_back_memory` drops them."""

@@ -51,6 +51,10 @@ class GuestTeam {
   GuestTeam& operator=(const GuestTeam&) = delete;
 
   void visit();
+  // The same where the program does not wait for its visitors: lead() is the caller's own visit, and work is done when
+  // it returns; join() is that of all others. They may come after it, so the team must live until the last has left.
+  void lead();
+  void join();
   // Of threads that the work had, the first visitor's included; once it is done.
   int size() const { return size_; }
 
@@ -59,7 +63,6 @@ class GuestTeam {
   void run(Job job, void* context, int size);
 
  private:
-  void lead();
   void help(int rank);
 
   void (*const work_)(void*) noexcept;

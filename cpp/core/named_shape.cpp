@@ -1,9 +1,9 @@
-#include "bindings/shapes.h"
+#include "lstmfast/named_shape.h"
 
 #include <limits>
 #include <stdexcept>
 
-namespace lstmfast::bindings {
+namespace lstmfast {
 namespace {
 
 Cell cell_named(const std::string& name) {
@@ -82,4 +82,4 @@ void require_parameters(const NetworkShape& shape, Index per_pass, Index given) 
                                 std::to_string(given));
 }
 
-}  // namespace lstmfast::bindings
+}  // namespace lstmfast

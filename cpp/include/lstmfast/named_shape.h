@@ -1,13 +1,13 @@
-// A network's shape from a caller's arguments, checked.
+// A network's shape from what others say in words and numbers, checked: Python's arguments, attributes of XLA's calls.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <tuple>
 
-#include "bindings/arrays.h"
+#include "lstmfast/network.h"
 
-namespace lstmfast::bindings {
+namespace lstmfast {
 
 // As ONNX names it, with alpha and beta.
 using GivenActivation = std::tuple<std::string, double, double>;
@@ -22,4 +22,4 @@ NetworkShape checked_shape(const std::string& cell, Index input_size, Index hidd
 // That `given` arrays came where each pass has `per_pass`.
 void require_parameters(const NetworkShape& shape, Index per_pass, Index given);
 
-}  // namespace lstmfast::bindings
+}  // namespace lstmfast
