@@ -72,7 +72,7 @@ def accelerate(model: L) -> L:
     for layer in _layers(model):
         if _classes.can_take(layer) and reason_against(layer) is None:
             _classes.take(layer)
-            _backends.current().adopt(layer)
+            _backends.BACKEND.adopt(layer)
             changed = True
     if changed:
         _retrace(model)
@@ -89,7 +89,7 @@ def restore(model: L) -> L:
     changed = False
     for layer in _layers(model):
         if _classes.is_taken(layer):
-            _backends.current().release(layer)
+            _backends.BACKEND.release(layer)
             _classes.give_back(layer)
             for each in _layers(layer):
                 forget(each)
@@ -131,7 +131,7 @@ def reason_against(layer: Any) -> str | None:
     if "inner_loop" in layer.__dict__:
         return "it has an inner_loop of its own, in place of its class's"
     try:
-        _classes.over(type(layer))
+        _classes.over_of(layer)
     except Exception as error:  # whatever making a class of it does
         return f"its class cannot have ours among its bases: {error}"
     if isinstance(layer, keras.layers.RNN):

@@ -6,6 +6,7 @@ Each has a module of its own with the same names:
   the initial h, or zeros;
 - `refusal(recurrences, tensors, dtype)`: why a call of these tensors is none for the core, or None;
 - `known(mask)`: the mask as an array, where it is known while the call is made, or None;
+- `taken(x, index)`: of each row of x [B, T, I] the steps that index [B, N] names;
 - `run(cell, recurrence, weights, x, state, skipping, wants_states)`: y [B, T, H] and the list of last states;
   wants_states: whether anybody asks for those;
 - `refuse_own_path(layer, x, reason)`: raises where Keras' own path would be silently wrong;
@@ -15,24 +16,11 @@ Each has a module of its own with the same names:
 
 from __future__ import annotations
 
-from functools import cache
+from importlib import import_module
 from typing import Any
 
 import keras
 
+_MODULES = {"torch": "_on_torch", "jax": "_on_jax", "tensorflow": "_on_tensorflow", "numpy": "_on_numpy"}
 
-@cache
-def current() -> Any:
-    """Return the module of Keras' backend."""
-    name = keras.config.backend()
-    if name == "torch":
-        from . import _on_torch as found
-    elif name == "jax":
-        from . import _on_jax as found  # type: ignore[no-redef]
-    elif name == "tensorflow":
-        from . import _on_tensorflow as found  # type: ignore[no-redef]
-    elif name == "numpy":
-        from . import _on_numpy as found  # type: ignore[no-redef]
-    else:
-        from . import _on_none as found  # type: ignore[no-redef]
-    return found
+BACKEND: Any = import_module(f".{_MODULES.get(keras.config.backend(), '_on_none')}", __package__)

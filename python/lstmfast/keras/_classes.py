@@ -1,7 +1,7 @@
 """Classes that layers get: ours in place of Keras', and below whatever else they are.
 
-A class of somebody's own, whose base is keras.layers.LSTM or its like, stays what it is. What it gets from its
-base comes from ours instead.
+A class of somebody's own, whose base is keras.layers.LSTM or its like, stays what it is. What it gets from
+its base comes from ours instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def is_taken(layer: Any) -> bool:
 
 def take(layer: Any) -> None:
     """Give a layer that `can_take` takes a class of ours. It keeps all that it has."""
-    object.__setattr__(layer, "__class__", over(type(layer)))
+    object.__setattr__(layer, "__class__", over_of(layer))
     layer.__dict__[_MARK] = True
 
 
@@ -46,8 +46,14 @@ def give_back(layer: Any) -> None:
     object.__setattr__(layer, "__class__", theirs)
 
 
+def over_of(layer: Any) -> Any:
+    """Find our class of a layer's, or make one of somebody else's, as `_over` does."""
+    cls: Any = type(layer)
+    return _over(cls)
+
+
 @cache
-def over(theirs: type) -> type:
+def _over(theirs: Any) -> Any:
     """Find our class of Keras', or make one of somebody else's.
 
     Raises

@@ -20,8 +20,8 @@ class Explanation:
     Attributes
     ----------
     path
-        "lstmfast" or "keras"; "its own" where the layer, or its class, has a loop or a call that stands before
-        lstmfast's, and may do anything.
+        "lstmfast" or "keras"; "its own" where the layer, or its class, has a loop or a call that stands
+        before lstmfast's, and may do anything.
     reason
         Why, and how.
     """

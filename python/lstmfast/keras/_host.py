@@ -1,7 +1,7 @@
 """The core's passes from arrays to arrays, nothing kept between them: for graphs that call the host.
 
-The backward pass makes its network and its tape from what it is given, as the forward pass left it; the packed
-weights are found again by their fingerprint.
+The backward pass makes its network and its tape from what it is given, as the forward pass left it; the
+packed weights are found again by their fingerprint.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def forward(
     rows, steps = x.shape[:2]
     kept_array = _core.kept_array32 if x.dtype == np.float32 else _core.kept_array64
     kept = kept_array(network.tape_size(rows * steps, rows))
-    y, *ends, _ = network.forward(
-        sequence(x), h0, c0, True, lengths=_of_rows(lengths), memory=kept
-    )
+    y, *ends, _ = network.forward(sequence(x), h0, c0, True, lengths=_of_rows(lengths), memory=kept)
     return [y, *(end[0] for end in ends if end is not None), kept]
 
 

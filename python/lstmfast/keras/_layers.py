@@ -19,7 +19,7 @@ class Recurrent:
         training = bool(training)
         prepared = prepare(self, sequences, initial_state, training)
         if isinstance(prepared, str):
-            _backends.current().refuse_own_path(self, sequences, prepared)
+            _backends.BACKEND.refuse_own_path(self, sequences, prepared)
             found: Any = super().inner_loop(  # type: ignore[misc]
                 sequences, initial_state, mask=mask, training=training
             )
@@ -30,7 +30,7 @@ class Recurrent:
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         """Call as Keras' layer; who traces gets initial states that know no batch size."""
         if initial_state is None and not self.stateful:  # type: ignore[attr-defined]
-            initial_state = _backends.current().free_state(self, sequences)
+            initial_state = _backends.BACKEND.free_state(self, sequences)
         return super().call(  # type: ignore[misc]
             sequences, initial_state=initial_state, mask=mask, training=training
         )
@@ -56,7 +56,7 @@ def _states_of(layer: Any, initial_state: Any) -> list[list[Any]]:
 def _run(
     layer: Any, parts: list[_paths.Part], x: Any, initial_state: Any, mask: Any, training: bool
 ) -> tuple[Any, Any, Any]:
-    backend = _backends.current()
+    backend = _backends.BACKEND
     if layer.go_backwards:
         x = ops.flip(x, axis=1)
         mask = None if mask is None else ops.flip(mask, axis=1)
@@ -148,7 +148,7 @@ class Bidirectional(keras.layers.Bidirectional):  # type: ignore[misc]
         for layer in (self.forward_layer, self.backward_layer):
             if type(layer) in BY_KERAS:
                 object.__setattr__(layer, "__class__", BY_KERAS[type(layer)])
-                _backends.current().adopt(layer)
+                _backends.BACKEND.adopt(layer)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
@@ -163,4 +163,4 @@ for _ours in (LSTM, GRU, SimpleRNN, RNN, Bidirectional):
     BY_KERAS[_theirs] = _ours
     # By which files name them, and Keras alone finds its own.
     _ours.__module__ = "keras.layers"
-    _ours.__signature__ = inspect.signature(_theirs)  # type: ignore[attr-defined]
+    _ours.__signature__ = inspect.signature(_theirs)

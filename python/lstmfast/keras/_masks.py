@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from .._base import checks
+from . import _backends
 
 _FAR = 2**30  # more than any T
 
@@ -63,29 +64,30 @@ def skipping(mask: Any, known: np.ndarray[Any, Any] | None) -> Skipping | None:
 
 
 class Skipping:
-    """A mask of which nothing is known: x with each row's steps in front, and outputs back in their places."""
+    """A mask of which nothing is known: each row's steps in front, and outputs back in their places."""
 
     def __init__(self, mask: Any) -> None:
         self._mask = mask
         kept = ops.cast(mask, "int32")
         # Not by arange, of a T that a tracer may take for a constant.
         places = ops.cumsum(ops.ones_like(kept), axis=1)
-        self._order = ops.argsort(ops.where(mask, places, places + _FAR), axis=1)
+        # By sort and not by argsort, which PyTorch's exporters do not know as Keras calls it.
+        ordered = ops.sort(ops.where(mask, places, places + _FAR), axis=1)
+        self._order = ops.where(ordered > _FAR, ordered - _FAR, ordered) - 1
         self._last = ops.cumsum(kept, axis=1) - 1  # [B, T]: of the steps in front, which was the last
         self.lengths = ops.sum(kept, axis=1)  # [B]
 
     def packed(self, x: Any) -> Any:
         """Return x, [B, T, I], with the steps that count in front."""
-        return ops.take_along_axis(x, ops.expand_dims(self._order, 2), axis=1)
+        return _backends.BACKEND.taken(x, self._order)
 
     def outputs(self, y: Any, h_n: Any, begin: Any) -> Any:
         """Return outputs [B, T, H] where they belong, each kept until the next one.
 
         h_n is the last one of each row, [B, H]; begin, [B, H], stands before the first one.
         """
-        index = ops.expand_dims(self._last, 2)
-        found = ops.take_along_axis(y, ops.maximum(index, 0), axis=1)
-        return ops.where(index < 0, ops.expand_dims(begin, 1), found)
+        found = _backends.BACKEND.taken(y, ops.maximum(self._last, 0))
+        return ops.where(ops.expand_dims(self._last < 0, 2), ops.expand_dims(begin, 1), found)
 
     def last(self, h_n: Any, begin: Any) -> Any:
         """Return the last output of each row, [B, H]."""
@@ -93,9 +95,8 @@ class Skipping:
 
     def ends(self, y: Any, begin: Any) -> Any:
         """Return h_n, [B, H], of outputs past whose ends there may be anything; begin: that of empty rows."""
-        index = ops.expand_dims(ops.expand_dims(self.lengths - 1, 1), 2)
-        found = ops.take_along_axis(y, ops.maximum(index, 0), axis=1)
-        return self.last(ops.squeeze(found, 1), begin)
+        index = ops.expand_dims(ops.maximum(self.lengths - 1, 0), 1)
+        return self.last(ops.squeeze(_backends.BACKEND.taken(y, index), 1), begin)
 
 
 class Ending(Skipping):

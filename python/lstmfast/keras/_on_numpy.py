@@ -28,6 +28,11 @@ def known(mask: Any) -> Any:
     return mask
 
 
+def taken(x: Any, index: Any) -> Any:
+    """Take steps of x, [B, T, ...], row by row: index [B, N]."""
+    return np.take_along_axis(x, index[..., np.newaxis], axis=1)
+
+
 def run(
     cell: Any,
     recurrence: Recurrence,

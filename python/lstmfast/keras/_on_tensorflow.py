@@ -1,44 +1,24 @@
 """Keras on TensorFlow: calls of the host, in graphs and outside of them, with gradients of their own.
 
-Graphs that are to leave this process (SavedModel, LiteRT, ONNX) must not have such calls: whoever exports gets
-Keras' own loop.
+Graphs that are to leave this process (SavedModel, LiteRT, ONNX) must not have such calls: whoever exports
+gets Keras' own loop.
 """
 
 from __future__ import annotations
 
-import inspect
-import sys
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from . import _host
+from ._exporting import Writers
 from ._reading import Recurrence
 from ._weights import Packed, packed_of
 
 BEGINS_WITH_STATE = False
 
 
-def _codes(*functions: Any) -> frozenset[Any]:
-    return frozenset(inspect.unwrap(function).__code__ for function in functions)
-
-
-# Who of these is at work writes a graph for elsewhere.
-_WRITERS = _codes(keras.Model.export, tf.saved_model.save)
-_ARCHIVES = (keras.export.ExportArchive,)
-
-
-def _is_exporting() -> bool:
-    """Whether what is traced now will be written to a file. Asked while tracing alone, so it may take time."""
-    if tf.executing_eagerly():
-        return False
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code in _WRITERS or isinstance(frame.f_locals.get("self"), _ARCHIVES):
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
+_WRITERS = Writers(tf.saved_model.save)
 
 
 def refusal(recurrences: list[Recurrence], tensors: list[Any], dtype: str) -> str | None:
@@ -50,12 +30,19 @@ def refusal(recurrences: list[Recurrence], tensors: list[Any], dtype: str) -> st
             return f"a tensor is of {tensor.dtype.name}, not {dtype}"
         if "CPU" not in (tensor.device or "CPU"):
             return f"a tensor is on the device {tensor.device}"
-    return "the graph is for a file, which has Keras' own loop" if _is_exporting() else None
+    if not tf.executing_eagerly() and _WRITERS.at_work():
+        return "the graph is for a file, which has Keras' own loop"
+    return None
 
 
 def known(mask: Any) -> Any:
     """Return the mask as an array outside of graphs."""
     return mask.numpy() if tf.executing_eagerly() else None
+
+
+def taken(x: Any, index: Any) -> Any:
+    """Take steps of x, [B, T, ...], row by row: index [B, N]."""
+    return tf.gather(x, index, axis=1, batch_dims=1)
 
 
 def run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,17 @@ BEGINS_WITH_STATE = False
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-@cache
+# Not by functools.cache, past which torch.compile looks, with a warning.
+_SPECS: dict[tuple[Recurrence, int], _functions.Spec] = {}
+
+
 def _spec(recurrence: Recurrence, input_size: int) -> _functions.Spec:
     it = recurrence
-    return _functions.Spec(it.cell, input_size, it.units, 1, False, it.bias, 0, it.variant)
-
-
-@cache
-def _zeros(size: int, dtype: torch.dtype) -> Any:
-    return torch.zeros(size, dtype=dtype, device="cpu")
+    found = _SPECS.get((it, input_size))
+    if found is None:
+        found = _functions.Spec(it.cell, input_size, it.units, 1, False, it.bias, 0, it.variant)
+        _SPECS[it, input_size] = found
+    return found
 
 
 def refusal(recurrences: list[Recurrence], tensors: list[Any], dtype: str) -> str | None:
@@ -50,6 +51,12 @@ def known(mask: Any) -> Any:
     return mask.numpy()
 
 
+def taken(x: Any, index: Any) -> Any:
+    """Take steps of x, [B, T, ...], row by row: index [B, N]."""
+    index = index.long().unsqueeze(2).expand(-1, -1, x.shape[2])
+    return torch.gather(x, 1, index)  # which exporters know
+
+
 def run(
     cell: Any,
     recurrence: Recurrence,
@@ -70,9 +77,7 @@ def run(
         y, *ends = _functions.run_traced(spec, x, h0, c0, laid_out, lengths)
     else:
         lengths = None if skipping is None else np.ascontiguousarray(skipping.lengths, np.int64)
-        network = packed_of(cell, recurrence).network(
-            _functions.arrays_of(weights), torch.get_num_threads()
-        )
+        network = packed_of(cell, recurrence).network(_functions.arrays_of(weights), torch.get_num_threads())
         on_graph = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights))
         laid_out = _arranged(recurrence, weights) if on_graph else []
         y, *ends = _functions.run(network, spec, x, h0, c0, laid_out, lengths)
@@ -80,7 +85,7 @@ def run(
 
 
 def _arranged(recurrence: Recurrence, weights: list[Any]) -> list[Any]:
-    zeros = _zeros(weights[0].shape[1], weights[0].dtype)
+    zeros = weights[0].new_zeros(weights[0].shape[1])
     return arranged(recurrence, weights, lambda parts: torch.cat(parts, -1), zeros)
 
 

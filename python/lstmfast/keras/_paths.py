@@ -81,7 +81,7 @@ def parts_of(cells: list[tuple[Any, Recurrence]], x: Any, states: Sequence[list[
         return f"the input has {size} features, not {first.weights[0].shape[0]}"
     tensors = [x, *(tensor for part in parts for tensor in (*part.state, *part.weights))]
     recurrences = [part.recurrence for part in parts]
-    return _backends.current().refusal(recurrences, tensors, first.cell.compute_dtype) or parts
+    return _backends.BACKEND.refusal(recurrences, tensors, first.cell.compute_dtype) or parts
 
 
 def _refusal_of_state(part: Part, rows: int | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import keras
@@ -24,6 +23,7 @@ class Recurrence(NamedTuple):
     name: str  # of its kind
     cell: str  # the core's name of it
     variant: tuple[Any, ...] | None  # as the core takes it
+    activations: tuple[Any, ...] | None  # as the constructors take them; None: the cell's own
     units: int  # H
     bias: bool
 
@@ -94,10 +94,17 @@ def read(cell: Any) -> Recurrence | str:
             return f"the core has no activation {name}"
         activations.append(activation)
     after = kind is not GRU or bool(cell.reset_after)
-    return _recurrence(kind.name, tuple(activations), after, int(cell.units), bool(cell.use_bias))
+    key = (kind.name, tuple(activations), after, int(cell.units), bool(cell.use_bias))
+    found = _KNOWN.get(key)
+    if found is None:
+        found = _KNOWN.setdefault(key, _recurrence(*key))
+    return found
 
 
-@cache
+# Not by functools.cache, past which torch.compile looks, with a warning.
+_KNOWN: dict[Any, Recurrence] = {}
+
+
 def _recurrence(
     name: str, activations: tuple[Activation, ...], reset_after: bool, units: int, bias: bool
 ) -> Recurrence:
@@ -105,10 +112,11 @@ def _recurrence(
     if kind is LSTM:
         activations = (*activations, activations[1])  # c has the candidate's
     if kind is RNN and activations[0].name in ("Tanh", "Relu"):
-        return Recurrence(name, f"rnn_{activations[0].name.lower()}", None, units, bias)
+        return Recurrence(name, f"rnn_{activations[0].name.lower()}", None, None, units, bias)
     usual = activations == tuple(map(Activation, kind.activations))
     if usual and reset_after:
-        return Recurrence(name, kind.cells[0].name, None, units, bias)
+        return Recurrence(name, kind.cells[0].name, None, None, units, bias)
     variant = Variant(activations, usual, None, False, False, reset_after)
     cell = kind.variant if reset_after else kind.reset_before
-    return Recurrence(name, cell, variant.for_core(), units, bias)
+    shown = None if usual else tuple(activation.shown() for activation in activations)
+    return Recurrence(name, cell, variant.for_core(), shown, units, bias)

@@ -1,7 +1,7 @@
 """What `torch.onnx.export`, and so Keras' `model.export(format="onnx")`, sees of our layers on PyTorch.
 
-PyTorch's own LSTM, GRU and RNN, which its exporters turn into ONNX's nodes of these names, with batch and time
-as free as the input has them. Keras' own steps would be traced one by one, for an example's number of them.
+PyTorch's own LSTM, GRU and RNN, which its exporters turn into ONNX's nodes of these names, with batch and
+time as free as the input has them. Keras' own steps would be traced one by one, for an example's number.
 """
 
 from __future__ import annotations

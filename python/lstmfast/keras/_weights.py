@@ -1,8 +1,8 @@
 """Keras' weights in the order and the orientation of the core's, and the network packed of them.
 
-Keras has kernel [I, G*H], recurrent_kernel [H, G*H] and bias [G*H], gates of an LSTM in the core's order i, f,
-g, o, of a GRU as z, r, n; a GRU whose reset gate comes after the product has a bias [2, 3*H], the input's and
-the recurrent one.
+Keras has kernel [I, G*H], recurrent_kernel [H, G*H] and bias [G*H], gates of an LSTM in the core's order i,
+f, g, o, of a GRU as z, r, n; a GRU whose reset gate comes after the product has a bias [2, 3*H], the input's
+and the recurrent one.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def arranged_arrays(recurrence: Recurrence, weights: Sequence[AnyArray]) -> list
 
 
 def gradients_as_given(recurrence: Recurrence, gradients: Sequence[AnyArray], two: bool) -> list[AnyArray]:
-    """Lay the core's gradients of its weights out as Keras has the weights. two: whether there are two biases."""
+    """Lay the core's gradients of its weights out as Keras has those. two: whether there are two biases."""
     if recurrence.kind is GRU:
         H = recurrence.units
         gradients = [np.concatenate([g[H : 2 * H], g[:H], g[2 * H :]]) for g in gradients]
