@@ -212,9 +212,14 @@ SUITES: dict[str, tuple[Case, ...]] = {
         ),
         *_of("onnx", [Case(50, 1, 64, 64, cell=cell) for cell in ("lstm", "gru")], "chain"),
     ),
-    # lstmfast as JAX's functions beside a scan: the shapes of `train`, forward alone and with gradients, and rows
-    # that end at different steps.
-    "jax": _of("jax", [*_TRAIN, *(replace(case, cell="gru") for case in _TRAIN[:9:4]), *_TORCH_LENGTHS], "sequence", "train"),
+    # lstmfast as JAX's functions beside a scan: the shapes of `train`, forward alone and with gradients, and
+    # rows that end at different steps.
+    "jax": _of(
+        "jax",
+        [*_TRAIN, *(replace(case, cell="gru") for case in _TRAIN[:9:4]), *_TORCH_LENGTHS],
+        "sequence",
+        "train",
+    ),
 }  # fmt: skip
 
 # Suites whose engines are not those of all others, which are everyone who need not be asked for.
