@@ -35,6 +35,7 @@ NEEDS = {
     "ONNX Runtime int8": ["onnxruntime", "onnx"],
     "OpenVINO": ["openvino"],
     "JAX": ["jax"],
+    "lstmfast.jax": ["jax"],
     "Keras torch": ["torch", "keras"],
     "Keras JAX": ["jax", "keras"],
     "TensorFlow": ["tensorflow"],
@@ -90,7 +91,7 @@ RIVALS_INT8 = {"PyTorch int8", "ONNX Runtime int8"}
 PLAIN = {"LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"}
 IN_ORT = {"ONNX Runtime", *IN_ONNX_RUNTIME, *IN_ONNX_RUNTIME.values()}
 INFERENCE_ALONE = {*IN_ORT, "OpenVINO", *RIVALS_INT8, *QUANTIZED, *PLAIN}
-NO_POOLS = {"NumPy", "OpenVINO", "JAX", "Keras torch", "Keras JAX", "TensorFlow", *PLAIN}
+NO_POOLS = {"NumPy", "OpenVINO", "JAX", "lstmfast.jax", "Keras torch", "Keras JAX", "TensorFlow", *PLAIN}
 PRECISIONS = dict.fromkeys(RIVALS_INT8, "int8") | dict(
     zip(QUANTIZED, ("float16", "bfloat16", "int8"), strict=True)
 )

@@ -189,14 +189,20 @@ def test_quick_is_a_part_of_every_suite() -> None:
         (case.suite for case in quick), key=list(suites.SUITES).index
     )
     # Their engines are asked for.
-    assert {case.suite for case in quick} == set(suites.SUITES) - {"cells", "torch", "quantized", "onnx"}
+    assert {case.suite for case in quick} == set(suites.SUITES) - {
+        "cells",
+        "torch",
+        "quantized",
+        "onnx",
+        "jax",
+    }
     assert 12 <= len(quick) <= 24
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^expected one of classic, .*, reset, gru, cells, torch, quantized, onnx, all, got 'clasic'$",
+        match=r"^expected one of classic, .*, gru, cells, torch, quantized, onnx, jax, all, got 'clasic'$",
     ):
         suites.select(["step", "clasic"])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cases import Case
-from .engines import BEHIND_TORCH, IN_ONNX_RUNTIME, OURS
+from .engines import BEHIND_TORCH, IN_JAX, IN_ONNX_RUNTIME, OURS
 from .limits import geometric_mean
 from .results import Report, Row
 
@@ -27,7 +27,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a target, for lstmfast itself, behind PyTorch's modules or in ONNX Runtime."""
+    """What became of a target, for lstmfast itself, behind PyTorch's modules, in ONNX Runtime or in JAX."""
 
     suite: str
     target: Target
@@ -73,6 +73,11 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         ),
     ),
     "cells": (_EVERY_ROW, *_STEPS, _TRAINING),
+    "jax": (
+        _EVERY_ROW,
+        Target("forward", 1.5, lambda case: case.work == "sequence", mean=True),
+        Target("forward and gradients", 1.5, lambda case: case.work == "train", mean=True),
+    ),
     "onnx": (
         Target("single steps, H of 24 to 64", 1.8, lambda case: _steps(case) and case.H <= 64),
         Target("single steps, H=128", 1.5, lambda case: _steps(case) and case.H == 128),
@@ -83,7 +88,7 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
 }
 # Who is held against whom, None being the fastest other engine.
 _CONTEST: Mapping[str, str | None] = dict.fromkeys((OURS, *BEHIND_TORCH))
-_CONTESTS: Mapping[str, Mapping[str, str | None]] = {"onnx": IN_ONNX_RUNTIME}
+_CONTESTS: Mapping[str, Mapping[str, str | None]] = {"onnx": IN_ONNX_RUNTIME, "jax": IN_JAX}
 
 
 def outcomes(report: Report) -> list[Outcome]:

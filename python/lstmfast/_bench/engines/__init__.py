@@ -17,6 +17,7 @@ __all__ = [
     "ASKED_FOR",
     "BEHIND_TORCH",
     "ENGINES",
+    "IN_JAX",
     "IN_ONNX_RUNTIME",
     "KIN",
     "NO_SPINNING",
@@ -50,6 +51,7 @@ ENGINES: Mapping[str, str] = {
     "lstmfast in ONNX Runtime no spinning": f"{__name__}.in_onnx_runtime:InOnnxRuntimeNoSpinning",
     "OpenVINO": f"{__name__}.open_vino:OpenVino",
     "JAX": f"{__name__}.jax_scan:Jax",
+    "lstmfast.jax": f"{__name__}.jax_function:JaxFunction",
     "Keras torch": f"{__name__}.keras_backends:KerasTorch",
     "Keras JAX": f"{__name__}.keras_backends:KerasJax",
     "TensorFlow": f"{__name__}.tensor_flow:TensorFlow",
@@ -70,10 +72,12 @@ IN_ONNX_RUNTIME: Mapping[str, str] = {
     "lstmfast in ONNX Runtime": "ONNX Runtime bound",
     "lstmfast in ONNX Runtime no spinning": "ONNX Runtime bound no spinning",
 }
+# lstmfast as JAX's functions, and JAX itself.
+IN_JAX: Mapping[str, str] = {"lstmfast.jax": "JAX"}
 # Sessions whose threads go to sleep after their work at once; of one thread they are no others.
 NO_SPINNING = frozenset({"lstmfast in ONNX Runtime no spinning", "ONNX Runtime bound no spinning"})
 # All of lstmfast by another name: shown, but no rivals of its.
-KIN = frozenset({*BEHIND_TORCH, *QUANTIZED, *IN_ONNX_RUNTIME})
+KIN = frozenset({*BEHIND_TORCH, *QUANTIZED, *IN_ONNX_RUNTIME, *IN_JAX})
 # Measured only where they are.
 ASKED_FOR = KIN | NO_SPINNING
 
