@@ -1,4 +1,4 @@
-# Known by: _bench
+# Known by: _bench, keras
 """JAX: `lstm`, `gru` and `rnn` as functions, under `jit`, `grad`, `vmap`, `scan` and the rest.
 
 >>> import jax, jax.numpy as jnp, lstmfast, lstmfast.jax

@@ -275,17 +275,25 @@ def _primitive(
 ) -> Primitive:
     made = Primitive(name)
     made.multiple_results = True
-    made.def_impl(jax.jit(run, static_argnames=params))
+    made.def_impl(jax.jit(made.bind, static_argnames=params))
 
     def abstract(*avals: Any, **params: Any) -> list[Any]:
-        made_of = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        shapes = jax.eval_shape(partial(run, **params), *made_of)
-        return [jax.core.ShapedArray(each.shape, each.dtype) for each in shapes]
+        # Not made by hand: along which axes of a mesh results vary is said otherwise by each version of JAX.
+        found: list[Any] = jax.make_jaxpr(partial(run, **params))(*avals).out_avals
+        return found
 
     made.def_abstract_eval(abstract)
     batching.primitive_batchers[made] = batch
-    mlir.register_lowering(made, mlir.lower_fun(run, multiple_results=True))
+    mlir.register_lowering(made, mlir.lower_fun(run, multiple_results=True), platform="cpu")
+    mlir.register_lowering(made, _refuse_platform)
     return made
+
+
+def _refuse_platform(context: Any, *_: Any, **__: Any) -> Any:
+    platforms = ", ".join(context.module_context.platforms)
+    raise NotImplementedError(
+        f"lstmfast.jax: expected the platform cpu, got {platforms}; see jax.default_device"
+    )
 
 
 _infer_p = _primitive("lstmfast_infer", _infer, _fold)

@@ -10,6 +10,7 @@ import jax
 
 from .. import _core
 from .._base import runtime
+from ._varying import as_keyword
 
 
 @cache
@@ -24,15 +25,5 @@ def call(
 ) -> list[Any]:
     """Call a target: results of these shapes, of the dtype of `like`, and on which mesh axes it varies."""
     _register()
-    results = [jax.ShapeDtypeStruct(shape, like.dtype, **_varying(like)) for shape in shapes]
+    results = [jax.ShapeDtypeStruct(shape, like.dtype, **as_keyword(like)) for shape in shapes]
     return list(jax.ffi.ffi_call(name, results)(*arrays, **attributes))
-
-
-def _varying(like: Any) -> dict[str, Any]:
-    """Say that results vary along the axes of a `shard_map` as an array does, in this version's words."""
-    aval = jax.typeof(like) if hasattr(jax, "typeof") else like
-    for name in ("manual_axis_type", "vma"):
-        varying = getattr(aval, name, None)
-        if varying:
-            return {name: varying}
-    return {}
