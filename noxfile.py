@@ -157,8 +157,8 @@ def onnx(session: nox.Session, version: str) -> None:
     session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", *session.posargs)
 
 
-# Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras. Keras
-# chooses one when it is imported, so each has a process of its own.
+# Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras.
+# Keras chooses one when it is imported, so each has a process of its own.
 FRAMEWORKS = {
     # Keras on PyTorch and on JAX, ONNX files of it, JAX' own functions and Flax: .ci/run does these.
     "usual": (
