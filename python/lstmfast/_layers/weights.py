@@ -41,7 +41,8 @@ def read(
 ) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     """Read arrays: the arguments that make a layer like theirs, and its parameters by name."""
     row = table.row(convention)
-    options = dict(options)
+    unsaid = ("dtype", "reset_after", "nonlinearity")
+    options = {name: value for name, value in options.items() if value is not None or name not in unsaid}
     for name in (*_SAID, *_NOT_FOR_WEIGHTS):
         if name in options:
             why = "which the arrays say" if name in _SAID else "which weights do not go with"
@@ -145,7 +146,7 @@ def _forms(row: Convention, kind: Kind, forget_bias: object, reset_after: object
     if forget_bias is not None:
         if kind is not kinds.LSTM or not row.option:
             raise TypeError(
-                f"forget_bias: expected none for a {kind.name} of {row.name!r}, whose cell takes none"
+                f"forget_bias: expected none for {kind.name} of {row.name!r}, whose cell takes none"
             )
         number = checks.real(forget_bias, "forget_bias", "a number")
         forms = tuple(form.adding(number) for form in forms)
@@ -177,8 +178,8 @@ def _expect_alike(layers: Sequence[Sequence[_Read]]) -> None:
     for k, passes in enumerate(layers):
         if len(passes) != len(layers[0]):
             raise ValueError(
-                f"{passes[0].called}: expected {len(layers[0])} directions like the first layer,"
-                f" got {len(passes)}"
+                f"{passes[0].called}: expected as many directions as the first layer has,"
+                f" {len(layers[0])}, got {len(passes)}"
             )
         expected = Sizes(first.sizes.I if k == 0 else features, first.sizes.H, first.sizes.P)
         for each in passes:

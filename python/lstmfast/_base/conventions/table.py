@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from .. import checks
 from .forms import Form, form
-
-DEFAULT_BIAS = 1.0  # forget_bias of TensorFlow's cells
+from .orders import ONNX
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,12 @@ def _flax(i: str, f: str, g: str, o: str) -> Form:
         *(f"h{name[0]}/kernel = h[S, {letter}]" for letter, name in names.items()),
         *(f"h{name[0]}/bias = b[{letter}]" for letter, name in names.items()),
     )
+
+
+def _onnx(kind: str, *more: str, reset_after: bool = True) -> Form:
+    gates = ONNX.gates[kind]
+    lines = (f"W = x[{gates}, I]", f"R = h[{gates}, S]", f"B? = b[{gates}] + bh[{gates}] @0", *more)
+    return form(*lines, reset_after=reset_after)
 
 
 ROWS = (
@@ -135,13 +140,21 @@ ROWS = (
     _row(
         "onnx",
         "ONNX operators LSTM, GRU, RNN",
-        form("W = x[iofg, I]", "R = h[iofg, S]", "B? = b[iofg] + bh[iofg] @0", "P? = p[iof]"),
-        tuple(
-            form("W = x[zrn, I]", "R = h[zrn, S]", "B? = b[zrn] + bh[zrn] @0", reset_after=after)
-            for after in (False, True)
-        ),
-        form("W = x[h, I]", "R = h[h, S]", "B? = b[h] + bh[h] @0"),
+        _onnx("LSTM", f"P? = p[{ONNX.peepholes}]"),
+        (_onnx("GRU", reset_after=False), _onnx("GRU")),
+        _onnx("RNN"),
         holding="D",
+    ),
+    _row(
+        "textbook",
+        "a matrix for each gate, on [h, x]: W_f, W_i, W_c, W_o",
+        form(
+            *(
+                f"W_{name} = h[{letter}, S] + x[{letter}, I] @1"
+                for letter, name in zip("ifgo", "ifco", strict=True)
+            ),
+            *(f"b_{name}? = b[{letter}]" for letter, name in zip("ifgo", "ifco", strict=True)),
+        ),
     ),
 )
 
@@ -163,6 +176,6 @@ def forms(convention: Convention, kind: str) -> tuple[Form, ...]:
     if kind not in convention.forms:
         there = " or ".join(convention.forms)
         raise ValueError(
-            f"convention: expected one with a {kind}, got {convention.name!r}, which has {there}"
+            f"convention: expected one that has {kind}, got {convention.name!r}, which has {there}"
         )
     return convention.forms[kind]
