@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lstmfast._base.conventions import walking
+from lstmfast._base.conventions import engines, frameworks, walking
 from lstmfast._base.conventions.forms import Form, Sizes, form
 from lstmfast._base.conventions.orders import OURS
-from lstmfast._base.conventions.table import ROWS, TABLE
+from lstmfast._base.conventions.table import TABLE
 
 from ..helpers import Array, assert_same_bits, random
 
@@ -19,7 +19,7 @@ PROJECTED = Sizes(I=3, H=4, P=2)
 
 
 def forms() -> Iterator[tuple[str, str, Form]]:
-    for row in ROWS:
+    for row in TABLE.values():
         for kind, found in row.forms.items():
             for each in found:
                 yield row.name, kind, each
@@ -38,8 +38,8 @@ def sizes_of(each: Form) -> Sizes:
 
 
 def test_names_are_one_each() -> None:
-    assert len(TABLE) == len(ROWS)
-    assert all(row.forms and row.title for row in ROWS)
+    assert len(TABLE) == len(frameworks.ROWS) + len(engines.ROWS)
+    assert all(row.forms and row.title for row in TABLE.values())
 
 
 @pytest.mark.parametrize(("name", "kind", "each"), FORMS, ids=IDS)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lstmfast._base.conventions import walking
 from lstmfast._base.conventions.forms import Form, Sizes
-from lstmfast._base.conventions.table import ROWS
+from lstmfast._base.conventions.table import TABLE
 
 from ..helpers import Array, random
 
@@ -43,7 +43,7 @@ def compare(found: dict[str, Any], expected: dict[str, Array]) -> None:
 
 if __name__ == "__main__":
     count = 0
-    for row in ROWS:
+    for row in TABLE.values():
         for kind, forms in row.forms.items():
             for each in forms:
                 check(each, kind)

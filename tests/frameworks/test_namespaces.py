@@ -11,7 +11,7 @@ import pytest
 
 from lstmfast._base.conventions import walking
 from lstmfast._base.conventions.forms import Sizes
-from lstmfast._base.conventions.table import ROWS
+from lstmfast._base.conventions.table import TABLE
 
 from ..helpers import ROOT, assert_same_bits, random
 
@@ -22,10 +22,10 @@ def test_traced_by_jax() -> None:
     command = [sys.executable, "-m", f"{__package__}.jax_arrays"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) == sum(len(forms) for row in ROWS for forms in row.forms.values())
+    assert int(run.stdout) == sum(len(forms) for row in TABLE.values() for forms in row.forms.values())
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
 def test_tensors(torch: Any, row: Any) -> None:
     for kind, forms in row.forms.items():
         for form in forms:

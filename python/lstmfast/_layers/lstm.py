@@ -290,7 +290,7 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
             dtype=dtype,
             isa=isa,
         )
-        (form,) = table.row("textbook").forms["LSTM"]
+        (form,) = table.forms(table.row("textbook"), cls._KIND.name)
         sizes = Sizes(lstm.input_size, hidden_size)
         parameters = walking.read(
             weights | biases, form if biases else form.without("b"), cls._KIND.name, sizes

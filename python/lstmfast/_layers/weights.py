@@ -10,11 +10,13 @@ import numpy as np
 from .._base import checks, kinds
 from .._base.checks import AnyArray, Array
 from .._base.conventions import choosing, holding, table, walking
+from .._base.conventions.convention import Convention
+from .._base.conventions.formats import FORMATS
 from .._base.conventions.forms import Form, Sizes
-from .._base.conventions.table import Convention
 from .._base.kinds import Kind
 from .._base.layer import Layer
 from .._base.parameters import PEEPHOLES, Layout
+from .._base.variants import Variant
 
 # What arrays say, so that nobody needs to, or what they cannot be.
 _SAID = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size", "peephole")
@@ -43,15 +45,17 @@ def read(
     row = table.row(convention)
     unsaid = ("dtype", "reset_after", "nonlinearity")
     options = {name: value for name, value in options.items() if value is not None or name not in unsaid}
+    forms = _forms(row, kind, options.pop("forget_bias", None), options.get("reset_after"))
+    more: dict[str, Any] = {}
+    if row.file:
+        split, more = FORMATS[row.file].read(arrays, kind.name, options)
+    else:
+        split = holding.split(arrays, row, forms, prefix)
     for name in (*_SAID, *_NOT_FOR_WEIGHTS):
         if name in options:
             why = "which the arrays say" if name in _SAID else "which weights do not go with"
             raise TypeError(f"{name}: expected no such argument, {why}, got {checks.shown(options[name])}")
-    forms = _forms(row, kind, options.pop("forget_bias", None), options.get("reset_after"))
-    layers = [
-        [_read(*each, row, forms, kind) for each in passes]
-        for passes in holding.split(arrays, row, forms, prefix)
-    ]
+    layers = [[_read(*each, row, forms, kind) for each in passes] for passes in split]
     first = layers[0][0]
     _expect_alike(layers)
     dtypes = {array.dtype for passes in layers for each in passes for array in each.parameters.values()}
@@ -72,6 +76,7 @@ def read(
     if kind is kinds.GRU and not first.form.reset_after:
         config["reset_after"] = False
     _keep_states(layers, rest)
+    _keep(more, rest)
     parameters = {
         f"{name}_l{k}{holding.WAYS[d]}": array
         for k, passes in enumerate(layers)
@@ -83,45 +88,54 @@ def read(
 
 
 def write(
-    layer: Layer,
+    parameters: Mapping[str, Array],
+    layout: Layout,
+    kind: Kind,
+    variant: Variant,
     convention: object,
     prefix: str,
     rest: Mapping[str, Any] | None,
     forget_bias: float | None,
+    *,
+    gradients: bool = False,
 ) -> Any:  # noqa: ANN401 - whatever the convention has
-    """Turn a layer's parameters into arrays."""
+    """Turn parameters into arrays, or gradients by parameters into gradients by arrays."""
     row = table.row(convention)
-    return _written(layer, layer._parameters, row, _form(layer, row, forget_bias), prefix, rest)
-
-
-def gradients(layer: Layer, parameters: Mapping[str, Array], convention: object, prefix: str = "") -> Any:  # noqa: ANN401 - whatever the convention has
-    """Turn gradients by a layer's parameters into those by the arrays that `write` makes of them."""
-    row = table.row(convention)
-    return _written(layer, parameters, row, _form(layer, row, None), prefix, None, gradients=True)
-
-
-def _form(layer: Layer, row: Convention, forget_bias: float | None) -> Form:
-    """Find the form that a layer's weights have."""
-    variant, kind = layer._variant, layer._KIND
     if variant.coupled:
         raise ValueError(
             f"to_weights: expected a layer with all gates for {row.name!r}, got one with coupled ones"
         )
     forms = _forms(row, kind, forget_bias, variant.reset_after if kind is kinds.GRU else None)
-    return _able(forms, layer._layout, row)
+    failure: ValueError | None = None
+    for form in _able(forms, layout, row):
+        try:
+            layers = _written(parameters, layout, kind, form, row, rest, gradients)
+        except ValueError as error:  # of a bias, say, for which another form of the row may have room
+            failure = failure or error
+            continue
+        if row.file:
+            return FORMATS[row.file].written(layers, kind.name, rest or {})
+        return holding.merged(layers, row, prefix)
+    assert failure is not None
+    raise failure
+
+
+def gradients(layer: Layer, parameters: Mapping[str, Array], convention: object, prefix: str = "") -> Any:  # noqa: ANN401 - whatever the convention has
+    """Turn gradients by a layer's parameters into those by the arrays that `write` makes of these."""
+    about = (layer._layout, layer._KIND, layer._variant)
+    return write(parameters, *about, convention, prefix, None, None, gradients=True)
 
 
 def _written(
-    layer: Layer,
-    parameters: Mapping[str, AnyArray],
-    row: Convention,
+    parameters: Mapping[str, Array],
+    layout: Layout,
+    kind: Kind,
     form: Form,
-    prefix: str,
+    row: Convention,
     rest: Mapping[str, Any] | None,
-    *,
-    gradients: bool = False,
-) -> Any:  # noqa: ANN401 - whatever the convention has
-    layout, kind = layer._layout, layer._KIND
+    gradients: bool,
+) -> list[list[dict[str, AnyArray]]]:
+    """Turn the parameters of each layer and direction into arrays of a form."""
     layers = []
     for k in range(layout.num_layers):
         sizes = Sizes(layout.input_size if k == 0 else layout.features, layout.hidden_size, layout.proj_size)
@@ -138,7 +152,7 @@ def _written(
                 ) from None
             passes.append({name: np.ascontiguousarray(array).copy() for name, array in theirs.items()})
         layers.append(passes)
-    return holding.merged(layers, row, prefix)
+    return layers
 
 
 def _forms(row: Convention, kind: Kind, forget_bias: object, reset_after: object) -> tuple[Form, ...]:
@@ -217,6 +231,16 @@ def _keep_states(layers: Sequence[Sequence[_Read]], rest: MutableMapping[str, An
             )
 
 
+def _keep(more: Mapping[str, Any], rest: MutableMapping[str, Any] | None) -> None:
+    """Hand over other parts of a file."""
+    if more and rest is None:
+        raise ValueError(
+            f"rest: expected a dict, for the file has more than a layer keeps, {', '.join(more)}, got None"
+        )
+    if rest is not None:
+        rest.update(more)
+
+
 def _states(rest: Mapping[str, Any] | None, place: int, form: Form, layout: Layout) -> dict[str, AnyArray]:
     states = {}
     for name, of in zip(_STATES, ("h0", "c0"), strict=True):
@@ -232,21 +256,26 @@ def _states(rest: Mapping[str, Any] | None, place: int, form: Form, layout: Layo
     return states
 
 
-def _able(forms: Sequence[Form], layout: Layout, row: Convention) -> Form:
-    """Find the first form that can say all that the layer has, and leave out what it need not say."""
+def _able(forms: Sequence[Form], layout: Layout, row: Convention) -> list[Form]:
+    """Find the forms that can say all that the layer has, and leave out what they need not say."""
     needed = {"p": layout.peepholes > 0, "r": layout.proj_size > 0, "b": layout.bias}
     words = {"p": "peepholes", "r": "a projection", "b": "biases"}
+    able = []
     lacking = ""
     for form in forms:
         lacks = [words[of] for of, wanted in needed.items() if wanted and of not in form.parts]
-        if not lacks:
-            if not layout.bias and not form.forget_offset:
-                form = form.without("b", "bh")
-            for of in ("p", "r"):
-                if not needed[of]:
-                    form = form.without(of)
-            return form
-        lacking = lacking or " and ".join(lacks)
-    raise ValueError(
-        f"to_weights: expected a layer without {lacking} for {row.name!r}, which has none, got one with them"
-    )
+        if lacks:
+            lacking = lacking or " and ".join(lacks)
+            continue
+        if not layout.bias and not form.forget_offset:
+            form = form.without("b", "bh")
+        for of in ("p", "r"):
+            if not needed[of]:
+                form = form.without(of)
+        able.append(form)
+    if not able:
+        raise ValueError(
+            f"to_weights: expected a layer without {lacking} for {row.name!r}, which has none, got one with"
+            " them"
+        )
+    return able

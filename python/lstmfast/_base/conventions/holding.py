@@ -1,11 +1,12 @@
 """How layers and directions are put together: what belongs to each, of what somebody has in hand.
 
 A layer is a mapping from names to arrays, or an object that has them as attributes; where a row is *listed*,
-a list of arrays as well. A stack is a list of layers. Where it is bidirectional, each layer in it is a pair,
-forward and reverse: so a list of depth one is always a stack, and of depth two always one of pairs. Other
-rows hold more in one mapping:
+a list of arrays as well. A bidirectional layer is a pair, forward and reverse: a tuple. A stack is a list of
+layers, and in it a pair may be a list, too. Other rows hold more in one mapping:
 
 - *named*: the name says which layer and direction, as in PyTorch's ``weight_ih_l0_reverse``;
+- *paddle*: likewise, with Paddle's second names;
+- *back*: the reverse direction's names end with ``_back``;
 - *listed*: a list goes on with the reverse direction's arrays;
 - *D*, *LD*: the first axes of each array are directions, or layers and directions;
 - *rows*: the reverse direction's rows are below the forward one's.
@@ -21,15 +22,17 @@ import numpy as np
 
 from .. import checks
 from ..checks import AnyArray
-from . import names
+from . import names, paddle
 from .choosing import listed
+from .convention import Convention
 from .forms import Form
-from .table import Convention
 
 # The arrays of one direction, and what messages call them.
 Pass = tuple[str, dict[str, AnyArray]]
+Layers = list[list[Pass]]
 
 _NAMED = re.compile(r"(?P<name>.+)_l(?P<layer>\d+)(?P<way>_reverse)?")
+_BACK = "_back"
 WAYS = ("", "_reverse")
 CALLED = "arrays"
 
@@ -47,7 +50,7 @@ def split(arrays: object, convention: Convention, forms: Sequence[Form], prefix:
             f"{CALLED}: expected a mapping from names to arrays, or a list of such for {convention.name!r},"
             f" got {checks.shown(arrays)}"
         )
-    if not isinstance(arrays, (list, tuple)) or _is_listed(arrays, convention):
+    if not isinstance(arrays, list) or _is_listed(arrays, convention):
         return _layers(arrays, CALLED, convention, forms, prefix)
     if not arrays:
         raise ValueError(f"{CALLED}: expected at least one layer, got an empty {type(arrays).__name__}")
@@ -85,6 +88,10 @@ def _layers(
     arrays = names.flat(item, called, forms, prefix)
     if convention.holding == "named":
         return _by_name(arrays, called)
+    if convention.holding == "paddle":
+        return _by_name(paddle.by_layer(arrays), called)
+    if convention.holding == "back":
+        return [[(called, each) for each in _by_ending(arrays)]]
     if convention.holding in {"D", "LD"}:
         return _by_axes(arrays, called, convention)
     if convention.holding == "rows":
@@ -143,6 +150,12 @@ def _by_axes(arrays: Mapping[str, AnyArray], called: str, convention: Convention
     ]
 
 
+def _by_ending(arrays: Mapping[str, AnyArray]) -> list[dict[str, AnyArray]]:
+    forward = {name: array for name, array in arrays.items() if not name.endswith(_BACK)}
+    reverse = {name[: -len(_BACK)]: array for name, array in arrays.items() if name.endswith(_BACK)}
+    return [forward, reverse] if reverse else [forward]
+
+
 def _by_rows(arrays: dict[str, AnyArray], forms: Sequence[Form]) -> list[dict[str, AnyArray]]:
     """Cut arrays of both directions in two; whether they are is seen at that of h, [D*G*H, H]."""
     array = next(forms[0].having("h"))
@@ -157,14 +170,14 @@ def _by_rows(arrays: dict[str, AnyArray], forms: Sequence[Form]) -> list[dict[st
 def merged(layers: Sequence[Sequence[Mapping[str, AnyArray]]], convention: Convention, prefix: str) -> Any:  # noqa: ANN401
     """Put the arrays of all layers and directions together: what `split` takes apart."""
     holding = convention.holding
-    if holding == "named":
+    if holding in {"named", "paddle"}:
         whole = {
             f"{name}_l{k}{WAYS[d]}": array
             for k, passes in enumerate(layers)
             for d, arrays in enumerate(passes)
             for name, array in arrays.items()
         }
-        return names.nested(whole, convention, prefix)
+        return names.nested(paddle.by_both(whole) if holding == "paddle" else whole, convention, prefix)
     if holding == "LD" and _alike(layers):
         stacked = {
             name: np.stack([np.stack([arrays[name] for arrays in passes]) for passes in layers])
@@ -172,8 +185,7 @@ def merged(layers: Sequence[Sequence[Mapping[str, AnyArray]]], convention: Conve
         }
         return names.nested(stacked, convention, prefix)
     items = [_item(passes, convention, prefix) for passes in layers]
-    pairs = isinstance(items[0], tuple)
-    return items[0] if len(items) == 1 and not pairs else items
+    return items[0] if len(items) == 1 else items
 
 
 def _alike(layers: Sequence[Sequence[Mapping[str, AnyArray]]]) -> bool:
@@ -190,6 +202,12 @@ def _item(passes: Sequence[Mapping[str, AnyArray]], convention: Convention, pref
         whole = {name: join([arrays[name] for arrays in passes]) for name in passes[0]}
         if holding == "LD":
             whole = {name: array[np.newaxis] for name, array in whole.items()}
+        return names.nested(whole, convention, prefix)
+    if holding == "back":
+        endings = ("", _BACK)
+        whole = {
+            f"{name}{endings[d]}": each for d, arrays in enumerate(passes) for name, each in arrays.items()
+        }
         return names.nested(whole, convention, prefix)
     items = [names.nested(arrays, convention, prefix) for arrays in passes]
     return items[0] if len(items) == 1 else tuple(items)

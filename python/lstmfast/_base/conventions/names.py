@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .. import checks
 from ..checks import AnyArray
+from .convention import Convention
 from .forms import Form
 from .namespaces import Numbers
-from .table import Convention
+
+_OUTPUT = re.compile(r":0$")  # behind TensorFlow's names of variables
 
 
 def flat(value: object, called: str, forms: Sequence[Form], prefix: str = "") -> dict[str, AnyArray]:
@@ -23,6 +25,7 @@ def flat(value: object, called: str, forms: Sequence[Form], prefix: str = "") ->
         If no name begins with prefix.
     """
     found = dict(_leaves(value, called) if isinstance(value, Mapping) else _attributes(value, forms))
+    found = {_OUTPUT.sub("", name): leaf for name, leaf in found.items()}
     taken = {name[len(prefix) :]: leaf for name, leaf in found.items() if name.startswith(prefix)}
     if found and not taken:
         raise ValueError(f"prefix: expected what names in {called} begin with, got {prefix!r}")

@@ -1,5 +1,8 @@
 """Orders of gates, peepholes and axes, as ONNX' nodes and we have them; ours are PyTorch's.
 
+A node is no layer in one direction: its arrays may be quantised, of coupled gates, or there in part, and are
+put back one by one. So what it needs is less than a row of the table: the order of blocks alone.
+
 Gates are letters, in the order of their blocks of H rows: i, f, g, o of an LSTM, r, z, n of a GRU, and h of
 an RNN.
 """

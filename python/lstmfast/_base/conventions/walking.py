@@ -204,7 +204,9 @@ def _laid(blocks: Mapping[tuple[str, str], Numbers], part: Part) -> Numbers:
         if part.axes == (part.gates, "H"):
             return stacked(gates)
         upright = joined(gates)
-        return upright.reshape(-1, 1) if "1" in part.axes else upright
+        if "1" in part.axes:
+            return upright.reshape((1, -1) if part.axes[0] == "1" else (-1, 1))
+        return upright
     upright = joined(gates)
     rows, columns = upright.shape
     if part.axes[0] == part.gates:
