@@ -180,4 +180,17 @@ def tensorflow_block(seed: int = 16) -> list[Case]:
     ]
 
 
-CASES = [case for make in (matlab, flux, dl4j, madmom, tensorflow1, tensorflow_block) for case in make()]
+def textbook(seed: int = 17) -> list[Case]:
+    """A matrix for each gate on [h, x], as LSTM.from_gates has it."""
+    n = Numbers(seed)
+    W, b = ({gate: n(H, *more) for gate in "fico"} for more in ((H + I,), ()))
+
+    def gates(s: Array, h: Array) -> Any:
+        return [W[gate] @ np.concatenate([h, s]) + b[gate] for gate in "ifco"]
+
+    arrays = {f"W_{gate}": W[gate] for gate in "fico"} | {f"b_{gate}": b[gate] for gate in "fico"}
+    return [Case("textbook lstm", "LSTM", "textbook", arrays, lstm(X, gates))]
+
+
+MAKERS = (matlab, flux, dl4j, madmom, tensorflow1, tensorflow_block, textbook)
+CASES = [case for make in MAKERS for case in make()]

@@ -52,7 +52,7 @@ READ: list[tuple[Any, str, dict[str, Any], type[Exception], str]] = [
     ({**KERAS, "kernel": "x"}, "keras", {}, TypeError, r"\['kernel'\]: expected an array of real numbers"),
     (KERAS, "keras", {"bias": False}, TypeError, "bias: expected no such argument, which the arrays say"),
     (KERAS, "keras", {"coupled": True}, TypeError, "coupled: expected no such argument"),
-    (KERAS, "keras", {"forget_bias": 1.0}, TypeError, "forget_bias: expected none for a LSTM of 'keras'"),
+    (KERAS, "keras", {"forget_bias": 1.0}, TypeError, "forget_bias: expected none for LSTM of 'keras'"),
     (
         KERAS,
         "keras",
@@ -146,7 +146,7 @@ def test_what_a_convention_has_no_arrays_for() -> None:
         LSTM(I, H).to_weights("nam")
     with pytest.raises(ValueError, match=r"rest\['head_weight'\]: expected shape \(4,\), got \(3,\)"):
         LSTM(I, H).to_weights("nam", rest={"head_weight": np.ones(3), "head_bias": np.ones(1)})
-    with pytest.raises(ValueError, match="expected one with a RNN, got 'nam', which has LSTM"):
+    with pytest.raises(ValueError, match="expected one that has RNN, got 'nam', which has LSTM"):
         RNN(I, H).to_weights("nam")
 
 

@@ -94,7 +94,7 @@ def test_layers(name: str, kind: str) -> None:
     written = 0
     for layer in layers(kind):
         if kind not in table.TABLE[name].forms:
-            with pytest.raises(ValueError, match=f"expected one with a {kind}, got '{name}'"):
+            with pytest.raises(ValueError, match=f"expected one that has {kind}, got '{name}'"):
                 layer.to_weights(name)
             continue
         arrays = try_to_write(layer, name)
