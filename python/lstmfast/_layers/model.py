@@ -233,7 +233,8 @@ class Model(Saved):
             If an argument is not as above, or the framework has nothing for what the weights say: peepholes,
             a projection, coupled gates, a GRU's r before or after the product, its second bias of n.
         """
-        return weights.write(self, convention, prefix, rest, forget_bias)
+        about = (self._layout, self._KIND, self._variant)
+        return weights.write(self._parameters, *about, convention, prefix, rest, forget_bias)
 
     @classmethod
     def _made(cls, config: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:

@@ -16,6 +16,7 @@ from .._base.conventions.forms import Form, Sizes
 from .._base.kinds import Kind
 from .._base.layer import Layer
 from .._base.parameters import PEEPHOLES, Layout
+from .._base.variants import Variant
 
 # What arrays say, so that nobody needs to, or what they cannot be.
 _SAID = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size", "peephole")
@@ -42,7 +43,8 @@ def read(
 ) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     """Read arrays: the arguments that make a layer like theirs, and its parameters by name."""
     row = table.row(convention)
-    options = dict(options)
+    unsaid = ("dtype", "reset_after", "nonlinearity")
+    options = {name: value for name, value in options.items() if value is not None or name not in unsaid}
     forms = _forms(row, kind, options.pop("forget_bias", None), options.get("reset_after"))
     more: dict[str, Any] = {}
     if row.file:
@@ -86,47 +88,28 @@ def read(
 
 
 def write(
-    layer: Layer,
-    convention: object,
-    prefix: str,
-    rest: Mapping[str, Any] | None,
-    forget_bias: float | None,
-) -> Any:  # noqa: ANN401 - whatever the convention has
-    """Turn a layer's parameters into arrays."""
-    return _write(layer, layer._parameters, convention, prefix, rest, forget_bias, gradients=False)
-
-
-def gradients(
-    layer: Layer,
     parameters: Mapping[str, Array],
-    convention: object,
-    prefix: str = "",
-    forget_bias: float | None = None,
-) -> Any:  # noqa: ANN401 - whatever the convention has
-    """Turn gradients by a layer's parameters into those by the arrays that `write` makes of them."""
-    return _write(layer, parameters, convention, prefix, None, forget_bias, gradients=True)
-
-
-def _write(
-    layer: Layer,
-    parameters: Mapping[str, Array],
+    layout: Layout,
+    kind: Kind,
+    variant: Variant,
     convention: object,
     prefix: str,
     rest: Mapping[str, Any] | None,
     forget_bias: float | None,
     *,
-    gradients: bool,
+    gradients: bool = False,
 ) -> Any:  # noqa: ANN401 - whatever the convention has
-    row, variant, kind = table.row(convention), layer._variant, layer._KIND
+    """Turn parameters into arrays, or gradients by parameters into gradients by arrays."""
+    row = table.row(convention)
     if variant.coupled:
         raise ValueError(
             f"to_weights: expected a layer with all gates for {row.name!r}, got one with coupled ones"
         )
     forms = _forms(row, kind, forget_bias, variant.reset_after if kind is kinds.GRU else None)
     failure: ValueError | None = None
-    for form in _able(forms, layer._layout, row):
+    for form in _able(forms, layout, row):
         try:
-            layers = _written(layer, parameters, form, row, rest, gradients)
+            layers = _written(parameters, layout, kind, form, row, rest, gradients)
         except ValueError as error:  # of a bias, say, for which another form of the row may have room
             failure = failure or error
             continue
@@ -137,16 +120,22 @@ def _write(
     raise failure
 
 
+def gradients(layer: Layer, parameters: Mapping[str, Array], convention: object, prefix: str = "") -> Any:  # noqa: ANN401 - whatever the convention has
+    """Turn gradients by a layer's parameters into those by the arrays that `write` makes of these."""
+    about = (layer._layout, layer._KIND, layer._variant)
+    return write(parameters, *about, convention, prefix, None, None, gradients=True)
+
+
 def _written(
-    layer: Layer,
     parameters: Mapping[str, Array],
+    layout: Layout,
+    kind: Kind,
     form: Form,
     row: Convention,
     rest: Mapping[str, Any] | None,
     gradients: bool,
 ) -> list[list[dict[str, AnyArray]]]:
     """Turn the parameters of each layer and direction into arrays of a form."""
-    layout, kind = layer._layout, layer._KIND
     layers = []
     for k in range(layout.num_layers):
         sizes = Sizes(layout.input_size if k == 0 else layout.features, layout.hidden_size, layout.proj_size)
@@ -171,7 +160,7 @@ def _forms(row: Convention, kind: Kind, forget_bias: object, reset_after: object
     if forget_bias is not None:
         if kind is not kinds.LSTM or not row.option:
             raise TypeError(
-                f"forget_bias: expected none for a {kind.name} of {row.name!r}, whose cell takes none"
+                f"forget_bias: expected none for {kind.name} of {row.name!r}, whose cell takes none"
             )
         number = checks.real(forget_bias, "forget_bias", "a number")
         forms = tuple(form.adding(number) for form in forms)
@@ -203,8 +192,8 @@ def _expect_alike(layers: Sequence[Sequence[_Read]]) -> None:
     for k, passes in enumerate(layers):
         if len(passes) != len(layers[0]):
             raise ValueError(
-                f"{passes[0].called}: expected {len(layers[0])} directions like the first layer,"
-                f" got {len(passes)}"
+                f"{passes[0].called}: expected as many directions as the first layer has,"
+                f" {len(layers[0])}, got {len(passes)}"
             )
         expected = Sizes(first.sizes.I if k == 0 else features, first.sizes.H, first.sizes.P)
         for each in passes:

@@ -9,6 +9,13 @@ from collections.abc import Mapping
 
 from .convention import Convention, in_rows, row
 from .forms import Form, form
+from .orders import ONNX
+
+
+def _onnx(kind: str, *more: str, reset_after: bool = True) -> Form:
+    gates = ONNX.gates[kind]
+    lines = (f"W = x[{gates}, I]", f"R = h[{gates}, S]", f"B? = b[{gates}] + bh[{gates}] @0", *more)
+    return form(*lines, reset_after=reset_after)
 
 
 def _onednn(gates: str, *more: str, reset_after: bool = True) -> Form:
@@ -41,12 +48,9 @@ ROWS: tuple[Convention, ...] = (
     row(
         "onnx",
         "ONNX operators LSTM, GRU, RNN",
-        form("W = x[iofg, I]", "R = h[iofg, S]", "B? = b[iofg] + bh[iofg] @0", "P? = p[iof]"),
-        tuple(
-            form("W = x[zrn, I]", "R = h[zrn, S]", "B? = b[zrn] + bh[zrn] @0", reset_after=after)
-            for after in (False, True)
-        ),
-        form("W = x[h, I]", "R = h[h, S]", "B? = b[h] + bh[h] @0"),
+        _onnx("LSTM", f"P? = p[{ONNX.peepholes}]"),
+        (_onnx("GRU", reset_after=False), _onnx("GRU")),
+        _onnx("RNN"),
         holding="D",
     ),
     row(

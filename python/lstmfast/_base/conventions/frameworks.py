@@ -228,4 +228,15 @@ ROWS: tuple[Convention, ...] = (
         form("weights = x[I, h]", "recurrent_weights = h[S, h]", "bias = b[h]"),
         nesting="tree",
     ),
+    row(
+        "textbook",
+        "a matrix for each gate, on [h, x]: W_f, W_i, W_c, W_o",
+        form(
+            *(
+                f"W_{name} = h[{gate}, S] + x[{gate}, I] @1"
+                for gate, name in zip("ifgo", "ifco", strict=True)
+            ),
+            *(f"b_{name}? = b[{gate}]" for gate, name in zip("ifgo", "ifco", strict=True)),
+        ),
+    ),
 )

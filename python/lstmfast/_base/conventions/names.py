@@ -69,7 +69,7 @@ def of_list(arrays: Sequence[object], called: str, forms: Sequence[Form]) -> lis
         )
     each = len(arrays) // directions
     numbers = [checks.weight(array, f"{called}[{k}]") for k, array in enumerate(arrays)]
-    return [dict(zip(names, numbers[d * each :], strict=False)) for d in range(directions)]
+    return [dict(zip(names, numbers[d * each : (d + 1) * each], strict=False)) for d in range(directions)]
 
 
 def nested(arrays: Mapping[str, Numbers], convention: Convention, prefix: str = "") -> dict[str, Numbers]:

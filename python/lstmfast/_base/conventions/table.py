@@ -27,6 +27,6 @@ def forms(convention: Convention, kind: str) -> tuple[Form, ...]:
     if kind not in convention.forms:
         there = " or ".join(convention.forms)
         raise ValueError(
-            f"convention: expected one with a {kind}, got {convention.name!r}, which has {there}"
+            f"convention: expected one that has {kind}, got {convention.name!r}, which has {there}"
         )
     return convention.forms[kind]
