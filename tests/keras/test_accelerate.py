@@ -236,6 +236,7 @@ def test_xla_is_not_asked_on_tensorflow() -> None:
     assert model.layers[0].supports_jit
 
 
+@pytest.mark.tools
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_jit_compile_on_pytorch() -> None:

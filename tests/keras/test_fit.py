@@ -13,7 +13,18 @@ import lstmfast.keras  # noqa: E402
 from lstmfast.datasets import sunspots  # noqa: E402
 
 from ..helpers import Array, random  # noqa: E402
-from .helpers import BACKEND, HAS_GRADIENTS, B, H, I, T, pair, skip_unless  # noqa: E402
+from .helpers import (  # noqa: E402
+    BACKEND,
+    HAS_GRADIENTS,
+    B,
+    H,
+    I,
+    T,
+    assert_same,
+    everything,
+    pair,
+    skip_unless,
+)
 
 
 def windows(steps: int = 12) -> tuple[Array, Array]:
@@ -110,6 +121,16 @@ def test_gradients_of_gradients_on_tensorflow_are_refused_and_not_zero() -> None
         gradient = inner.gradient(loss, x)
     with pytest.raises(NotImplementedError, match=r"lstmfast.keras has no gradients of gradients"):
         outer.gradient(gradient, x)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_are_the_same_whether_or_not_the_call_was_of_training(training: bool) -> None:
+    """On TensorFlow a call that is not keeps nothing for them."""
+    if not HAS_GRADIENTS:
+        pytest.skip("this backend has no gradients")
+    x = random((B, T, I), seed=1)
+    theirs, ours = pair("lstm", return_sequences=True)
+    assert_same(everything(ours, x, training=training), everything(theirs, x, training=training))
 
 
 def test_calls_out_of_graphs_on_tensorflow() -> None:

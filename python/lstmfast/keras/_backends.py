@@ -7,8 +7,8 @@ Each has a module of its own with the same names:
 - `refusal(recurrences, tensors, dtype)`: why a call of these tensors is none for the core, or None;
 - `known(mask)`: the mask as an array, where it is known while the call is made, or None;
 - `taken(x, index)`: of each row of x [B, T, I] the steps that index [B, N] names;
-- `run(cell, recurrence, weights, x, state, skipping, wants_states)`: y [B, T, H] and the list of last states;
-  wants_states: whether anybody asks for those;
+- `run(cell, recurrence, weights, x, state, skipping, wants_states, training)`: y [B, T, H] and the list of
+  last states; wants_states: whether anybody asks for those; training: whether gradients are likely to be;
 - `refuse_own_path(layer, x, reason)`: raises where Keras' own path would be silently wrong;
 - `free_state(layer, x)`: an initial state for whoever traces, or None for Keras' own;
 - `adopt(layer)`, `release(layer)`: what a layer needs besides that becomes ours, and no longer is.

@@ -67,7 +67,7 @@ def _run(
     for cell, recurrence, weights, state in parts:
         if training and cell.dropout:
             y = y * ops.expand_dims(cell.get_dropout_mask(y[:, 0, :]), axis=1)
-        y, end = backend.run(cell, recurrence, weights, y, state, skipping, wants_states)
+        y, end = backend.run(cell, recurrence, weights, y, state, skipping, wants_states, training)
         ends.append(end)
     last = h_n = ends[-1][0]
     if skipping is not None:

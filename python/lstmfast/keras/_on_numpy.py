@@ -41,6 +41,7 @@ def run(
     state: list[Any],
     skipping: Any,
     wants_states: bool,
+    training: bool,
 ) -> tuple[Any, list[Any]]:
     """Run one cell over all steps: y [B, T, H], and its last states [B, H]."""
     lengths = None if skipping is None else skipping.lengths

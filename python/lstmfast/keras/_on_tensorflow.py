@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from . import _host
@@ -53,21 +54,26 @@ def run(
     state: list[Any],
     skipping: Any,
     wants_states: bool,
+    training: bool,
 ) -> tuple[Any, list[Any]]:
     """Run one cell over all steps: y [B, T, H], and its last states [B, H]."""
     operands = [tf.convert_to_tensor(tensor) for tensor in (x, *state, *weights)]
     lengths = [] if skipping is None else [tf.cast(skipping.lengths, tf.int64)]
-    y, *ends = _Call(packed_of(cell, recurrence), len(state), len(lengths)).run(operands, lengths)
+    y, *ends = _Call(packed_of(cell, recurrence), len(state), training).run(operands, lengths)
     return y, ends
 
 
 class _Call:
-    """One call of the core, in a graph or not. Its operands: x, h[, c], the weights; and maybe lengths."""
+    """One call of the core, in a graph or not. Its operands: x, h[, c], the weights; and maybe lengths.
 
-    def __init__(self, packed: Packed, states: int, lengths: int) -> None:
+    A graph does not know whether anybody will go back through it. In training what that needs is kept; else
+    the pass is made once more then.
+    """
+
+    def __init__(self, packed: Packed, states: int, keeps: bool) -> None:
         self._packed = packed
         self._states = states
-        self._lengths = lengths
+        self._keeps = keeps
 
     def run(self, operands: list[Any], lengths: list[Any]) -> list[Any]:
         """Run forward, with gradients: y, h_n[, c_n]."""
@@ -130,11 +136,15 @@ class _Call:
 
     def _forward(self, *given: Any) -> list[Any]:
         weights, x, states, rest = self._split(given)
-        return _host.forward(self._packed, weights, x, states, *rest)
+        if self._keeps:
+            return _host.forward(self._packed, weights, x, states, *rest)
+        return [*_host.infer(self._packed, weights, x, states, *rest), np.empty(0, x.dtype)]
 
     def _backward(self, *given: Any) -> list[Any]:
         weights, x, states, (y, kept, *rest) = self._split(given)
         grads, lengths = rest[: self._states + 1], rest[self._states + 1 :]
+        if not self._keeps:
+            y, *_, kept = _host.forward(self._packed, weights, x, states, *lengths)
         return _host.backward(self._packed, weights, x, states, y, kept, grads, *lengths)
 
 

@@ -65,6 +65,7 @@ def run(
     state: list[Any],
     skipping: Any,
     wants_states: bool,
+    training: bool,
 ) -> tuple[Any, list[Any]]:
     """Run one cell over all steps: y [B, T, H], and its last states [B, H]."""
     if torch.onnx.is_in_onnx_export():
@@ -77,7 +78,12 @@ def run(
         y, *ends = _functions.run_traced(spec, x, h0, c0, laid_out, lengths)
     else:
         lengths = None if skipping is None else np.ascontiguousarray(skipping.lengths, np.int64)
-        network = packed_of(cell, recurrence).network(_functions.arrays_of(weights), torch.get_num_threads())
+        dense = all(w.is_contiguous() for w in weights)
+        network = packed_of(cell, recurrence).network(
+            _functions.arrays_of(weights),
+            torch.get_num_threads(),
+            [w.data_ptr() for w in weights] if dense else None,
+        )
         on_graph = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights))
         laid_out = _arranged(recurrence, weights) if on_graph else []
         y, *ends = _functions.run(network, spec, x, h0, c0, laid_out, lengths)

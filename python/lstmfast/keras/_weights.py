@@ -88,12 +88,18 @@ class Packed:
         # Fingerprint, dtype and network: one object, for threads.
         self._state: tuple[bytes, np.dtype[Any], Any] | None = None
 
-    def network(self, weights: Sequence[AnyArray], threads: int = 0) -> Any:
-        """Return the network of these weights, as Keras has them, as they are now."""
+    def network(
+        self, weights: Sequence[AnyArray], threads: int = 0, addresses: Sequence[int] | None = None
+    ) -> Any:
+        """Return the network of these weights, as Keras has them, as they are now.
+
+        addresses: where they are, of dense ones, from whoever knows it sooner than NumPy tells.
+        """
         dtype = weights[0].dtype
-        weights = [w if w.flags.c_contiguous and w.flags.aligned else np.array(w, order="C") for w in weights]
+        if addresses is None:
+            weights = [np.require(w, requirements=("C", "A")) for w in weights]
+            addresses = [w.ctypes.data for w in weights]
         # Before they are packed: if another thread writes meanwhile, the next call sees that and packs again.
-        addresses = [w.__array_interface__["data"][0] for w in weights]
         mark = _core.fingerprint(runtime.isa(), addresses, [w.nbytes for w in weights], threads)
         state = self._state
         if state is not None and state[0] == mark and state[1] == dtype:
