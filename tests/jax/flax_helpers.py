@@ -38,7 +38,7 @@ def carry_of(cell: Any) -> Any:
 
 
 def cases(cells: list[Any]) -> list[tuple[Any, str, Any]]:
-    """Each cell with some calls and lengths or none; one of them with all calls. Flax takes long to compile."""
+    """Each cell with some calls and lengths or none; one with all calls. Flax takes long to compile."""
     chosen = []
     for cell in cells:
         names = CALLS if "Optimized" in cell.__name__ else ("kept order",)
