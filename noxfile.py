@@ -157,6 +157,30 @@ def onnx(session: nox.Session, version: str) -> None:
     session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", *session.posargs)
 
 
+# Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras. Keras
+# chooses one when it is imported, so each has a process of its own.
+FRAMEWORKS = {
+    # Keras on PyTorch and on JAX, ONNX files of it, JAX' own functions and Flax: .ci/run does these.
+    "usual": (
+        (TORCH, "keras", "jax", "flax", "onnx", "onnxruntime", "onnxscript"),
+        (("tests/keras", "torch"), ("tests/keras", "jax"), ("tests/jax", "jax")),
+    ),
+    "tensorflow": (("keras", "tensorflow-cpu"), (("tests/keras", "tensorflow"), ("tests/keras", "numpy"))),
+    "jax": (("jax", "flax", "dm-haiku", "equinox"), (("tests/jax", "jax"),)),
+}
+
+
+@nox.session
+@nox.parametrize("family", list(FRAMEWORKS))
+def frameworks(session: nox.Session, family: str) -> None:
+    """Run the tests of Keras' and JAX' sides beside them: .ci/run does it with the usual ones."""
+    packages, runs = FRAMEWORKS[family]
+    session.install(*packages, ".[test]")
+    for tests, backend in runs:
+        session.log(f"KERAS_BACKEND={backend}")
+        session.run("pytest", *SIDE_BY_SIDE, tests, *session.posargs, env={"KERAS_BACKEND": backend})
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """Run README.md's shell lines word for word, as a newcomer would: in a copy without anything built."""

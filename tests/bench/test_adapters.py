@@ -14,10 +14,18 @@ import pytest
 from lstmfast._base import cpu
 from lstmfast._bench import engines, problem
 from lstmfast._bench.cases import Case
-from lstmfast._bench.engines import ENGINES, UnsupportedError, ncnn_layers, onnx_model, onnx_runtime, stacked
+from lstmfast._bench.engines import (
+    ENGINES,
+    IN_KERAS,
+    UnsupportedError,
+    ncnn_layers,
+    onnx_model,
+    onnx_runtime,
+    stacked,
+)
 
 PLAIN = ["LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"]
-OWN_PROCESS = {*PLAIN, "Keras torch", "Keras JAX", "TensorFlow"}
+OWN_PROCESS = {*PLAIN, *IN_KERAS, *IN_KERAS.values(), "TensorFlow"}
 IN_ORT = ["lstmfast in ONNX Runtime", "lstmfast in ONNX Runtime no spinning"]
 NO_CHAINS = [name for name in ENGINES if "ONNX" not in name] + ["ONNX Runtime int8"]
 
@@ -59,6 +67,12 @@ def test_whole_rows_and_steps_alone(name: str, case: Case, reason: str) -> None:
             (name, 1, Case(4, 2, 5, 5, work="chain"), "chains of nodes are measured in ONNX Runtime")
             for name in NO_CHAINS
         ),
+        *(
+            (name, 1, Case(4, 2, 5, 5, work=work), "predict and fit are measured in Keras")
+            for work in ("predict", "fit")
+            for name in ENGINES
+            if "Keras" not in name
+        ),
         ("TensorFlow", 1, Case(4, 2, 3, 5, valid=65), "the operator takes one length for all rows"),
         ("TensorFlow", 1, Case(4, 2, 3, 5, work="train", reset=20), "it cannot start a row anew"),
         ("Keras torch", 1, Case(4, 2, 3, 5, work="train", reset=20), "it cannot start a row anew"),
@@ -73,8 +87,10 @@ def test_what_one_alone_declines(name: str, threads: int, case: Case, reason: st
 def test_these_have_a_process_of_their_own_and_keras_its_backend() -> None:
     found = {name: getattr(engines.load(spec, 1, None), "apart", None) for name, spec in ENGINES.items()}
     assert {name for name, variables in found.items() if variables is not None} == OWN_PROCESS
-    assert found["Keras torch"]["KERAS_BACKEND"] == "torch"  # type: ignore[index]
-    assert found["Keras JAX"]["KERAS_BACKEND"] == "jax"  # type: ignore[index]
+    for ours, its in IN_KERAS.items():
+        backend = its.removeprefix("Keras ").lower()
+        assert found[ours] == found[its]
+        assert found[its]["KERAS_BACKEND"] == backend  # type: ignore[index]
 
 
 def test_keras_on_another_backend_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from lstmfast._bench.engines import (
     BEHIND_TORCH,
     ENGINES,
     IN_JAX,
+    IN_KERAS,
     IN_ONNX_RUNTIME,
     KIN,
     NO_SPINNING,
@@ -51,7 +52,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
             [
                 "SUITE",
                 "expected one of classic, step, deepbench, deep, odd, train, recompute, lengths, reset,"
-                " gru, cells, torch, quantized, onnx, jax, all",
+                " gru, cells, torch, quantized, onnx, keras, jax, all",
                 "'clasic'",
             ],
         ),
@@ -152,10 +153,11 @@ SHAPE = ["--shapes", "T=2,B=1,I=1,H=1"]
         (["step", "quantized"], USUAL | {*QUANTIZED}),
         (["quantized", *SHAPE], USUAL | {*QUANTIZED}),
         (["torch", "quantized"], USUAL | {*BEHIND_TORCH, *QUANTIZED}),
-        (["jax"], {OURS, "JAX", "lstmfast.jax"}),
         (["onnx"], {OURS, *IN_ORT}),
         (["onnx", "--threads", "2"], {OURS, *IN_ORT, *NO_SPINNING}),
         (["--suite", "onnx", "step"], USUAL | IN_ORT),
+        (["keras"], {OURS, *IN_KERAS, *IN_KERAS.values()}),
+        (["jax"], {OURS, "lstmfast in JAX", "JAX"}),
         (["all"], set(ENGINES) - NO_SPINNING),
         (["--full"], set(ENGINES) - NO_SPINNING),
         (["--full", "--threads", "2"], set(ENGINES)),
@@ -165,7 +167,7 @@ SHAPE = ["--shapes", "T=2,B=1,I=1,H=1"]
 def test_a_suite_brings_its_engines(
     arguments: list[str], names: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert set(ENGINES) > KIN == {*QUANTIZED, *BEHIND_TORCH, *IN_ONNX_RUNTIME, *IN_JAX}
+    assert set(ENGINES) > KIN == {*QUANTIZED, *BEHIND_TORCH, *IN_ONNX_RUNTIME, *IN_KERAS, *IN_JAX}
     asked = asked_of(monkeypatch, *arguments)[1]["engines"]
     assert asked == {name: spec for name, spec in ENGINES.items() if name in names}
 

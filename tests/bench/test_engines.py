@@ -19,7 +19,7 @@ import lstmfast
 from lstmfast._base.kinds import BY_NAME
 from lstmfast._bench import engines, problem, session
 from lstmfast._bench.cases import CELLS, Case, Cell, Work
-from lstmfast._bench.engines import ENGINES, IN_ONNX_RUNTIME, OURS, QUANTIZED, UnsupportedError
+from lstmfast._bench.engines import ENGINES, IN_KERAS, IN_ONNX_RUNTIME, OURS, QUANTIZED, UnsupportedError
 from lstmfast._bench.worker import Request
 from lstmfast.reference import Reference
 
@@ -35,9 +35,12 @@ NEEDS = {
     "ONNX Runtime int8": ["onnxruntime", "onnx"],
     "OpenVINO": ["openvino"],
     "JAX": ["jax"],
-    "lstmfast.jax": ["jax"],
-    "Keras torch": ["torch", "keras"],
-    "Keras JAX": ["jax", "keras"],
+    "lstmfast in JAX": ["jax"],
+    **{
+        name: ["tensorflow" if "TensorFlow" in name else "torch" if "torch" in name else "jax", "keras"]
+        for pair in IN_KERAS.items()
+        for name in pair
+    },
     "TensorFlow": ["tensorflow"],
     "LiteRT": ["ai_edge_litert", "flatbuffers"],
     "OpenCV": ["cv2", "onnx"],
@@ -82,6 +85,8 @@ CASES = [
     *(Case(1, 2, 4, 8, work="step", cell=cell, stepwise=True) for cell in CELLS),
     *(Case(6, 2, 3, 8, work="train", cell=cell, stepwise=True) for cell in CELLS),
     *(Case(5, 2, 8, 8, work="chain", cell=cell) for cell in CELLS),
+    *(Case(6, 2, 3, 5, work=work, cell=cell) for cell in CELLS for work in ("predict", "fit")),
+    *(Case(9, 5, 3, 8, layers=2, directions=2, work=work, valid=65) for work in ("predict", "fit")),
     Case(9, 2, 3, 8, layers=2, work="train", recompute=True),
 ]
 
@@ -91,7 +96,8 @@ RIVALS_INT8 = {"PyTorch int8", "ONNX Runtime int8"}
 PLAIN = {"LiteRT", "OpenCV", "ncnn row by row", "MNN", "tract"}
 IN_ORT = {"ONNX Runtime", *IN_ONNX_RUNTIME, *IN_ONNX_RUNTIME.values()}
 INFERENCE_ALONE = {*IN_ORT, "OpenVINO", *RIVALS_INT8, *QUANTIZED, *PLAIN}
-NO_POOLS = {"NumPy", "OpenVINO", "JAX", "lstmfast.jax", "Keras torch", "Keras JAX", "TensorFlow", *PLAIN}
+KERAS = {*IN_KERAS, *IN_KERAS.values()}
+NO_POOLS = {"NumPy", "OpenVINO", "JAX", "lstmfast in JAX", "TensorFlow", *KERAS, *PLAIN}
 PRECISIONS = dict.fromkeys(RIVALS_INT8, "int8") | dict(
     zip(QUANTIZED, ("float16", "bfloat16", "int8"), strict=True)
 )
@@ -103,12 +109,18 @@ def unsupported(name: str, case: Case) -> str:
     """Why an engine does not do a case; nothing if it does."""
     if case.work == "chain" and name not in IN_ORT:
         return "chains of nodes are measured in ONNX Runtime"
+    if case.work in {"predict", "fit"} and name not in KERAS:
+        return "predict and fit are measured in Keras"
     if case.work == "pool" and name in NO_POOLS:
         return "pools are measured with other engines"
     if case.stepwise and (name in NO_POOLS or (case.work == "step" and "ONNX" in name)):
         return "step modules are measured with other engines"
     if case.stepwise and name == "PyTorch int8":
         return "step modules are measured in float32"
+    if case.reset and name in KERAS:
+        return "it cannot start a row anew within a sequence"
+    if case.work not in {"predict", "fit"} and "Keras TensorFlow" in name:
+        return "Keras on TensorFlow is measured by predict and fit"
     if case.work == "train" and "frozen" in name:
         return "frozen weights have no gradient"
     if name.startswith("lstmfast.torch") and not in_lstmfast_torch(case):
@@ -123,7 +135,7 @@ def unsupported(name: str, case: Case) -> str:
         return f"the operator is no {case.kind.name}"
     if name == "TensorFlow" and case.valid < 100:
         return "the operator takes one length for all rows"
-    if case.reset and name in {*PLAIN, "Keras torch", "Keras JAX", "TensorFlow"}:
+    if case.reset and name in {*PLAIN, "TensorFlow"}:
         return "it cannot start a row anew within a sequence"
     if name == "OpenCV" and case.cell == "rnn":
         return "it has no RNN"

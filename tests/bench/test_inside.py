@@ -210,19 +210,21 @@ def test_an_onnx_runtime_that_is_too_old_is_missing(monkeypatch: pytest.MonkeyPa
 
 def test_table_and_page_have_both_sides_of_each_kind() -> None:
     text = printed(made(), 132)
+    assert re.search(r"\nonnx, in ONNX Runtime *\nT=1 B=1 I=24 H=24 +4\.00ms +2\.00ms +2\.00x", text)
     assert re.search(
-        r"\nT=1 B=1 I=24 H=24 +on +4\.00ms +2\.00ms +2\.00x *\n +off +3\.00ms +2\.00ms +1\.50x", text
+        r"\nonnx, in ONNX Runtime no spinning *\nT=1 B=1 I=24 H=24 +3\.00ms +2\.00ms +1\.50x", text
     )
-    assert re.search(r"\nT=50 B=1 chain I=64 H=64 +on +6\.00ms +2\.00ms +3\.00x", text)
-    assert re.search(r"\ngeometric mean +on +1\.73x", text)
+    assert re.search(r"\nT=50 B=1 chain I=64 H=64 +6\.00ms +2\.00ms +3\.00x", text)
+    assert re.search(r"\ngeometric mean +1\.73x", text)
     assert "lstmfast in ONNX Runtime: single steps, H=128 (1)" in text
     assert "1.40x missed" in text
     said = " ".join(text.split())
     assert "chain: T nodes of one step in one graph" in said
-    assert "spinning: whether its threads look for more work" in said
+    assert "Its threads look for more work for some 40 ms" in said
+    assert f"{IN}, {IN_QUIET}: lstmfast inside others, never the fastest other engine." in said
     html = page.render(made())
-    assert "<h2>In ONNX Runtime</h2>" in html
-    row = "<td>T=1 B=1 I=24 H=24</td><td>off</td>"
+    assert "<h2>Inside others</h2>" in html
+    row = "<td>T=1 B=1 I=24 H=24</td><td>ONNX Runtime no spinning</td>"
     assert re.search(rf"{row}<td [^>]*>3\.00ms</td><td [^>]*>2\.00ms</td><td>1\.50x</td>", html)
 
 
@@ -232,7 +234,7 @@ def test_one_side_alone_is_no_comparison() -> None:
         assert inside.suites(report) == {}
         assert targets.outcomes(report) == []
         text, html = printed(report, 132), page.render(report)
-        for word in ("in ONNX Runtime\n", "sessions:", "In ONNX Runtime", "Memory of sessions"):
+        for word in ("inside others", "sessions:", "Inside others", "Memory of sessions"):
             assert word not in text + html
         assert inside.to_json(report)["rows"] == []
 
@@ -241,15 +243,15 @@ def test_a_failure_has_no_ratio() -> None:
     report = made()
     report.rows[0].cells[IN].status = "failed"
     text = printed(report, 132)
-    assert re.search(r"\nT=1 B=1 I=24 H=24 +on +4\.00ms +failed +- *\n", text)
+    assert re.search(r"\nT=1 B=1 I=24 H=24 +4\.00ms +failed +- *\n", text)
 
 
 def test_json_has_the_same(tmp_path: Path) -> None:
     assert Outputs(json=tmp_path / "a.json").write(made()) == []
     saved = json.loads((tmp_path / "a.json").read_text())
-    found = saved["in_onnx_runtime"]
+    found = saved["inside"]
     assert len(found["rows"]) == 6 * 2
-    assert found["rows"][1] == {
+    assert found["rows"][6] == {
         "suite": "onnx",
         "shape": "T=1 B=1 I=24 H=24",
         "engine": IN_QUIET,

@@ -9,7 +9,7 @@ import pytest
 from lstmfast import _cli
 from lstmfast._bench import shapes, suites
 from lstmfast._bench.cases import WORKS, Case
-from lstmfast._bench.engines import IN_ONNX_RUNTIME, NO_SPINNING, OURS
+from lstmfast._bench.engines import IN_KERAS, IN_ONNX_RUNTIME, NO_SPINNING, OURS
 
 
 def sizes(name: str) -> list[tuple[int, int, int, int]]:
@@ -173,6 +173,26 @@ def test_onnx_is_steps_sequences_and_chains() -> None:
         assert grus < {*lstm} or work == "chain"
 
 
+def test_keras_is_what_its_own_loops_call() -> None:
+    cases = suites.SUITES["keras"]
+    assert {case.work for case in cases} == {"predict", "fit"}
+    shapes = {work: [replace(case, work="fit") for case in cases if case.work == work] for work in WORKS}
+    assert shapes["predict"] == shapes["fit"]
+    assert Case(100, 16, 64, 64, work="fit", suite="keras") in cases
+    assert {case.cell for case in cases} == {"lstm", "gru", "rnn"}
+    assert {case.valid for case in cases} == {65, 100}
+    engines = suites.engines(cases)
+    assert engines == [OURS, *(name for pair in IN_KERAS.items() for name in pair[::-1])]
+
+
+def test_jax_is_what_train_has_without_and_with_gradients() -> None:
+    cases = suites.SUITES["jax"]
+    for work in ("sequence", "train"):
+        shapes = [replace(case, suite="train", work="train") for case in cases if case.work == work]
+        assert shapes == [*suites.SUITES["train"]]
+    assert suites.engines(cases) == [OURS, "JAX", "lstmfast in JAX"]
+
+
 def test_engines_that_do_not_spin_come_with_more_threads_than_one() -> None:
     for cases in (suites.SUITES["onnx"], suites.select(["all"])):
         one, two = (set(suites.engines(cases, threads)) for threads in (1, 2))
@@ -189,20 +209,15 @@ def test_quick_is_a_part_of_every_suite() -> None:
         (case.suite for case in quick), key=list(suites.SUITES).index
     )
     # Their engines are asked for.
-    assert {case.suite for case in quick} == set(suites.SUITES) - {
-        "cells",
-        "torch",
-        "quantized",
-        "onnx",
-        "jax",
-    }
+    asked_for = {"cells", "torch", "quantized", "onnx", "keras", "jax"}
+    assert {case.suite for case in quick} == set(suites.SUITES) - asked_for
     assert 12 <= len(quick) <= 24
 
 
 def test_an_unknown_suite_is_told_what_there_is() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^expected one of classic, .*, gru, cells, torch, quantized, onnx, jax, all, got 'clasic'$",
+        match=r"^expected one of classic, .*, quantized, onnx, keras, jax, all, got 'clasic'$",
     ):
         suites.select(["step", "clasic"])
 

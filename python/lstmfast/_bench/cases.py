@@ -13,8 +13,9 @@ __all__ = ["CELLS", "WORKS", "Case", "Cell", "Work"]
 # as a program that streams does. pool: one step of B streams, each with a state of its own, that come in
 # another order each time, as on a server. chain: T nodes of one step in one graph, which share their weights,
 # from a zero state; each takes as x what the one before it has put out, as in a decoder that was unrolled.
-# train: forward over T steps, then gradients of x and of every weight.
-Work: TypeAlias = Literal["sequence", "step", "pool", "chain", "train"]
+# train: forward over T steps, then gradients of x and of every weight. predict, fit: what Keras itself makes
+# of a batch, from NumPy arrays to NumPy arrays: results, or one step of training with loss and optimiser.
+Work: TypeAlias = Literal["sequence", "step", "pool", "chain", "train", "predict", "fit"]
 WORKS: tuple[Work, ...] = get_args(Work)
 
 # Each kind's first cell: rnn is the vanilla RNN with tanh.
@@ -62,6 +63,8 @@ class Case:
         work = f" {self.work}" if self.work in {"train", "pool", "chain"} else ""
         deep = f" L={self.layers} D={self.directions}" if self.layers > 1 or self.directions > 1 else ""
         parts = [f"T={self.T} B={self.B}{kind}{work}", f"I={self.I} H={self.H}{deep}"]
+        if self.work in {"predict", "fit"}:
+            parts.append(self.work)
         if self.valid < 100:
             parts.append(f"{self.valid} % valid")
         if self.reset:
@@ -78,6 +81,11 @@ class Case:
     def goes_on(self) -> bool:
         """Whether the state is carried on from call to call."""
         return self.work in {"step", "pool"}
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a backward pass."""
+        return self.work in {"train", "fit"}
 
     @property
     def gates(self) -> int:
@@ -129,7 +137,7 @@ class Case:
         computed once more are no work that has to be done, and do not count.
         """
         one = sum(2 * self.gates * self.H * (size + self.H) for size in self.input_sizes)
-        return one * self.directions * self.steps * (3 if self.work == "train" else 1)
+        return one * self.directions * self.steps * (3 if self.trains else 1)
 
     @property
     def reference_bytes(self) -> int:

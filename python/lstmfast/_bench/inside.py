@@ -1,4 +1,4 @@
-"""lstmfast inside ONNX Runtime beside ONNX Runtime's own operators: what is told of rows that have both."""
+"""lstmfast inside ONNX Runtime, Keras and JAX beside what they have themselves: what is told of both."""
 
 from __future__ import annotations
 
@@ -6,37 +6,41 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .engines import IN_ONNX_RUNTIME, NO_SPINNING
+from .engines import IN_ONNX_RUNTIME, INSIDE
 from .limits import geometric_mean
 from .memory import MODEL, SESSIONS, Growth
 from .results import Report, Row
 
-__all__ = ["MOST", "Memory", "mean", "memory", "pairs", "spinning", "suites", "to_json"]
+__all__ = ["MOST", "Memory", "mean", "memory", "pairs", "place", "suites", "to_json"]
 
 # Of what its own operators grow a process by, the most that ours may.
 MOST = {1: 1.0, 3: 0.5}
 
 
 def pairs(report: Report) -> dict[str, str]:
-    """Name each of our engines that was there beside ONNX Runtime told the same."""
+    """Name each of our engines that was there beside the one without us, told the same."""
     there = set(report.names)
-    return {ours: its for ours, its in IN_ONNX_RUNTIME.items() if {ours, its} <= there}
+    everyone = {ours: its for pairs in INSIDE.values() for ours, its in pairs.items()}
+    return {ours: its for ours, its in everyone.items() if {ours, its} <= there}
 
 
-def spinning(name: str) -> str:
-    """Say whether threads of an engine's sessions spin."""
-    return "off" if name in NO_SPINNING else "on"
+def place(ours: str) -> str:
+    """Say inside of what an engine of ours is."""
+    return ours.partition(" in ")[2]
 
 
-def suites(report: Report) -> dict[str, list[Row]]:
-    """Return the rows, by suite, that one of a pair could have done."""
-    names = {name for pair in pairs(report).items() for name in pair}
+def suites(report: Report) -> dict[str, dict[tuple[str, str], list[Row]]]:
+    """Return by suite, and by pair of ours and its, the rows that one of the two could have done."""
+    found: dict[str, dict[tuple[str, str], list[Row]]] = {}
+    for suite, rows in report.suites.items():
+        for pair in pairs(report).items():
+            if done := [row for row in rows if any(_could(row, name) for name in pair)]:
+                found.setdefault(suite, {})[pair] = done
+    return found
 
-    def done(row: Row) -> bool:
-        return any(name in row.cells and row.cells[name].status != "unsupported" for name in names)
 
-    found = {suite: [row for row in rows if done(row)] for suite, rows in report.suites.items()}
-    return {suite: rows for suite, rows in found.items() if rows}
+def _could(row: Row, name: str) -> bool:
+    return name in row.cells and row.cells[name].status != "unsupported"
 
 
 def mean(rows: Iterable[Row], ours: str, its: str) -> float | None:
@@ -92,13 +96,13 @@ def to_json(report: Report) -> dict[str, Any]:
                 "rival": its,
                 "ratio": row.ratio(its, ours),
             }
-            for suite, rows in suites(report).items()
+            for suite, found in suites(report).items()
+            for (ours, its), rows in found.items()
             for row in rows
-            for ours, its in pairs(report).items()
         ],
         "geometric_means": {
-            suite: {ours: mean(rows, ours, its) for ours, its in pairs(report).items()}
-            for suite, rows in suites(report).items()
+            suite: {ours: mean(rows, ours, its) for (ours, its), rows in found.items()}
+            for suite, found in suites(report).items()
         },
         "memory": {
             "model_bytes": MODEL.weight_bytes,

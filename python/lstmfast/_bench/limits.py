@@ -90,7 +90,7 @@ def least_quantized_seconds(case: Case, limits: Limits, weights: str) -> float |
 
 def _least_seconds(case: Case, levels: Sequence[Level], gflops: float, size_of_weight: int) -> float:
     """Return the least time at this rate of multiply-adds, with weights of so many bytes."""
-    times_products, times_weights = (3, 2) if case.work == "train" else (1, 1)
+    times_products, times_weights = (3, 2) if case.trains else (1, 1)
     total = case.weight_bytes // FLOAT32 * size_of_weight
     total_seconds = pass_seconds(total, levels)
     least = 0.0
@@ -112,7 +112,7 @@ def intensity(case: Case) -> float:
     """Return operations per byte of weights that a call has to read: a row's place in a roofline picture."""
     recurrent = case.layers * case.directions * FLOAT32 * case.gates * case.H * case.H
     inputs = case.weight_bytes - recurrent
-    return case.flops / ((2 if case.work == "train" else 1) * (case.T * recurrent + inputs))
+    return case.flops / ((2 if case.trains else 1) * (case.T * recurrent + inputs))
 
 
 def geometric_mean(values: Sequence[float]) -> float:

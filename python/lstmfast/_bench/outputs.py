@@ -85,7 +85,7 @@ def _unwritten(option: str, path: Path, error: Exception) -> str:
 
 def _write_json(path: Path, report: Report) -> None:
     everything = report.to_json()
-    everything |= {"targets": targets.to_json(report), "in_onnx_runtime": inside.to_json(report)}
+    everything |= {"targets": targets.to_json(report), "inside": inside.to_json(report)}
     writing.write(path, (json.dumps(everything, indent=1, allow_nan=False) + "\n").encode())
 
 

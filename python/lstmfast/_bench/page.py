@@ -102,23 +102,23 @@ def _quantized(report: Report) -> str:
 
 
 def _inside(report: Report) -> str:
-    heads = ("suite", "shape", "threads' spinning", "its own", "lstmfast", "faster")
+    heads = ("suite", "shape", "in", "its own", "lstmfast", "faster")
     lines = []
-    for suite, rows in inside.suites(report).items():
-        for ours, its in inside.pairs(report).items():
-            spinning = f"<td>{inside.spinning(ours)}</td>"
+    for suite, found in inside.suites(report).items():
+        for (ours, its), rows in found.items():
+            place = f"<td>{escape(inside.place(ours))}</td>"
             for row in rows:
                 lines.append(
-                    f"<tr><td>{escape(suite)}</td><td>{escape(row.case.label)}</td>{spinning}"
+                    f"<tr><td>{escape(suite)}</td><td>{escape(row.case.label)}</td>{place}"
                     + "".join(_time(row, name, "", alone=True) for name in (its, ours))
                     + f"<td>{ratio(row.ratio(its, ours))}</td></tr>"
                 )
             mean = ratio(inside.mean(rows, ours, its))
             lines.append(
-                f'<tr class="mean"><td>{escape(suite)}</td><td>geometric mean</td>{spinning}'
+                f'<tr class="mean"><td>{escape(suite)}</td><td>geometric mean</td>{place}'
                 f"<td></td><td></td><td>{mean}</td></tr>"
             )
-    return _tabled("In ONNX Runtime", heads, lines)
+    return _tabled("Inside others", heads, lines)
 
 
 def _memory(report: Report) -> str:

@@ -20,7 +20,7 @@ __all__ = ["ORDERS", "STEPS", "TOLERANCES", "Array", "Problem", "Results", "diff
 
 Array: TypeAlias = NDArray[Any]
 # y, h_n and for an LSTM c_n by name, shaped as PyTorch has them; for training y, dx and "d " + each
-# parameter's name.
+# parameter's name, for fit the last of these alone.
 Results: TypeAlias = Mapping[str, Array]
 Layer: TypeAlias = lstmfast.LSTM | lstmfast.RNN | lstmfast.GRU
 
@@ -116,9 +116,10 @@ def _truth(reference: Reference, case: Case, x: Array, dy: Array) -> dict[str, A
         y, (h_n, c_n), cache = reference.forward(x, h_n, c_n)
         if case.work == "chain":
             x = y
-    if case.work == "train":
+    if case.trains:
         dx, _, _, dparameters = reference.backward(cache, dy)
-        return {"y": y, "dx": dx, **{f"d {name}": array for name, array in dparameters.items()}}
+        gradients = {f"d {name}": array for name, array in dparameters.items()}
+        return gradients if case.work == "fit" else {"y": y, "dx": dx, **gradients}
     assert h_n is not None
     return {"y": y, "h_n": h_n} | ({} if c_n is None else {"c_n": c_n})
 

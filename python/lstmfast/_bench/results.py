@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .cases import Case
-from .engines import IN_ONNX_RUNTIME, KIN, OURS, QUANTIZED
+from .engines import INSIDE, KIN, OURS, QUANTIZED
 from .latency import Latency
 from .limits import Level, Limits, geometric_mean, intensity, least_quantized_seconds, least_seconds
 from .memory import Growth
@@ -132,9 +132,10 @@ class Report:
     def others(self) -> list[str]:
         """Whom our float32 is held against one by one.
 
-        All but our quantised engines, for `references`, and ours in ONNX Runtime, for `inside`.
+        All but our quantised engines, for `references`, and ours inside others, for `inside`.
         """
-        return [name for name in self.names if name not in {OURS, *QUANTIZED, *IN_ONNX_RUNTIME}]
+        apart = {OURS, *QUANTIZED, *(ours for pairs in INSIDE.values() for ours in pairs)}
+        return [name for name in self.names if name not in apart]
 
     @property
     def quantized(self) -> dict[str, str]:

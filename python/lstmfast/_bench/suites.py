@@ -11,8 +11,7 @@ from .engines import (
     ASKED_FOR,
     BEHIND_TORCH,
     ENGINES,
-    IN_JAX,
-    IN_ONNX_RUNTIME,
+    INSIDE,
     NO_SPINNING,
     OURS,
     QUANTIZED,
@@ -38,19 +37,6 @@ _TORCH = (
     Case(100, 16, 128, 128, cell="rnn"),
 )
 _TORCH_LENGTHS = (Case(100, 32, 64, 64, valid=65), Case(200, 16, 128, 128, valid=65))
-
-_TRAIN = (
-    *(Case(100, B, H, H) for H, B in product((64, 128, 256, 512), (1, 16, 64))),
-    Case(100, 16, 3, 25),
-    Case(100, 16, 8, 100),
-    Case(100, 16, 128, 128, layers=2),
-    Case(100, 16, 128, 128, layers=2, directions=2),
-    Case(100, 4, 64, 64, layers=2, directions=2),
-    Case(100, 16, 256, 256, layers=3),
-    # Sizes that no vector divides.
-    *(Case(100, B, I, H) for B, I, H in ((4, 1, 20), (1, 13, 40), (16, 13, 40), (16, 40, 200))),
-    *(Case(100, B, H, H, cell="rnn") for B, H in ((1, 128), (16, 128), (64, 256))),
-)
 
 _LENGTHS = (
     Case(100, 8, 256, 256, valid=65),
@@ -106,7 +92,22 @@ SUITES: dict[str, tuple[Case, ...]] = {
             for (I, H), B in product(((1, 20), (3, 25), (13, 40), (8, 100), (40, 200), (40, 25)), (1, 4, 16))
         ],
     ),
-    "train": _of("train", _TRAIN, "train"),
+    "train": _of(
+        "train",
+        [
+            *(Case(100, B, H, H) for H, B in product((64, 128, 256, 512), (1, 16, 64))),
+            Case(100, 16, 3, 25),
+            Case(100, 16, 8, 100),
+            Case(100, 16, 128, 128, layers=2),
+            Case(100, 16, 128, 128, layers=2, directions=2),
+            Case(100, 4, 64, 64, layers=2, directions=2),
+            Case(100, 16, 256, 256, layers=3),
+            # Sizes that no vector divides.
+            *(Case(100, B, I, H) for B, I, H in ((4, 1, 20), (1, 13, 40), (16, 13, 40), (16, 40, 200))),
+            *(Case(100, B, H, H, cell="rnn") for B, H in ((1, 128), (16, 128), (64, 256))),
+        ],
+        "train",
+    ),
     # What a smaller tape costs, each beside the same with all of it. Other engines have no such thing: what
     # they are compared with is their plain training, so these rows are no race.
     "recompute": _of(
@@ -212,15 +213,24 @@ SUITES: dict[str, tuple[Case, ...]] = {
         ),
         *_of("onnx", [Case(50, 1, 64, 64, cell=cell) for cell in ("lstm", "gru")], "chain"),
     ),
-    # lstmfast as JAX's functions beside a scan: the shapes of `train`, forward alone and with gradients, and
-    # rows that end at different steps.
-    "jax": _of(
-        "jax",
-        [*_TRAIN, *(replace(case, cell="gru") for case in _TRAIN[:9:4]), *_TORCH_LENGTHS],
-        "sequence",
-        "train",
+    # lstmfast inside Keras beside Keras alone, on each backend, as its own loops over batches call it.
+    "keras": _of(
+        "keras",
+        [
+            Case(100, 16, 64, 64),
+            Case(100, 1, 64, 64),
+            Case(100, 16, 64, 64, cell="gru"),
+            Case(100, 16, 64, 64, cell="rnn"),
+            Case(100, 16, 64, 64, valid=65),
+            Case(50, 16, 128, 128, layers=2, directions=2),
+        ],
+        "predict",
+        "fit",
     ),
 }  # fmt: skip
+
+# lstmfast inside JAX beside a scan of JAX's own, in what `train` has: forward, and with the gradients.
+SUITES["jax"] = _of("jax", [case for case in SUITES["train"] if not case.recompute], "sequence", "train")
 
 # Suites whose engines are not those of all others, which are everyone who need not be asked for.
 _ENGINES: dict[str, frozenset[str]] = {
@@ -230,8 +240,7 @@ _ENGINES: dict[str, frozenset[str]] = {
         OURS, *QUANTIZED, "PyTorch", "ONNX Runtime", "ONNX Runtime bound", "OpenVINO", "PyTorch int8",
         "ONNX Runtime int8",
     }),
-    "onnx": frozenset({OURS, *IN_ONNX_RUNTIME, *IN_ONNX_RUNTIME.values()}),
-    "jax": frozenset({OURS, *IN_JAX, *IN_JAX.values()}),
+    **{suite: frozenset({OURS, *pairs, *pairs.values()}) for suite, pairs in INSIDE.items()},
 }  # fmt: skip
 
 # Rows that tell most for their time, every suite among them but for those that measure our kin, which is
@@ -254,7 +263,7 @@ _QUICK: tuple[tuple[Case, ...], ...] = (
 
 
 def quick() -> tuple[Case, ...]:
-    """Return some rows of every suite but cells, torch, quantized, onnx and jax."""
+    """Return some rows of every suite but cells, torch, quantized, onnx, keras and jax."""
     return tuple(chain.from_iterable(_QUICK))
 
 

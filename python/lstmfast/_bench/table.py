@@ -137,21 +137,18 @@ def targets_table(report: Report) -> Table:
 
 
 def inside_table(report: Report) -> Table:
-    """Lay out sessions of ONNX Runtime, its own operators' beside ours."""
+    """Lay out what others take with what they have themselves, beside what they take with ours."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("in ONNX Runtime\nshape", no_wrap=True)
-    for name in ("threads'\nspinning", "\nits own", "\nlstmfast", "\nfaster"):
+    table.add_column("inside others\nshape", no_wrap=True)
+    for name in ("\nits own", "\nlstmfast", "\nfaster"):
         table.add_column(name, justify="right", no_wrap=True)
-    for suite, rows in inside.suites(report).items():
-        table.add_row(suite, style="bold")
-        for row in rows:
-            for k, (ours, its) in enumerate(inside.pairs(report).items()):
+    for suite, found in inside.suites(report).items():
+        for (ours, its), rows in found.items():
+            table.add_row(f"{suite}, in {inside.place(ours)}", style="bold")
+            for row in rows:
                 times = [_time(row, name) for name in (its, ours)]
-                shape = row.case.label if k == 0 else ""
-                table.add_row(shape, inside.spinning(ours), *times, ratio(row.ratio(its, ours)))
-        for ours, its in inside.pairs(report).items():
-            mean = ratio(inside.mean(rows, ours, its))
-            table.add_row("geometric mean", inside.spinning(ours), "", "", mean)
+                table.add_row(row.case.label, *times, ratio(row.ratio(its, ours)))
+            table.add_row("geometric mean", "", "", ratio(inside.mean(rows, ours, its)))
     return table
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .cases import Case
-from .engines import BEHIND_TORCH, IN_JAX, IN_ONNX_RUNTIME, OURS
+from .cases import Case, Work
+from .engines import BEHIND_TORCH, INSIDE, OURS
 from .limits import geometric_mean
 from .results import Report, Row
 
@@ -23,11 +23,12 @@ class Target:
     holds: Callable[[Case], bool]  # which
     mean: bool = False  # in the geometric mean of these rows; else in every one
     rival: str | None = None
+    engine: str | None = None  # of ours, where it is no other's
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a target, for lstmfast itself, behind PyTorch's modules, in ONNX Runtime or in JAX."""
+    """What became of a target, for lstmfast itself, behind PyTorch's modules or inside others."""
 
     suite: str
     target: Target
@@ -51,6 +52,7 @@ def _trained_whole(case: Case) -> bool:
     return case.work == "train" and case.valid == 100
 
 
+_LOOPS: tuple[Work, Work] = ("predict", "fit")
 _EVERY_ROW = Target("every row", 1.0, lambda case: True)
 _STEPS = (
     Target("single steps, H of up to 40", 8.0, lambda case: _steps(case) and case.B == 1 and case.H <= 40),
@@ -58,6 +60,13 @@ _STEPS = (
     Target("single steps, H=128", 2.0, lambda case: _steps(case) and case.B == 1 and case.H == 128),
 )
 _TRAINING = Target("training", 1.6, _trained_whole, mean=True)
+
+
+def _in_keras(backend: str, work: Work, words: str, least: float) -> Target:
+    """Of the shape that Keras' users complain of: an LSTM, T=100, B=16, I=H=64."""
+    shape = Case(100, 16, 64, 64, work=work, suite="keras")
+    return Target(words, least, lambda case: case == shape, engine=f"lstmfast in Keras {backend}")
+
 
 TARGETS: Mapping[str, tuple[Target, ...]] = {
     "gru": (
@@ -73,11 +82,6 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         ),
     ),
     "cells": (_EVERY_ROW, *_STEPS, _TRAINING),
-    "jax": (
-        _EVERY_ROW,
-        Target("forward", 1.5, lambda case: case.work == "sequence", mean=True),
-        Target("forward and gradients", 1.5, lambda case: case.work == "train", mean=True),
-    ),
     "onnx": (
         Target("single steps, H of 24 to 64", 1.8, lambda case: _steps(case) and case.H <= 64),
         Target("single steps, H=128", 1.5, lambda case: _steps(case) and case.H == 128),
@@ -85,10 +89,20 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         Target("sequences, T=50", 1.0, lambda case: case.work == "sequence" and case.T == 50),
         Target("chains", 3.0, lambda case: case.work == "chain"),
     ),
+    "keras": tuple(
+        _in_keras(backend, work, f"{work}, T=100, B=16, I=H=64", least)
+        for backend, aims in {"torch": (15.0, 8.0), "JAX": (1.5, 1.5), "TensorFlow": (3.0, 3.0)}.items()
+        for work, least in zip(_LOOPS, aims, strict=True)
+    ),
+    "jax": (
+        _EVERY_ROW,
+        Target("forward", 1.5, lambda case: case.work == "sequence", mean=True),
+        Target("forward and gradients", 1.5, lambda case: case.work == "train", mean=True),
+    ),
 }
 # Who is held against whom, None being the fastest other engine.
 _CONTEST: Mapping[str, str | None] = dict.fromkeys((OURS, *BEHIND_TORCH))
-_CONTESTS: Mapping[str, Mapping[str, str | None]] = {"onnx": IN_ONNX_RUNTIME, "jax": IN_JAX}
+_CONTESTS: Mapping[str, Mapping[str, str | None]] = INSIDE
 
 
 def outcomes(report: Report) -> list[Outcome]:
@@ -98,6 +112,7 @@ def outcomes(report: Report) -> list[Outcome]:
         for suite, rows in report.suites.items()
         for engine, rival in _CONTESTS.get(suite, _CONTEST).items()
         for target in TARGETS.get(suite, ())
+        if target.engine in (None, engine)
         for found in _outcome(report, suite, rows, engine, target, target.rival or rival)
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from . import inside
-from .engines import BEHIND_TORCH, OURS, QUANTIZED
+from .engines import BEHIND_TORCH, IN_ONNX_RUNTIME, OURS, QUANTIZED
 from .memory import MODEL
 from .results import Cell, Report
 from .targets import Outcome, outcomes
@@ -167,12 +167,19 @@ def notes(report: Report) -> list[str]:
         )
     if kin := [engine.name for engine in report.engines if engine.name in BEHIND_TORCH]:
         lines.append(f"{', '.join(kin)}: {OURS} behind PyTorch's modules, never the fastest other engine.")
-    if inside.suites(report):
+    pairs = {pair for found in inside.suites(report).values() for pair in found}
+    if any(ours in IN_ONNX_RUNTIME for ours, _ in pairs):
         lines.append(
             "in ONNX Runtime: whole sessions of the same model with the same options, inputs and outputs"
-            " bound, with its own operators and with lstmfast's. spinning: whether its threads look for more"
-            " work for some 40 ms before they sleep, as they do by default; nobody's turn begins before they"
-            f" sleep. {', '.join(inside.pairs(report))}: never the fastest other engine."
+            " bound, with its own operators and with lstmfast's. Its threads look for more work for some 40"
+            " ms before they sleep, unless it says no spinning; nobody's turn begins before they sleep."
+        )
+    if pairs:
+        there = [ours for ours, its in inside.pairs(report).items() if (ours, its) in pairs]
+        lines.append(f"{', '.join(there)}: {OURS} inside others, never the fastest other engine.")
+    if any(row.case.work in {"predict", "fit"} for row in report.rows):
+        lines.append(
+            "predict, fit: predict_on_batch and train_on_batch of Keras, with Adam; NumPy arrays in and out."
         )
     if inside.memory(report):
         lines.append(

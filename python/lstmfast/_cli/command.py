@@ -163,7 +163,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         nargs="*",
         type=_suite,
         help="measure it whole: classic, step, deepbench, deep, odd, train, recompute, lengths, reset, gru,"
-        " cells, torch, quantized, onnx, jax or all",
+        " cells, torch, quantized, onnx, keras, jax or all",
     )
     bench.add_argument(
         "--suite",
@@ -193,7 +193,8 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="NAMES",
         type=_engines,
         help="measure only these beside lstmfast, with commas between them (default: all that are installed,"
-        " but for lstmfast's own other kinds, which suites cells, torch, quantized, onnx and jax measure)",
+        " but for lstmfast's own other kinds, which the suites cells, torch, quantized, onnx, keras and jax"
+        " measure)",
     )
     bench.add_argument(
         "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._base import checks
 from .._base.checks import AnyArray
-from .._base.conventions import ONNX, Convention
+from .._base.conventions.orders import ONNX, Order
 from .._base.kinds import Kind
 from .._base.parameters import PEEPHOLES, Layout
 
@@ -32,7 +32,7 @@ class Numbers(NamedTuple):
 
 
 def inputs(
-    parameters: Mapping[str, Numbers], layout: Layout, kind: Kind, layer: int, convention: Convention = ONNX
+    parameters: Mapping[str, Numbers], layout: Layout, kind: Kind, layer: int, convention: Order = ONNX
 ) -> dict[str, Numbers]:
     """Return W, R, B and P of a layer by these names, the latter two where there are any."""
     coupled = layout.gates < kind.gates

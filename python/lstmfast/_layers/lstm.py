@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._base import checks, kinds
+from .._base.conventions import table, walking
+from .._base.conventions.forms import Sizes
 from .._base.states import Pair, PairLike, PairState
 from .._base.variants import ActivationLike
 from .recurrent import Recurrent
@@ -288,10 +290,10 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
             dtype=dtype,
             isa=isa,
         )
-        stacked = np.concatenate(list(weights.values()))
-        parameters = {"weight_ih_l0": stacked[:, hidden_size:], "weight_hh_l0": stacked[:, :hidden_size]}
-        if biases:
-            parameters["bias_ih_l0"] = np.concatenate(list(biases.values()))
-            parameters["bias_hh_l0"] = np.zeros(4 * hidden_size)
-        lstm.load_state_dict(parameters)
+        (form,) = table.forms(table.row("textbook"), cls._KIND.name)
+        sizes = Sizes(lstm.input_size, hidden_size)
+        parameters = walking.read(
+            weights | biases, form if biases else form.without("b"), cls._KIND.name, sizes
+        )
+        lstm.load_state_dict({f"{name}_l0": array for name, array in parameters.items()})
         return lstm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .._base.checks import Array
 from .._base.layer import writing
 from .._base.parameters import checked, expected, read_only
 from .._files.saved import Saved
-from . import initial, torch_modules
+from . import initial, torch_modules, weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -128,10 +128,8 @@ class Model(Saved):
         ValueError
             If its weights are of another dtype or have no numbers (on the device "meta").
         """
-        config, weights = torch_modules.read(module, cls._KIND)
-        model = cls(**config, isa=isa)  # type: ignore[call-arg]
-        model.load_state_dict(weights)
-        return model
+        config, parameters = torch_modules.read(module, cls._KIND)
+        return cls._made(config | {"isa": isa}, parameters)
 
     def to_torch(self) -> Any:  # noqa: ANN401 - torch.nn.LSTM or its like
         """Make a PyTorch module of this model: its configuration, and copies of its weights.
@@ -154,6 +152,96 @@ class Model(Saved):
                 f"to_torch: expected a layer that PyTorch has, got one with {', '.join(self._options())}"
             )
         return torch_modules.make(self._KIND, self._config(), self._parameters)
+
+    @classmethod
+    def from_weights(
+        cls,
+        arrays: Any,  # noqa: ANN401 - whatever the convention has
+        convention: str,
+        *,
+        prefix: str = "",
+        rest: MutableMapping[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401 - the constructor's
+    ) -> Self:
+        """Make a model of weights as another framework has them: `docs/conventions.md` has examples.
+
+        Parameters
+        ----------
+        arrays
+            What that framework's users have in hand: of one layer a mapping from names to arrays (within
+            others, where theirs are), an object with attributes of these names, or, of Keras, what
+            `get_weights` returns. Of several layers, a list of such. Of a bidirectional one, each layer in
+            that list is a pair, forward and reverse. Frameworks whose mappings hold layers and directions by
+            themselves have them so here.
+        convention
+            Whose they are, "keras", say.
+        prefix
+            Arrays are those whose names begin with it, `/` between the parts of names; others are no matter.
+        rest
+            A dict, which is given what a layer does not keep of theirs: h_0 and c_0, an initial state, [L*D,
+            H], and other parts of a file. None: they must not be there, or be 0.
+        options
+            What arrays do not say: the constructor's arguments by name (batch_first, dropout, dtype,
+            activations, ...). dtype: None for float64 where all arrays are, else float32. reset_after, of a
+            GRU: what the framework does where the shapes do not tell. nonlinearity, of an RNN: the
+            framework's. forget_bias, of TensorFlow's cells: what they were made with, else 1. Of one blob of
+            numbers: input_size, hidden_size, num_layers, bias and bidirectional as well.
+
+        Returns
+        -------
+        LSTM, GRU or RNN
+            Of a subclass, made by its constructor with the arguments of these by name.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as above, an array is missing, unexpected or of another shape, or there is
+            what a layer cannot do; the message names the argument or array, what was expected and what came.
+        """
+        return cls._made(*weights.read(cls._KIND, arrays, convention, prefix, rest, options))
+
+    def to_weights(
+        self,
+        convention: str,
+        *,
+        prefix: str = "",
+        rest: Mapping[str, Any] | None = None,
+        forget_bias: float | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the convention has
+        """Copy the weights into the arrays that another framework has for them: what `from_weights` takes.
+
+        They are the weights alone: activations, clip, dropout, direction and so on are for whoever makes the
+        layer there.
+
+        Parameters
+        ----------
+        convention, prefix, rest
+            As for `from_weights`: `rest` is what comes into them besides.
+        forget_bias
+            Of TensorFlow's cells: what theirs is made with, else 1.
+
+        Returns
+        -------
+        dict, list or array
+            In this model's dtype. Where the framework has one bias for two it is their sum, rounded once.
+            Read again, they are a model that computes the same but for such rounding; arrays that were read
+            are written to the bit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as above, or the framework has nothing for what the weights say: peepholes,
+            a projection, coupled gates, a GRU's r before or after the product, its second bias of n.
+        """
+        about = (self._layout, self._KIND, self._variant)
+        return weights.write(self._parameters, *about, convention, prefix, rest, forget_bias)
+
+    @classmethod
+    def _made(cls, config: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:
+        """Make a model by its constructor, and give it weights."""
+        model = cls(**config)
+        model.load_state_dict(parameters)
+        return model
 
     def _stored(
         self, names: Collection[Any], argument: str

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._base import kinds
 from .._base.checks import FLOAT32, FLOAT64, AnyArray
-from .._base.conventions import ONNX
+from .._base.conventions.orders import ONNX
 from .._base.kinds import Kind
 from .._base.parameters import PEEPHOLES
 from .._files import onnx_activations

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._base import checks, kinds
 from .._base.checks import FLOAT32, AnyArray
-from .._base.conventions import ONNX_QUANTIZED
+from .._base.conventions.orders import ONNX_QUANTIZED
 from .._small import rounding
 from ._constants import Constants
 from ._nodes import (

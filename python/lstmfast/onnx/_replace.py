@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._base import checks, kinds
-from .._base.conventions import ONNX, ONNX_QUANTIZED
+from .._base.conventions.orders import ONNX, ONNX_QUANTIZED
 from .._files import onnx_weights
 from .._files.onnx_package import package
 from .._files.saved import Saved

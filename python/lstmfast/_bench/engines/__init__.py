@@ -17,7 +17,9 @@ __all__ = [
     "ASKED_FOR",
     "BEHIND_TORCH",
     "ENGINES",
+    "INSIDE",
     "IN_JAX",
+    "IN_KERAS",
     "IN_ONNX_RUNTIME",
     "KIN",
     "NO_SPINNING",
@@ -51,9 +53,13 @@ ENGINES: Mapping[str, str] = {
     "lstmfast in ONNX Runtime no spinning": f"{__name__}.in_onnx_runtime:InOnnxRuntimeNoSpinning",
     "OpenVINO": f"{__name__}.open_vino:OpenVino",
     "JAX": f"{__name__}.jax_scan:Jax",
-    "lstmfast.jax": f"{__name__}.jax_function:JaxFunction",
+    "lstmfast in JAX": f"{__name__}.in_jax:InJax",
     "Keras torch": f"{__name__}.keras_backends:KerasTorch",
+    "lstmfast in Keras torch": f"{__name__}.in_keras:InKerasTorch",
     "Keras JAX": f"{__name__}.keras_backends:KerasJax",
+    "lstmfast in Keras JAX": f"{__name__}.in_keras:InKerasJax",
+    "Keras TensorFlow": f"{__name__}.keras_backends:KerasTensorFlow",
+    "lstmfast in Keras TensorFlow": f"{__name__}.in_keras:InKerasTensorFlow",
     "TensorFlow": f"{__name__}.tensor_flow:TensorFlow",
     "LiteRT": f"{__name__}.lite_rt:LiteRt",
     "OpenCV": f"{__name__}.open_cv:OpenCv",
@@ -72,14 +78,19 @@ IN_ONNX_RUNTIME: Mapping[str, str] = {
     "lstmfast in ONNX Runtime": "ONNX Runtime bound",
     "lstmfast in ONNX Runtime no spinning": "ONNX Runtime bound no spinning",
 }
-# lstmfast as JAX's functions, and JAX itself.
-IN_JAX: Mapping[str, str] = {"lstmfast.jax": "JAX"}
 # Sessions whose threads go to sleep after their work at once; of one thread they are no others.
 NO_SPINNING = frozenset({"lstmfast in ONNX Runtime no spinning", "ONNX Runtime bound no spinning"})
+# lstmfast inside Keras, and inside functions that JAX compiles, and the same with what they have themselves.
+IN_KERAS: Mapping[str, str] = {
+    f"lstmfast in Keras {backend}": f"Keras {backend}" for backend in ("torch", "JAX", "TensorFlow")
+}
+IN_JAX: Mapping[str, str] = {"lstmfast in JAX": "JAX"}
+# All of these, by the suite that is theirs.
+INSIDE: Mapping[str, Mapping[str, str]] = {"onnx": IN_ONNX_RUNTIME, "keras": IN_KERAS, "jax": IN_JAX}
 # All of lstmfast by another name: shown, but no rivals of its.
-KIN = frozenset({*BEHIND_TORCH, *QUANTIZED, *IN_ONNX_RUNTIME, *IN_JAX})
+KIN = frozenset({*BEHIND_TORCH, *QUANTIZED, *(ours for pairs in INSIDE.values() for ours in pairs)})
 # Measured only where they are.
-ASKED_FOR = KIN | NO_SPINNING
+ASKED_FOR = KIN | NO_SPINNING | {"Keras TensorFlow"}
 
 
 class UnsupportedError(Exception):
@@ -159,15 +170,32 @@ def in_order(y: Array, order: Array) -> Array:
     return returned
 
 
+def no_models(problem: Problem) -> None:
+    """Raise `UnsupportedError` where a framework's own loop is to call a whole model."""
+    if problem.case.work in {"predict", "fit"}:
+        raise UnsupportedError("predict and fit are measured in Keras")
+
+
 def no_chains(problem: Problem) -> None:
     """Raise `UnsupportedError` where a chain of nodes is to be run: a graph, which only some engines have."""
     if problem.case.work == "chain":
         raise UnsupportedError("chains of nodes are measured in ONNX Runtime")
 
 
-def layers_alone(problem: Problem) -> None:
-    """Raise `UnsupportedError` where many streams are to be stepped, step modules or chains to be called."""
+def no_graphs(problem: Problem) -> None:
+    """Raise `UnsupportedError` where more than a layer's own calls is to be run: a chain, a whole model."""
+    no_models(problem)
     no_chains(problem)
+
+
+def layers_alone(problem: Problem) -> None:
+    """Raise `UnsupportedError` where streams are to be stepped, or step modules, chains or models called."""
+    no_graphs(problem)
+    rows_alone(problem)
+
+
+def rows_alone(problem: Problem) -> None:
+    """Raise `UnsupportedError` where many streams are to be stepped, or step modules called."""
     if problem.case.work == "pool":
         raise UnsupportedError("pools are measured with other engines")
     if problem.case.stepwise:

@@ -1,4 +1,4 @@
-"""Keras on PyTorch and on JAX, each in a process of its own: its backend is chosen when it is imported."""
+"""Keras on each of its backends, in a process of its own each: the backend is chosen when it is imported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, layers_alone, try_import
+from . import Run, UnsupportedError, held, keras_loops, no_chains, rows_alone, try_import
 from .keras_model import KerasModel
 
-__all__ = ["KerasJax", "KerasTorch"]
+__all__ = ["KerasJax", "KerasTensorFlow", "KerasTorch"]
 
 
 class _Keras:
-    """What both have in common. Rows' lengths are a mask, as an embedding or a `Masking` layer makes it."""
+    """What all have in common. Rows' lengths are a mask, as an embedding or a `Masking` layer makes it."""
 
     precision = "float32"
     _backend = ""
@@ -44,14 +44,25 @@ class _Keras:
 
     def settings(self) -> dict[str, str]:
         """Return what it was told."""
-        return {"call": self._call, "lengths": "a mask, zero_output_for_mask"}
+        loops = "predict_on_batch; train_on_batch with Adam"
+        return {"call": self._call, "loops": loops, "lengths": "a mask, zero_output_for_mask"}
 
     def prepare(self, problem: Problem) -> Run:
         """Build the model."""
-        layers_alone(problem)
+        no_chains(problem)
+        rows_alone(problem)
         if problem.reset is not None:
             raise UnsupportedError("it cannot start a row anew within a sequence")
-        return self._run(KerasModel(problem), problem)
+        built = KerasModel(problem)
+        self._prepare(built)
+        if problem.case.work == "predict":
+            return keras_loops.predict(built)
+        if problem.case.work == "fit":
+            return keras_loops.fit(built)
+        return self._run(built, problem)
+
+    def _prepare(self, built: KerasModel) -> None:
+        """Do what its users do to a model before they call it."""
 
     def _run(self, built: KerasModel, problem: Problem) -> Run:
         raise NotImplementedError
@@ -150,6 +161,37 @@ class KerasJax(_Keras):
 
         call = _calling(lambda: jax.block_until_ready(compiled(weights, given)), given, problem)
         return Run(call, results)
+
+
+class KerasTensorFlow(_Keras):
+    """Whole models alone: `predict_on_batch` and `train_on_batch`, as Keras compiles them for TensorFlow."""
+
+    name = "Keras TensorFlow"
+    # No search for GPUs, and no reports of it.
+    apart: Mapping[str, str] = {
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    _backend = "tensorflow"
+    _call = "its loops"
+
+    def missing(self) -> str | None:
+        """Import it, and set TensorFlow's threads."""
+        reason = super().missing()
+        if reason is None:
+            self._library.config.threading.set_intra_op_parallelism_threads(self._threads)
+            self._library.config.threading.set_inter_op_parallelism_threads(1)
+        return reason
+
+    def settings(self) -> dict[str, str]:
+        """Return what it was told."""
+        threads = self._library.config.threading.get_intra_op_parallelism_threads()
+        told = {"threads": f"intra_op {threads}, inter_op 1", **super().settings()}
+        return {**told, "instruction set": held(self._isa, "ONEDNN_MAX_CPU_ISA")}
+
+    def _run(self, built: KerasModel, problem: Problem) -> Run:
+        raise UnsupportedError("Keras on TensorFlow is measured by predict and fit")
 
 
 def _calling(call: Callable[[], Any], given: list[Any], problem: Problem) -> Callable[[], Any]:

@@ -36,6 +36,7 @@ class KerasModel:
             mask = self._keras.Input((case.T,), batch_size=case.B, dtype="bool")
             inputs.append(mask)
             self.given.append(np.arange(case.T) < problem.lengths[:, np.newaxis])
+        self.layers: list[Any] = []
         # The cells, as PyTorch orders layers and directions, and the suffix of each one's parameters.
         self._cells: dict[str, Any] = {}
         for layer in range(case.layers):
@@ -51,6 +52,7 @@ class KerasModel:
             whole = layers.Bidirectional(one) if case.directions == 2 else one
             x, *end = whole(x, initial_state=state, mask=mask)
             states += end
+            self.layers += [whole.forward_layer, whole.backward_layer] if case.directions == 2 else [one]
             if case.directions == 2:
                 self._cells[f"_l{layer}"] = whole.forward_layer.cell
                 self._cells[f"_l{layer}_reverse"] = whole.backward_layer.cell
@@ -88,8 +90,16 @@ class KerasModel:
         return named(y.swapaxes(0, 1), *halves)
 
     def gradients(self, y: Array, dx: Array, dvariables: list[Array]) -> Results:
-        """Name gradients as PyTorch names the parameters; those of `variables` are in that order."""
-        found = {"y": y.swapaxes(0, 1), "dx": dx.swapaxes(0, 1)}
+        """Name gradients as PyTorch names the parameters; dvariables: those of `variables`, in that order."""
+        return {
+            "y": y.swapaxes(0, 1),
+            "dx": dx.swapaxes(0, 1),
+            **self.parameter_gradients(dvariables),
+        }
+
+    def parameter_gradients(self, dvariables: list[Array]) -> Results:
+        """Name those of `variables` as PyTorch names the parameters."""
+        found: dict[str, Array] = {}
         for k, suffix in enumerate(self._cells):
             kernel, recurrent, bias = dvariables[3 * k : 3 * k + 3]
             b_ih, b_hh = bias if bias.ndim > 1 else (bias, bias)

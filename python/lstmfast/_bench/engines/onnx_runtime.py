@@ -16,7 +16,18 @@ import numpy as np
 from ..._base import cpu
 from ..environment import HELD
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, in_order, no_chains, onnx_chain, onnx_model, try_import, turns
+from . import (
+    Run,
+    UnsupportedError,
+    held,
+    in_order,
+    no_graphs,
+    no_models,
+    onnx_chain,
+    onnx_model,
+    try_import,
+    turns,
+)
 
 __all__ = ["OnnxRuntime", "OnnxRuntimeBound", "OnnxRuntimeBoundNoSpinning", "OnnxRuntimeInt8"]
 
@@ -76,6 +87,7 @@ class OnnxRuntime:
         return options
 
     def _model(self, problem: Problem) -> bytes:
+        no_models(problem)
         if problem.case.work == "train":
             raise UnsupportedError("inference only")
         if problem.case.stepwise:
@@ -212,7 +224,7 @@ class OnnxRuntimeInt8(OnnxRuntimeBound):
         return {**super().settings(), "quantisation": told}
 
     def _model(self, problem: Problem) -> bytes:
-        no_chains(problem)
+        no_graphs(problem)
         model = super()._model(problem)
         if problem.case.cell != "lstm":
             raise UnsupportedError(f"quantize_dynamic has no {problem.case.kind.name}")

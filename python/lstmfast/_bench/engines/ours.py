@@ -11,7 +11,7 @@ import lstmfast
 
 from .. import problem as problems
 from ..problem import Array, Problem, Results
-from . import OURS, QUANTIZED, Run, UnsupportedError, in_order, named, no_chains, own_steps, turns
+from . import OURS, QUANTIZED, Run, UnsupportedError, in_order, named, no_graphs, own_steps, turns
 
 __all__ = ["Bfloat16", "Float16", "Int8", "Ours"]
 
@@ -57,7 +57,7 @@ class Ours:
 
     def prepare(self, problem: Problem) -> Run:
         """Pack the weights."""
-        no_chains(problem)
+        no_graphs(problem)
         x, dy, work = problem.x, problem.dy, problem.case.work
         cuts = {"lengths": problem.lengths, "reset": problem.reset}
         told: dict[str, Any] = {name: array for name, array in cuts.items() if array is not None}

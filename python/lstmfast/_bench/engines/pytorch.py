@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..problem import Problem, Results
-from . import Run, UnsupportedError, held, in_order, named, no_chains, torch_cells, try_import, turns
+from . import Run, UnsupportedError, held, in_order, named, no_graphs, torch_cells, try_import, turns
 
 __all__ = ["PyTorch", "PyTorchInt8"]
 
@@ -71,7 +71,7 @@ class PyTorch:
 
     def prepare(self, problem: Problem) -> Run:
         """Build the module."""
-        no_chains(problem)
+        no_graphs(problem)
         if problem.case.stepwise:
             return torch_cells.run(self._torch, self._cell(problem), problem)
         module, torch = self._module(problem), self._torch

@@ -1,4 +1,7 @@
-"""How others order the weights of a layer: gates, peepholes, axes. One entry each; ours are PyTorch's.
+"""Orders of gates, peepholes and axes, as ONNX' nodes and we have them; ours are PyTorch's.
+
+A node is no layer in one direction: its arrays may be quantised, of coupled gates, or there in part, and are
+put back one by one. So what it needs is less than a row of the table: the order of blocks alone.
 
 Gates are letters, in the order of their blocks of H rows: i, f, g, o of an LSTM, r, z, n of a GRU, and h of
 an RNN.
@@ -11,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .checks import AnyArray
-from .kinds import Kind
+from ..checks import AnyArray
+from ..kinds import Kind
 
 
 @dataclass(frozen=True)
-class Convention:
+class Order:
     """An order, and the way from it to ours and back."""
 
     gates: Mapping[str, str]  # by the kind's name
@@ -43,11 +46,9 @@ class Convention:
         return _ordered(array.reshape(-1), _peepholes(coupled), self.peepholes)
 
 
-OURS = Convention({"LSTM": "ifgo", "GRU": "rzn", "RNN": "h"}, "ifo")
-ONNX = Convention({"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}, "iof")
-ONNX_QUANTIZED = Convention(
-    ONNX.gates, ONNX.peepholes, inputs_first=True
-)  # com.microsoft's DynamicQuantizeLSTM
+OURS = Order({"LSTM": "ifgo", "GRU": "rzn", "RNN": "h"}, "ifo")
+ONNX = Order({"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}, "iof")
+ONNX_QUANTIZED = Order(ONNX.gates, ONNX.peepholes, inputs_first=True)  # com.microsoft's DynamicQuantizeLSTM
 
 
 def _gates(kind: Kind, coupled: bool) -> str:

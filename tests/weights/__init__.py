@@ -1,0 +1,1 @@
+"""Weights as others have them: every row of the table, both ways."""
