@@ -17,7 +17,7 @@ BEGINS_WITH_STATE = True
 
 _WRITERS = Writers()
 _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-_FUNCTIONS = {"LSTM": functions.lstm, "GRU": functions.gru, "RNN": functions.rnn}
+_FUNCTIONS: dict[str, Any] = {"LSTM": functions.lstm, "GRU": functions.gru, "RNN": functions.rnn}
 
 
 def refusal(recurrences: list[Recurrence], tensors: list[Any], dtype: str) -> str | None:
@@ -81,10 +81,6 @@ def run(
 
 def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
     """Let Keras' own path go on."""
-
-
-def free_state(layer: Any, x: Any) -> None:
-    """Leave the initial state to Keras."""
 
 
 def adopt(layer: Any) -> None:
