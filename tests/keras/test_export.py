@@ -213,6 +213,7 @@ def test_a_saved_model_has_no_calls_of_the_host(how: str, tmp_path: Path) -> Non
     np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
 
 
+@pytest.mark.filterwarnings("ignore:The `:DeprecationWarning")  # of the way from JAX to TensorFlow
 def test_jax_exports_keras_own_loop(tmp_path: Path) -> None:
     skip_unless("jax")
     pytest.importorskip("tensorflow")

@@ -10,7 +10,6 @@ Each has a module of its own with the same names:
 - `run(cell, recurrence, weights, x, state, skipping, wants_states, training)`: y [B, T, H] and the list of
   last states; wants_states: whether anybody asks for those; training: whether gradients are likely to be;
 - `refuse_own_path(layer, x, reason)`: raises where Keras' own path would be silently wrong;
-- `free_state(layer, x)`: an initial state for whoever traces, or None for Keras' own;
 - `adopt(layer)`, `release(layer)`: what a layer needs besides that becomes ours, and no longer is.
 """
 

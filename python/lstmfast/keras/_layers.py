@@ -27,14 +27,6 @@ class Recurrent:
         mask = _masks.checked(mask, sequences)
         return _run(self, prepared, sequences, initial_state, mask, training)
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
-        """Call as Keras' layer; who traces gets initial states that know no batch size."""
-        if initial_state is None and not self.stateful:  # type: ignore[attr-defined]
-            initial_state = _backends.BACKEND.free_state(self, sequences)
-        return super().call(  # type: ignore[misc]
-            sequences, initial_state=initial_state, mask=mask, training=training
-        )
-
 
 def prepare(layer: Any, x: Any, initial_state: Any, training: bool) -> list[_paths.Part] | str:
     """Return the cells of a call that the core takes, or why Keras' own path has to."""
@@ -149,11 +141,6 @@ class Bidirectional(keras.layers.Bidirectional):  # type: ignore[misc]
             if type(layer) in BY_KERAS:
                 object.__setattr__(layer, "__class__", BY_KERAS[type(layer)])
                 _backends.BACKEND.adopt(layer)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Make one of its configuration."""
-        return super().from_config(config, custom_objects)
 
 
 # Ours by Keras' own.

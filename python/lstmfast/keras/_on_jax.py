@@ -83,10 +83,6 @@ def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
     """Let Keras' own path go on."""
 
 
-def free_state(layer: Any, x: Any) -> None:
-    """Leave the initial state to Keras."""
-
-
 def adopt(layer: Any) -> None:
     """Leave a layer as it is."""
 

@@ -101,11 +101,6 @@ def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
         _torch_export.refuse_own_path(layer, x, reason)
 
 
-def free_state(layer: Any, x: Any) -> Any:
-    """Return zeros that know no batch size, where somebody exports; else None, for Keras' own."""
-    return _torch_export.free_state(layer, x) if torch.onnx.is_in_onnx_export() else None
-
-
 def adopt(layer: Any) -> None:
     """Leave a layer as it is."""
 

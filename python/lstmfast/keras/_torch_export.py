@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import torch
 
 from ._reading import Recurrence
@@ -60,11 +59,3 @@ def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
             f"layer {layer.name}: it goes along Keras' own path ({reason}), which writes a fixed number of"
             " steps into an ONNX file, here one; give the number in input_signature to have it so"
         )
-
-
-def free_state(layer: Any, x: Any) -> Any:
-    """Return an initial state of zeros, as Keras nests it, that takes its number of rows from x."""
-    dtype = keras.backend.standardize_dtype(layer.cell.compute_dtype)
-    rows = torch.zeros_like(x[:, 0, :1], dtype=getattr(torch, dtype))
-    state = keras.tree.map_structure(lambda size: rows.expand(-1, size), layer.cell.state_size)
-    return list(state) if isinstance(state, (list, tuple)) else [state]
