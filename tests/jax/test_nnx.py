@@ -63,10 +63,8 @@ def test_as_flax(cell: Any, name: str, lengths: Any) -> None:
         def loss(model: Any, x: Any, carry: Any, run: Any = run) -> Any:
             return loss_of_leaves(run(model, x, carry))
 
-        wanted = (0, 1) if carry is None else (0, 1, 2)
-        both = nnx.jit(
-            lambda *given, run=run, loss=loss: (run(*given), nnx.grad(loss, argnums=wanted)(*given))
-        )
+        gradient = nnx.grad(loss, argnums=(0, 1) if carry is None else (0, 1, 2))
+        both = nnx.jit(lambda *given, run=run, gradient=gradient: (run(*given), gradient(*given)))
         results, gradients = both(model, x, carry)
         found.append((results, nnx.to_pure_dict(gradients[0]), gradients[1:]))
     assert runs_on_ours(models[1], x, seq_lengths=lengths)

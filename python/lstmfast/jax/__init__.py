@@ -15,6 +15,8 @@ try:
 except ImportError as error:
     raise ImportError("lstmfast.jax needs JAX: pip install 'lstmfast[jax]'") from error
 
+from ._foreign import from_weights
 from ._functions import gru, lstm, rnn
+from ._targets import register
 
-__all__ = ["gru", "lstm", "rnn"]
+__all__ = ["from_weights", "gru", "lstm", "register", "rnn"]

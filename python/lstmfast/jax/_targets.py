@@ -14,7 +14,8 @@ from ._varying import as_keyword
 
 
 @cache
-def _register() -> None:
+def register() -> None:
+    """Tell XLA of our calls: for those who load an exported program and have traced none in this process."""
     _core.jax_use_isa(runtime.isa())
     for name, handler in _core.jax_handlers().items():
         jax.ffi.register_ffi_target(name, handler, platform="cpu")
@@ -24,6 +25,6 @@ def call(
     name: str, like: Any, shapes: Sequence[tuple[int, ...]], arrays: Sequence[Any], attributes: dict[str, Any]
 ) -> list[Any]:
     """Call a target: results of these shapes, of the dtype of `like`, and on which mesh axes it varies."""
-    _register()
+    register()
     results = [jax.ShapeDtypeStruct(shape, like.dtype, **as_keyword(like)) for shape in shapes]
     return list(jax.ffi.ffi_call(name, results)(*arrays, **attributes))
