@@ -26,6 +26,7 @@ class Outcome:
     options: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     written: Any = None  # what is written again, where that is not `arrays`
+    with_rest: bool = False  # whether they have more than a layer: a state to begin with, a head behind it
 
 
 def random(*shape: int, seed: int = 0) -> Array:

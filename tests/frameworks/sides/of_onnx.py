@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,9 +16,10 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 def _node(kind: str, D: int = 1, bias: bool = True, peepholes: bool = False, **attributes: Any) -> Outcome:
-    import onnx
-    import onnxruntime  # type: ignore[import-untyped,unused-ignore]
-    from onnx import TensorProto, helper, numpy_helper
+    onnx: Any = importlib.import_module("onnx")
+    onnxruntime: Any = importlib.import_module("onnxruntime")
+    helper: Any = onnx.helper
+    FLOAT = onnx.TensorProto.FLOAT
 
     G = _GATES[kind]
     shapes: dict[str, tuple[int, ...]] = {"W": (D, G * H, I), "R": (D, G * H, H)}
@@ -33,9 +35,9 @@ def _node(kind: str, D: int = 1, bias: bool = True, peepholes: bool = False, **a
     graph = helper.make_graph(
         [node],
         "layer",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (T, B, I))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (T, D, B, H))],
-        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+        [helper.make_tensor_value_info("x", FLOAT, (T, B, I))],
+        [helper.make_tensor_value_info("y", FLOAT, (T, D, B, H))],
+        [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
