@@ -1,4 +1,4 @@
-"""Frameworks that are not installed with the tests, by their published formulas."""
+"""Frameworks that need not be installed, by their published formulas."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def tensorflow_block(seed: int = 16) -> list[Case]:
     ]
 
 
-def textbook(seed: int = 17) -> list[Case]:
+def textbook(seed: int = 19) -> list[Case]:
     """A matrix for each gate on [h, x], as LSTM.from_gates has it."""
     n = Numbers(seed)
     W, b = ({gate: n(H, *more) for gate in "fico"} for more in ((H + I,), ()))
@@ -192,5 +192,49 @@ def textbook(seed: int = 17) -> list[Case]:
     return [Case("textbook lstm", "LSTM", "textbook", arrays, lstm(X, gates))]
 
 
-MAKERS = (matlab, flux, dl4j, madmom, tensorflow1, tensorflow_block, textbook)
+def mlx(seed: int = 17) -> list[Case]:
+    """mlx/nn/layers/recurrent.py: LSTM, GRU with bhn within r's product, RNN."""
+    n = Numbers(seed)
+    W, R, b = n(4 * H, I), n(4 * H, H), n(4 * H)
+    y = lstm(X, lambda s, h: split(W @ s + R @ h + b, 4))
+    cases = [Case("mlx lstm", "LSTM", "mlx", {"Wx": W, "Wh": R, "bias": b}, y)]
+    V, Q, v, bhn = n(3 * H, I), n(3 * H, H), n(3 * H), n(H)
+    cases.append(
+        Case("mlx gru", "GRU", "mlx", {"Wx": V, "Wh": Q, "b": v, "bhn": bhn}, _torch_gru(V, Q, v, bhn))
+    )
+    A, B, a = n(H, I), n(H, H), n(H)
+    arrays = {"Wxh": A, "Whh": B, "bias": a}
+    return [*cases, Case("mlx rnn", "RNN", "mlx", arrays, rnn(X, lambda s, h: A @ s + B @ h + a))]
+
+
+def _torch_gru(W: Array, R: Array, b: Array, second: Array) -> Array:
+    """r, z, n, with a second bias of n."""
+    (wr, wz, wn), (rr, rz, rn), (br, bz, bn) = (split(a, 3) for a in (W, R, b))
+    return gru(
+        X,
+        lambda s, h: (wr @ s + rr @ h + br, wz @ s + rz @ h + bz),
+        lambda s, h, r: wn @ s + bn + r * (rn @ h + second),
+    )
+
+
+def paddle(seed: int = 18) -> list[Case]:
+    """paddle/nn/layer/rnn.py: weights as PyTorch's, each by two names; the projection [H, P]."""
+    n = Numbers(seed)
+    W, R, b, q, projection = n(4 * H, I), n(4 * H, P), n(4 * H), n(4 * H), n(H, P)
+    y = lstm(X, lambda s, h: split(W @ s + R @ h + b + q, 4), projection=projection)
+    cell = {"weight_ih": W, "weight_hh": R, "bias_ih": b, "bias_hh": q}
+    both = {f"{name}_l0": a for name, a in cell.items()} | {f"0.cell.{name}": a for name, a in cell.items()}
+    cell["weight_ho"] = both["0.cell.weight_ho"] = projection
+    cases = [
+        Case("paddle lstm", "LSTM", "paddle", both, y),
+        Case("paddle-cell lstm", "LSTM", "paddle-cell", cell, y),
+    ]
+    V, Q, v, u = n(3 * H, I), n(3 * H, H), n(3 * H), n(3 * H)
+    arrays = {"weight_ih": V, "weight_hh": Q, "bias_ih": v, "bias_hh": u}
+    one_bias = np.concatenate([v[: 2 * H] + u[: 2 * H], v[2 * H :]])
+    y = _torch_gru(V, Q, one_bias, u[2 * H :])
+    return [*cases, Case("paddle-cell gru", "GRU", "paddle-cell", arrays, y)]
+
+
+MAKERS = (matlab, flux, dl4j, madmom, tensorflow1, tensorflow_block, mlx, paddle, textbook)
 CASES = [case for make in MAKERS for case in make()]

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._base import checks, kinds
-from .._base.conventions import table, walking
-from .._base.conventions.forms import Sizes
 from .._base.states import Pair, PairLike, PairState
 from .._base.variants import ActivationLike
 from .recurrent import Recurrent
@@ -290,8 +288,10 @@ class LSTM(PairState, Recurrent[Pair, PairLike]):
             dtype=dtype,
             isa=isa,
         )
+        from .._base.conventions import forms, table, walking  # the table takes long to read
+
         (form,) = table.forms(table.row("textbook"), cls._KIND.name)
-        sizes = Sizes(lstm.input_size, hidden_size)
+        sizes = forms.Sizes(lstm.input_size, hidden_size)
         parameters = walking.read(
             weights | biases, form if biases else form.without("b"), cls._KIND.name, sizes
         )

@@ -15,7 +15,7 @@ from .._base.checks import Array
 from .._base.layer import writing
 from .._base.parameters import checked, expected, read_only
 from .._files.saved import Saved
-from . import initial, torch_modules, weights
+from . import initial, torch_modules
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -170,9 +170,9 @@ class Model(Saved):
         arrays
             What that framework's users have in hand: of one layer a mapping from names to arrays (within
             others, where theirs are), an object with attributes of these names, or, of Keras, what
-            `get_weights` returns. Of several layers, a list of such. Of a bidirectional one, each layer in
-            that list is a pair, forward and reverse. Frameworks whose mappings hold layers and directions by
-            themselves have them so here.
+            `get_weights` returns. Of a bidirectional layer a pair of these, the tuple (forward, reverse). Of
+            several layers a list of all that. Frameworks whose mappings hold layers and directions by
+            themselves have them so here; of files the path, or what is parsed of it.
         convention
             Whose they are, "keras", say.
         prefix
@@ -198,6 +198,8 @@ class Model(Saved):
             If an argument is not as above, an array is missing, unexpected or of another shape, or there is
             what a layer cannot do; the message names the argument or array, what was expected and what came.
         """
+        from . import weights  # the table takes longer to read than most of the package
+
         return cls._made(*weights.read(cls._KIND, arrays, convention, prefix, rest, options))
 
     def to_weights(
@@ -233,6 +235,8 @@ class Model(Saved):
             If an argument is not as above, or the framework has nothing for what the weights say: peepholes,
             a projection, coupled gates, a GRU's r before or after the product, its second bias of n.
         """
+        from . import weights
+
         about = (self._layout, self._KIND, self._variant)
         return weights.write(self._parameters, *about, convention, prefix, rest, forget_bias)
 
