@@ -157,8 +157,8 @@ def onnx(session: nox.Session, version: str) -> None:
     session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", *session.posargs)
 
 
-# Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras. Keras
-# chooses one when it is imported, so each has a process of its own.
+# Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras.
+# Keras chooses one when it is imported, so each has a process of its own.
 FRAMEWORKS = {
     # Keras on PyTorch and on JAX, ONNX files of it, JAX' own functions and Flax: .ci/run does these.
     "usual": (
@@ -166,12 +166,21 @@ FRAMEWORKS = {
         (("tests/keras", "torch"), ("tests/keras", "jax"), ("tests/jax", "jax")),
     ),
     "tensorflow": (("keras", "tensorflow-cpu"), (("tests/keras", "tensorflow"), ("tests/keras", "numpy"))),
-    "jax": (("jax", "flax", "dm-haiku", "equinox"), (("tests/jax", "jax"),)),
+    # Each row of the table of conventions beside the framework that it is of, and JAX' cells by parameters.
+    "weights": (
+        (TORCH, "keras", "jax", "flax", "dm-haiku", "equinox", "onnxruntime", "onnx", "openvino", "mlx[cpu]"),
+        (("tests/frameworks", "torch"), ("tests/jax", "jax")),
+    ),
+    "weights-more": (
+        ("tensorflow-cpu", "tf-keras", "keras", "neural-amp-modeler", TORCH),
+        (("tests/frameworks", "tensorflow"),),
+    ),
+    "paddle": (("paddlepaddle",), (("tests/frameworks", "numpy"),)),
 }
 
 
 @nox.session
-@nox.parametrize("family", list(FRAMEWORKS))
+@nox.parametrize("family", [nox.param(name, id=name) for name in FRAMEWORKS])
 def frameworks(session: nox.Session, family: str) -> None:
     """Run the tests of Keras' and JAX' sides beside them: .ci/run does it with the usual ones."""
     packages, runs = FRAMEWORKS[family]

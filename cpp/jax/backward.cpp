@@ -62,7 +62,10 @@ struct Backward {
     BackwardCall<T> call = {};
     if (request.gives("dy")) call.dy = taken_sequence<const T>(request, arguments, "dy", extent, features);
     if (request.gives("dh_n")) call.dh_n = arguments.take<const T>("dh_n", {P, B, S});
+    if (!memory && (request.gives("dc_n") || request.gives("dc")))
+      throw std::invalid_argument("given: expected no dc_n and dc, this cell has no memory");
     if (request.gives("dc_n")) call.dc_n = arguments.take<const T>("dc_n", {P, B, H});
+    if (request.gives("dc")) call.dc = taken_sequence<const T>(request, arguments, "dc", extent, shape.directions * H);
     arguments.end();
 
     if (request.wants("x")) call.dx = taken_sequence<T>(request, results, "dx", extent, shape.input_size);

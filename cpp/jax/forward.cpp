@@ -23,6 +23,7 @@ struct Forward {
     call.rows = B;
     call.x = taken_sequence<const T>(request, arguments, "x", extent, shape.input_size);
     if (request.gives("h0")) call.h0 = arguments.take<const T>("h0", {P, B, S});
+    if (!memory && request.gives("c0")) throw std::invalid_argument("given: expected no c0, this cell has no memory");
     if (request.gives("c0")) call.c0 = arguments.take<const T>("c0", {P, B, H});
     const Times times = taken_times(request, arguments, extent.steps, B);
     call.times = times.row_times();
@@ -32,6 +33,10 @@ struct Forward {
     call.y = taken_sequence<T>(request, results, "y", extent, shape.directions * S);
     call.h_n = results.take<T>("h_n", {P, B, S});
     if (memory) call.c_n = results.take<T>("c_n", {P, B, H});
+    if (request.wants("c")) {
+      if (!memory) throw std::invalid_argument("wanted: expected no c, this cell has no memory");
+      call.c = taken_sequence<T>(request, results, "c", extent, shape.directions * H);
+    }
     const TrainingOptions<T> options = options_of<T>(request, times);
     const Index numbers = training ? Tape<T>::numbers(shape, extent.steps * B, B, options) : 0;
     T* tape = nullptr;

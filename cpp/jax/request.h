@@ -2,9 +2,9 @@
 //
 // Arguments come in this order, those of `given` where they are named there; weights in the core's order:
 //   forward   x, h0, c0, lengths, reset, dropped, weights
-//   backward  x, y, tape, lengths, reset, dropped, weights, dy, dh_n, dc_n
+//   backward  x, y, tape, lengths, reset, dropped, weights, dy, dh_n, dc_n, dc
 // and results:
-//   infer     y, h_n, c_n of cells with memory
+//   infer     y, h_n, c_n of cells with memory, c where it is wanted
 //   forward   the same, tape
 //   backward  dx, dh0, dc0 and gradients of weights, each where it is wanted
 // Shapes are Network's, x and y (and dx, dy) [B, T, ...] where they are batch_first.
@@ -24,8 +24,8 @@ struct Request {
   bool batch_first, recompute;
   double dropout_scale;
   Index samples;          // how many calls this is in one; less than 0: one, without the axis
-  std::string given;      // " h0 c0 lengths reset dropped dy dh_n dc_n ", or some of these
-  std::string wanted;     // " x state ", or some of these
+  std::string given;      // " h0 c0 lengths reset dropped dy dh_n dc_n dc ", or some of these
+  std::string wanted;     // " c " of forward passes, " x state " of backward ones, or some of these
   std::string gradients;  // of each weight, whether it is wanted: '1' or '0'
 
   explicit Request(const Frame& frame);

@@ -169,8 +169,7 @@ def assert_same_gradients(
 
 def written_gradients(layer: Any, ours: Any, convention: str, options: dict[str, Any]) -> Tree:
     """Gradients by our parameters as those by their arrays."""
-    asked = (layer._layout, layer._KIND, layer._variant, convention, options.get("prefix", ""), None)
-    return weights.write(ours, *asked, options.get("forget_bias"), gradients=True)
+    return weights.gradients(layer, ours, convention, options.get("prefix", ""), options.get("forget_bias"))
 
 
 def with_random_weights(layer: Any, one_bias_of_n: bool) -> Any:

@@ -110,6 +110,7 @@ MAY_INCLUDE = {
         "lstmfast/heuristics.h",
         "lstmfast/kept_memory.h",
         "lstmfast/kernel_table.h",
+        "lstmfast/named_shape.h",
         "lstmfast/network.h",
         "lstmfast/probes.h",
         "lstmfast/stream_ids.h",
@@ -127,10 +128,12 @@ MAY_INCLUDE = {
     "onnxruntime": (
         "onnxruntime/",
         "lstmfast/",
+        "core/asking.h",
         "core/buffer.h",
         "core/float_environment.h",
         "core/rounding.h",
     ),
+    "jax": ("jax/", "lstmfast/", "core/asking.h", "core/buffer.h"),
 }
 
 

@@ -93,7 +93,7 @@ def test_the_example_with_pytorch(torch: Any) -> None:
 
 def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str], torch: Any) -> None:
     torch.manual_seed(0)
-    (example,) = (text for text in EXAMPLES if "accelerate" in text)
+    (example,) = (text for text in EXAMPLES if "lstmfast.torch.accelerate" in text)
     names = run(example)
     assert capsys.readouterr().out.startswith("lstmfast: ")
     model = names["model"]
@@ -104,8 +104,16 @@ def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str], torch: Any) 
         np.testing.assert_allclose(names["scores"], model(names["tokens"]), atol=1e-5)
 
 
+def test_the_example_of_weights_from_anywhere() -> None:
+    (example,) = (text for text in EXAMPLES if "from_weights" in text)
+    names = run(example)
+    kernel = names["arrays"][0]
+    assert names["lstm"].hidden_size == 32
+    assert np.array_equal(names["params"]["if"]["kernel"], kernel[:, 32:64])
+
+
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 9  # one in tests/onnx
+    assert len(EXAMPLES) == 12  # one each in tests/onnx, tests/keras and tests/jax
 
 
 def test_the_test_line_is_there() -> None:

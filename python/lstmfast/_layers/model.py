@@ -237,8 +237,7 @@ class Model(Saved):
         """
         from . import weights
 
-        about = (self._layout, self._KIND, self._variant)
-        return weights.write(self._parameters, *about, convention, prefix, rest, forget_bias)
+        return weights.write(self, convention, prefix, rest, forget_bias)
 
     @classmethod
     def _made(cls, config: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:

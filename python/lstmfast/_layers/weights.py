@@ -16,7 +16,6 @@ from .._base.conventions.forms import Form, Sizes
 from .._base.kinds import Kind
 from .._base.layer import Layer
 from .._base.parameters import PEEPHOLES, Layout
-from .._base.variants import Variant
 
 # What arrays say, so that nobody needs to, or what they cannot be.
 _SAID = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size", "peephole")
@@ -88,28 +87,47 @@ def read(
 
 
 def write(
+    layer: Layer,
+    convention: object,
+    prefix: str,
+    rest: Mapping[str, Any] | None,
+    forget_bias: float | None,
+) -> Any:  # noqa: ANN401 - whatever the convention has
+    """Turn a layer's parameters into arrays."""
+    return _write(layer, layer._parameters, convention, prefix, rest, forget_bias, gradients=False)
+
+
+def gradients(
+    layer: Layer,
     parameters: Mapping[str, Array],
-    layout: Layout,
-    kind: Kind,
-    variant: Variant,
+    convention: object,
+    prefix: str = "",
+    forget_bias: float | None = None,
+) -> Any:  # noqa: ANN401 - whatever the convention has
+    """Turn gradients by a layer's parameters into those by the arrays that `write` makes of these."""
+    return _write(layer, parameters, convention, prefix, None, forget_bias, gradients=True)
+
+
+def _write(
+    layer: Layer,
+    parameters: Mapping[str, Array],
     convention: object,
     prefix: str,
     rest: Mapping[str, Any] | None,
     forget_bias: float | None,
     *,
-    gradients: bool = False,
+    gradients: bool,
 ) -> Any:  # noqa: ANN401 - whatever the convention has
-    """Turn parameters into arrays, or gradients by parameters into gradients by arrays."""
-    row = table.row(convention)
+    row, variant, kind = table.row(convention), layer._variant, layer._KIND
     if variant.coupled:
         raise ValueError(
             f"to_weights: expected a layer with all gates for {row.name!r}, got one with coupled ones"
         )
     forms = _forms(row, kind, forget_bias, variant.reset_after if kind is kinds.GRU else None)
     failure: ValueError | None = None
-    for form in _able(forms, layout, row):
+    for form in _able(forms, layer._layout, row):
         try:
-            layers = _written(parameters, layout, kind, form, row, rest, gradients)
+            layers = _written(layer, parameters, form, row, rest, gradients)
         except ValueError as error:  # of a bias, say, for which another form of the row may have room
             failure = failure or error
             continue
@@ -120,22 +138,16 @@ def write(
     raise failure
 
 
-def gradients(layer: Layer, parameters: Mapping[str, Array], convention: object, prefix: str = "") -> Any:  # noqa: ANN401 - whatever the convention has
-    """Turn gradients by a layer's parameters into those by the arrays that `write` makes of these."""
-    about = (layer._layout, layer._KIND, layer._variant)
-    return write(parameters, *about, convention, prefix, None, None, gradients=True)
-
-
 def _written(
+    layer: Layer,
     parameters: Mapping[str, Array],
-    layout: Layout,
-    kind: Kind,
     form: Form,
     row: Convention,
     rest: Mapping[str, Any] | None,
     gradients: bool,
 ) -> list[list[dict[str, AnyArray]]]:
     """Turn the parameters of each layer and direction into arrays of a form."""
+    layout, kind = layer._layout, layer._KIND
     layers = []
     for k in range(layout.num_layers):
         sizes = Sizes(layout.input_size if k == 0 else layout.features, layout.hidden_size, layout.proj_size)

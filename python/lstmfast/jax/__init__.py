@@ -1,4 +1,4 @@
-# Known by: _bench
+# Known by: _bench, keras
 """JAX: `lstm`, `gru` and `rnn` as functions, under `jit`, `grad`, `vmap`, `scan` and the rest.
 
 >>> import jax, jax.numpy as jnp, lstmfast, lstmfast.jax
@@ -15,6 +15,8 @@ try:
 except ImportError as error:
     raise ImportError("lstmfast.jax needs JAX: pip install 'lstmfast[jax]'") from error
 
+from ._foreign import from_weights
 from ._functions import gru, lstm, rnn
+from ._targets import register
 
-__all__ = ["gru", "lstm", "rnn"]
+__all__ = ["from_weights", "gru", "lstm", "register", "rnn"]

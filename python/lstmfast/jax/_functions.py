@@ -33,7 +33,8 @@ def lstm(
     recompute: bool = False,
     dropout: float = 0.0,
     key: Any = None,
-) -> tuple[Any, tuple[Any, Any]]:
+    return_c: bool = False,
+) -> Any:
     """Run an LSTM's steps, as `lstmfast.LSTM` does, with the same bits.
 
     Parameters
@@ -68,6 +69,8 @@ def lstm(
     dropout, key
         Probability that outputs of all layers but the last are dropped, and the key for it: with None nothing
         is.
+    return_c
+        Whether to return c of every step as well.
 
     Returns
     -------
@@ -75,6 +78,8 @@ def lstm(
         [T, B, D*S], [B, T, D*S] or [T, D*S], S being P with a projection and else H.
     state
         (h_n, c_n), shaped like the initial one.
+    c
+        With `return_c` alone: the last layer's c at every step, shaped like y but H wide where y is P.
 
     Raises
     ------
@@ -82,14 +87,15 @@ def lstm(
         If an argument is not as above. float64 without `jax_enable_x64` is one of those.
     """
     options = {"activations": activations, "clip": clip}
-    y, h, c = _run(
+    y, h, c, *more = _run(
         kinds.LSTM,
         (x, params, state, lengths, mask, reset),
         (batch_first, reverse, recompute),
         options,
         (dropout, key),
+        return_c=checks.flag(return_c, "return_c"),
     )
-    return y, (h, c)
+    return (y, (h, c), *more)
 
 
 def gru(
@@ -119,7 +125,7 @@ def gru(
         [L*D, B, H], or [L*D, H] where x has no B.
     """
     options = {"activations": activations, "clip": clip, "reset_after": reset_after}
-    y, h, _ = _run(
+    y, h, *_ = _run(
         kinds.GRU,
         (x, params, state, lengths, mask, reset),
         (batch_first, reverse, recompute),
@@ -156,7 +162,7 @@ def rnn(
         [L*D, B, H], or [L*D, H] where x has no B.
     """
     options = {"activations": activations, "clip": clip, "nonlinearity": nonlinearity}
-    y, h, _ = _run(
+    y, h, *_ = _run(
         kinds.RNN,
         (x, params, state, lengths, mask, reset),
         (batch_first, reverse, recompute),
@@ -172,8 +178,10 @@ def _run(
     flags: tuple[object, object, object],
     options: Mapping[str, Any],
     dropping: tuple[object, Any],
-) -> tuple[Any, Any, Any]:
-    """Check a call and run it: y, h_n and c_n."""
+    *,
+    return_c: bool = False,
+) -> tuple[Any, ...]:
+    """Check a call and run it: y, h_n and c_n, None without memory; and c, where it is returned."""
     x, params, state, lengths, mask, reset = arrays
     batch_first, reverse, recompute = (
         checks.flag(value, name)
@@ -208,13 +216,14 @@ def _run(
         recompute=recompute,
         dropout=probability if dropped is not None else 0.0,
         given=tuple(there),
+        returns_c=return_c,
     )
-    y, *states = _primitives.infer(spec, *alike(x, *there.values(), *weights.values()))
-    if skips is not None:
-        y = skips.repeated(y)
+    y, *found = _primitives.infer(spec, *alike(x, *there.values(), *weights.values()))
+    states, memory = found[: 1 + kind.has_memory], found[1 + kind.has_memory :]
+    sequences = [given.as_given(each if skips is None else skips.repeated(each)) for each in (y, *memory)]
     if not given.batched:
         states = [half[:, 0] for half in states]
-    return given.as_given(y), states[0], states[1] if kind.has_memory else None
+    return (sequences[0], states[0], states[1] if kind.has_memory else None, *sequences[1:])
 
 
 def _cell(

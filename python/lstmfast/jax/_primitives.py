@@ -27,7 +27,7 @@ Wanted = tuple[bool, bool, tuple[bool, ...]]
 
 
 def infer(spec: Spec, *arrays: Any) -> list[Any]:
-    """Run all steps: y, h_n and, of a cell with memory, c_n. Differentiable."""
+    """Run all steps: y, h_n and, of a cell with memory, c_n; and c, where it is returned. Differentiable."""
     found: list[Any] = _infer_p.bind(*arrays, spec=spec)
     return found
 
@@ -41,7 +41,7 @@ def forward(spec: Spec, *arrays: Any) -> list[Any]:
 def backward(spec: Spec, given: tuple[str, ...], wanted: Wanted, *arrays: Any) -> list[Any]:
     """Return what is wanted of dx, dh0, dc0 and the gradients of the weights.
 
-    arrays: x, y, the tape, what there is of CUTS, weights, and those of `given`: dy, dh_n, dc_n.
+    arrays: x, y, the tape, what there is of CUTS, weights, and those of `given`: dy, dh_n, dc_n, dc.
     """
     found: list[Any] = _backward_p.bind(*arrays, spec=spec, given=given, wanted=wanted)
     return found
@@ -54,19 +54,23 @@ def _with_samples(spec: Spec, shapes: Sequence[tuple[int, ...]]) -> list[tuple[i
     return [(spec.samples, *shape) if spec.samples >= 0 else shape for shape in shapes]
 
 
+def _wanted(spec: Spec) -> tuple[str, ...]:
+    return ("c",) if spec.returns_c else ()
+
+
 def _infer(*arrays: Any, spec: Spec) -> list[Any]:
     x = arrays[0]
     if "dropped" in spec.given:  # which training has
         return _forward(*arrays, spec=spec)[:-1]
     shapes = _with_samples(spec, spec.result_shapes(x.shape))
-    return _targets.call("lstmfast_infer", x, shapes, arrays, spec.attributes(spec.given))
+    return _targets.call("lstmfast_infer", x, shapes, arrays, spec.attributes(spec.given, _wanted(spec)))
 
 
 def _forward(*arrays: Any, spec: Spec) -> list[Any]:
     x = arrays[0]
     shapes = [*spec.result_shapes(x.shape), (spec.tape_numbers(x.shape, x.dtype),)]
     return _targets.call(
-        "lstmfast_forward", x, _with_samples(spec, shapes), arrays, spec.attributes(spec.given)
+        "lstmfast_forward", x, _with_samples(spec, shapes), arrays, spec.attributes(spec.given, _wanted(spec))
     )
 
 
@@ -76,7 +80,7 @@ def _backward(*arrays: Any, spec: Spec, given: tuple[str, ...], wanted: Wanted) 
     layout = spec.layout
     shapes = [x.shape[-3:]] if wants_x else []
     if wants_state:
-        shapes += spec.result_shapes(x.shape)[1:]
+        shapes += spec.result_shapes(x.shape)[1 : 2 + spec.has_memory]
     shapes += [shape for (_, shape, _), wants in zip(layout.shapes(), wants_weights, strict=True) if wants]
     names = tuple(name for name, wants in (("x", wants_x), ("state", wants_state)) if wants)
     signs = "".join("1" if wants else "0" for wants in wants_weights)
@@ -94,8 +98,6 @@ def _fold(arrays: Sequence[Any], dims: Sequence[int | None], *, spec: Spec) -> t
         return _sample(arrays, dims, bind=_infer_p.bind, ranks=spec.ranks(), spec=spec)
     size = _axis_size(arrays, dims)
     x = arrays[0]
-    axes = len(x.shape) - (dims[0] is not None)
-    assert axes == 3
     rows = [n for axis, n in enumerate(x.shape) if axis != dims[0]][0 if spec.batch_first else 1]
     inner = spec
     if rows == 1 and not spec.batch_first:
@@ -121,14 +123,16 @@ def _fold(arrays: Sequence[Any], dims: Sequence[int | None], *, spec: Spec) -> t
         else:
             shape = moved.shape
             folded.append(moved.reshape(*shape[:axis], size * rows, *shape[axis + 2 :]))
-    y, *states = infer(inner, *folded)
-    if inner is not spec:
-        y, y_axis = y[:, :, None], 0
-    else:
-        y_axis = before["x"]
-        y = y.reshape(*y.shape[:y_axis], size, rows, *y.shape[y_axis + 1 :])
-    states = [state.reshape(state.shape[0], size, rows, state.shape[2]) for state in states]
-    return [y, *states], [y_axis, *(1 for _ in states)]
+    unfolded, axes = [], []
+    for n, found in enumerate(infer(inner, *folded)):
+        is_state = 1 <= n <= 1 + spec.has_memory
+        axis = 1 if is_state else before["x"]
+        if inner is not spec and not is_state:
+            unfolded.append(found[:, :, None])
+        else:
+            unfolded.append(found.reshape(*found.shape[:axis], size, rows, *found.shape[axis + 1 :]))
+        axes.append(axis)
+    return unfolded, axes
 
 
 def _sample(
@@ -234,7 +238,7 @@ def _with_gradients(spec: Spec, which: tuple[bool, ...]) -> Callable[..., Any]:
         return results, (kept[0], results[0], tape, *kept[1:])
 
     def run_backward(kept: Any, cotangents: Sequence[Any]) -> tuple[Any, ...]:
-        names = ("dy", "dh_n", "dc_n")[: len(cotangents)]
+        names = ("dy", "dh_n", "dc_n", "dc")[: len(cotangents)]
         arrays = {
             name: cotangent
             for name, cotangent in zip(names, cotangents, strict=True)
@@ -275,17 +279,25 @@ def _primitive(
 ) -> Primitive:
     made = Primitive(name)
     made.multiple_results = True
-    made.def_impl(jax.jit(run, static_argnames=params))
+    made.def_impl(jax.jit(made.bind, static_argnames=params))
 
     def abstract(*avals: Any, **params: Any) -> list[Any]:
-        made_of = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        shapes = jax.eval_shape(partial(run, **params), *made_of)
-        return [jax.core.ShapedArray(each.shape, each.dtype) for each in shapes]
+        # Not made by hand: along which axes of a mesh results vary is said otherwise by each version of JAX.
+        found: list[Any] = jax.make_jaxpr(partial(run, **params))(*avals).out_avals
+        return found
 
     made.def_abstract_eval(abstract)
     batching.primitive_batchers[made] = batch
-    mlir.register_lowering(made, mlir.lower_fun(run, multiple_results=True))
+    mlir.register_lowering(made, mlir.lower_fun(run, multiple_results=True), platform="cpu")
+    mlir.register_lowering(made, _refuse_platform)
     return made
+
+
+def _refuse_platform(context: Any, *_: Any, **__: Any) -> Any:
+    platforms = ", ".join(context.module_context.platforms)
+    raise NotImplementedError(
+        f"lstmfast.jax: expected the platform cpu, got {platforms}; see jax.default_device"
+    )
 
 
 _infer_p = _primitive("lstmfast_infer", _infer, _fold)

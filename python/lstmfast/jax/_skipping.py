@@ -45,7 +45,7 @@ class Skips:
         """Return outputs at all steps: at skipped ones that of the step that was run before, or 0."""
         forward, reverse = self._before + self._taken - 1, self._before
         sources = {False: (forward, self._within & (forward >= 0)), True: (reverse, reverse < self._counts)}
-        width = self._layout.output_size
+        width = y.shape[2] // self._layout.directions
         parts = []
         for n, way in enumerate(self._layout.ways):
             source, there = sources[way]

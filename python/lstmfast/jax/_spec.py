@@ -29,6 +29,7 @@ class Spec:
     recompute: bool
     dropout: float
     given: tuple[str, ...]  # of STATES and CUTS, in their order
+    returns_c: bool = False  # whether c of every step is a result
     samples: int = -1  # how many calls it is in one, along a leading axis of its arrays; -1: one, without it
 
     def with_rows_first(self) -> Spec:
@@ -66,7 +67,7 @@ class Spec:
         return (3, *(ranks[name] for name in self.given), *shapes)
 
     def result_shapes(self, x_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Shapes of a sample's y, h_n and, of a cell with memory, c_n."""
+        """Shapes of a sample's y, h_n and, of a cell with memory, c_n; and c, where it is returned."""
         rows = self.extent(x_shape)[1]
         layout = self.layout
         shapes = [
@@ -75,6 +76,8 @@ class Spec:
         ]
         if self.has_memory:
             shapes.append((self.passes, rows, layout.hidden_size))
+        if self.returns_c:
+            shapes.append((*x_shape[-3:-1], layout.directions * layout.hidden_size))
         return shapes
 
     def tape_numbers(self, x_shape: tuple[int, ...], dtype: Any) -> int:

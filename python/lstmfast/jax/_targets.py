@@ -10,10 +10,12 @@ import jax
 
 from .. import _core
 from .._base import runtime
+from ._varying import as_keyword
 
 
 @cache
-def _register() -> None:
+def register() -> None:
+    """Tell XLA of our calls: for those who load an exported program and have traced none in this process."""
     _core.jax_use_isa(runtime.isa())
     for name, handler in _core.jax_handlers().items():
         jax.ffi.register_ffi_target(name, handler, platform="cpu")
@@ -23,16 +25,6 @@ def call(
     name: str, like: Any, shapes: Sequence[tuple[int, ...]], arrays: Sequence[Any], attributes: dict[str, Any]
 ) -> list[Any]:
     """Call a target: results of these shapes, of the dtype of `like`, and on which mesh axes it varies."""
-    _register()
-    results = [jax.ShapeDtypeStruct(shape, like.dtype, **_varying(like)) for shape in shapes]
+    register()
+    results = [jax.ShapeDtypeStruct(shape, like.dtype, **as_keyword(like)) for shape in shapes]
     return list(jax.ffi.ffi_call(name, results)(*arrays, **attributes))
-
-
-def _varying(like: Any) -> dict[str, Any]:
-    """Say that results vary along the axes of a `shard_map` as an array does, in this version's words."""
-    aval = jax.typeof(like) if hasattr(jax, "typeof") else like
-    for name in ("manual_axis_type", "vma"):
-        varying = getattr(aval, name, None)
-        if varying:
-            return {name: varying}
-    return {}

@@ -8,19 +8,31 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+from jax.sharding import NamedSharding, PartitionSpec
 
 
-def axes(array: Any) -> frozenset[Any]:
-    """Along which mesh axes an array varies, as far as this version of JAX knows."""
-    aval = jax.typeof(array) if hasattr(jax, "typeof") else None
-    kind = getattr(aval, "manual_axis_type", None)
-    found = getattr(kind, "varying", None) if kind is not None else getattr(aval, "vma", None)
-    return frozenset(found or ())
+def as_keyword(array: Any) -> dict[str, Any]:
+    """Say along which axes an array, or what JAX knows of one, varies, as makers of such things take it."""
+    aval = jax.typeof(array) if isinstance(array, jax.Array) and hasattr(jax, "typeof") else array
+    for name in ("manual_axis_type", "vma"):  # newer versions of JAX, and those before
+        if _varies(getattr(aval, name, None)):
+            found = {name: getattr(aval, name)}
+            if name == "manual_axis_type":
+                found["sharding"] = NamedSharding(aval.sharding.mesh, PartitionSpec())
+            return found
+    return {}
+
+
+def _varies(kind: Any) -> frozenset[Any]:
+    return frozenset(getattr(kind, "varying", kind) or ())
 
 
 def alike(*arrays: Any) -> list[Any]:
     """Have all arrays vary along the same axes."""
-    own = [axes(array) for array in arrays]
+    own = [
+        frozenset().union(*(_varies(kind) for name, kind in as_keyword(array).items() if name != "sharding"))
+        for array in arrays
+    ]
     every = frozenset().union(*own)
     if not every:
         return list(arrays)

@@ -1,4 +1,4 @@
-# Known by: _bench
+# Known by: _bench, keras
 """PyTorch's LSTM, GRU and RNN with lstmfast's work in them: drop-ins, and `accelerate` for whole models.
 
 >>> import torch, lstmfast.torch

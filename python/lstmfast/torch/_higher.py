@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from . import _pieces, _run
+from . import _pieces, _run, _variants
 from ._weights import Spec
 
 _Maybe: TypeAlias = Tensor | None
@@ -87,6 +87,8 @@ def _run_layers(
     weights: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
     """Run forward from x, [T, B, I], or [N, I] of a packed sequence beside its batch_sizes, [T]."""
+    if spec.variant is not None:
+        return _variants.run(spec, batch_sizes, x, h0, c0, weights)
     operator = getattr(torch, spec.cell)
     directions = spec.directions
     of_layer = len(weights) // spec.num_layers

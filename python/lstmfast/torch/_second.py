@@ -26,7 +26,7 @@ _Maybe: TypeAlias = Tensor | None
 
 def can_take(call: _run.Call) -> bool:
     """Whether a call is one whose formulas are here."""
-    return not call.is_cut and call.cut_rows == 0
+    return not call.is_cut and call.cut_rows == 0 and call.spec.variant is None
 
 
 _CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "rnn_tanh": RNN, "rnn_relu": ReluRNN, "gru": GRU}

@@ -20,13 +20,16 @@ from torch import Tensor
 
 from .. import _core
 from .._base import parameters, runtime
-from .._base.kinds import BY_CELL, CELLS_BY_MODE
+from .._base.kinds import BY_CELL, CELLS_BY_MODE, KINDS, Kind
 from ._arrays import array_of
 
 # The core's names of cells, by PyTorch's modes of its modules.
 CELLS = {mode: cell.name for mode, cell in CELLS_BY_MODE.items()}
 # Whether their states are pairs, by the same.
 MEMORY = {mode: BY_CELL[cell].has_memory for mode, cell in CELLS.items()}
+# What kind a cell is of, variants too, which modules of PyTorch's have not.
+_KINDS: dict[str, Kind] = {**BY_CELL}
+_KINDS.update({cell: kind for kind in KINDS for cell in (kind.variant, kind.reset_before) if cell})
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,18 @@ class Spec:
     bidirectional: bool
     bias: bool
     proj_size: int
+    variant: tuple[Any, ...] | None = None  # of a variant's cell, as the core takes it
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What kind the cell is of."""
+        return _KINDS[self.cell]
 
     @cached_property
     def layout(self) -> parameters.Layout:
         """Names and shapes of the weights, in PyTorch's order."""
         return parameters.Layout(
-            BY_CELL[self.cell].gates,
+            self.kind.gates,
             self.input_size,
             self.hidden_size,
             self.num_layers,
@@ -57,12 +66,12 @@ class Spec:
     @cached_property
     def has_memory(self) -> bool:
         """Whether a state is a pair, h and c."""
-        return BY_CELL[self.cell].has_memory
+        return self.kind.has_memory
 
     @cached_property
     def kept_gates(self) -> int:
         """How many numbers of a unit's gates a tape keeps for each row and step."""
-        return BY_CELL[self.cell].kept_gates
+        return self.kind.kept_gates
 
     # Of the layout, without the time that it takes to ask for them: a small layer's call would notice.
 
@@ -146,6 +155,7 @@ class Packed:
             runtime.isa(),
             spec.proj_size,
             threads,
+            spec.variant,
         )
         self._state = (mark, dtype, network)
         return network

@@ -1,0 +1,1 @@
+"""lstmfast.jax beside lstmfast's own layers, and beside Flax."""

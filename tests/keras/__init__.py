@@ -1,0 +1,1 @@
+"""Keras' side, `lstmfast.keras`. A package, so that nobody finds it by the name keras."""
