@@ -1,10 +1,19 @@
-"""What tests of several frameworks ask for by name."""
+"""What tests of several frameworks ask for by name, and who must be imported first."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import warnings
 from collections.abc import Iterator
 
 import pytest
+
+# Paddle 3.3.1 crashes when it is imported after TensorFlow 2.21, which Keras may bring; before, both work.
+if all(importlib.util.find_spec(name) is not None for name in ("paddle", "tensorflow")):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("paddle")
 
 
 @pytest.fixture

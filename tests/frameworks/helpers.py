@@ -210,7 +210,7 @@ def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
     if isinstance(tree, dict):
         return {key: mapped(function, branch) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return [mapped(function, branch) for branch in tree]
+        return type(tree)(mapped(function, branch) for branch in tree)  # a pair stays a tuple
     return function(tree)
 
 
@@ -223,7 +223,7 @@ def replaced(tree: Tree, path: str, array: Array) -> Tree:
         if isinstance(branch, dict):
             return {key: walk(branch[key], f"{way}/{key}") for key in branch}
         if isinstance(branch, (list, tuple)):
-            return [walk(other, f"{way}/{n}") for n, other in enumerate(branch)]
+            return type(branch)(walk(other, f"{way}/{n}") for n, other in enumerate(branch))
         return by_path[way]
 
     return walk(tree, "")

@@ -52,7 +52,7 @@ def test_linen_both_ways(kind: str, name: str) -> None:
     variables = both.init(jax.random.key(0), jax.numpy.zeros((T, ROWS, I)))["params"]
 
     def apply(arrays: Tree, x: Any, state: tuple[Any, ...]) -> Any:
-        ((forward, reverse),) = arrays
+        forward, reverse = arrays
         parameters = {"forward_rnn": {"cell": forward}, "backward_rnn": {"cell": reverse}}
         begin = tuple(carried(tuple(part[d : d + 1] for part in state)) for d in range(2))
         carries, y = both.apply({"params": parameters}, x, initial_carry=begin)
@@ -60,7 +60,7 @@ def test_linen_both_ways(kind: str, name: str) -> None:
         return y, tuple(map(jax.numpy.concatenate, ends))
 
     pair = tuple(shapes(variables[f"{way}_rnn"]["cell"]) for way in ("forward", "backward"))
-    prove(kind, "flax", randomised([pair]), runner(apply))
+    prove(kind, "flax", randomised(pair), runner(apply))
 
 
 NNX = (
