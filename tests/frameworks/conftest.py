@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-# Paddle 3.3.1 crashes when it is imported after TensorFlow 2.21, which Keras may bring; before, both work.
+# Paddle 3.3.1 and TensorFlow 2.21, which Keras may bring, get on in one process in this order.
 if all(importlib.util.find_spec(name) is not None for name in ("paddle", "tensorflow")):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
