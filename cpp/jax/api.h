@@ -28,7 +28,7 @@ struct Version {
   Extension* extensions;
   int major, minor;
 };
-inline constexpr int kMajor = 0, kMinor = 3;  // what this was written from
+inline constexpr int kMajor = 0, kFirstMinor = 1, kMinor = 3;  // what this was compared with
 
 // What a handler tells of itself before its first call.
 struct Metadata {

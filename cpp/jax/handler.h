@@ -7,13 +7,14 @@
 
 namespace lstmfast::jax {
 
-// XLA asks for the version of its interface that the handler was written for; older ones have all that we use.
+// XLA asks for the version of its interface that the handler was written for. All have what we use, from the first that
+// asks; where its table is not there, it is that one (jaxlib 0.5).
 inline bool tells_of_itself(const Frame& frame) {
   for (const Extension* each = frame.extensions; each; each = each->next) {
     if (each->type != kMetadata) continue;
     Metadata& metadata = *reinterpret_cast<const MetadataExtension*>(each)->metadata;
     metadata.version.major = kMajor;
-    metadata.version.minor = std::min(kMinor, frame.api->version.minor);
+    metadata.version.minor = frame.api ? std::min(kMinor, frame.api->version.minor) : kFirstMinor;
     metadata.traits = 0;
     return true;
   }

@@ -16,10 +16,9 @@ def as_keyword(array: Any) -> dict[str, Any]:
     aval = jax.typeof(array) if isinstance(array, jax.Array) and hasattr(jax, "typeof") else array
     for name in ("manual_axis_type", "vma"):  # newer versions of JAX, and those before
         if _varies(getattr(aval, name, None)):
-            found = {name: getattr(aval, name)}
-            if name == "manual_axis_type":
-                found["sharding"] = NamedSharding(aval.sharding.mesh, PartitionSpec())
-            return found
+            # They mean something on a mesh alone, which an array's sharding has.
+            mesh = aval.sharding.mesh
+            return {name: getattr(aval, name), "sharding": NamedSharding(mesh, PartitionSpec())}
     return {}
 
 
