@@ -271,6 +271,10 @@ def test_it_tells_xla_what_it_was_written_for() -> None:
     for name in _core.jax_handlers():
         assert call.run(name) == []
         assert (metadata.version.major, metadata.version.minor, metadata.traits) == (0, 3, 0)
+    call.frame.api = None  # as jaxlib 0.5 asks
+    for name in _core.jax_handlers():
+        assert call.run(name) == []
+        assert (metadata.version.major, metadata.version.minor) == (0, 1)
 
 
 def test_other_stages_do_nothing() -> None:
