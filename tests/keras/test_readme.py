@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import keras
 import pytest
 
-import lstmfast.keras
-
 from ..helpers import ROOT
+
+keras = pytest.importorskip("keras")
+
+import lstmfast.keras  # noqa: E402 - which needs it
 
 
 def test_the_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
