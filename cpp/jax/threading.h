@@ -6,7 +6,6 @@
 #pragma once
 
 #include <chrono>
-#include <exception>
 #include <memory>
 
 #include "core/asking.h"
@@ -53,24 +52,13 @@ void run_on_threads(const Frame& frame, Asking& asking, int threads, Index terms
     const BorrowedThreads alone(1);
     return work();
   }
-  struct Task {
-    const Work& work;
-    std::exception_ptr error;
-  } task = {work, nullptr};
-  const auto run = [](void* given) noexcept {
-    Task& own = *static_cast<Task*>(given);
-    try {
-      own.work();
-    } catch (...) {
-      own.error = std::current_exception();
-    }
-  };
+  GuestWork<Work> own(work);
   const std::chrono::nanoseconds patience = Asking::patience(terms);
-  const auto team = std::make_shared<GuestTeam>(run, &task, threads, patience);
+  const auto team = std::make_shared<GuestTeam>(GuestWork<Work>::run, &own, threads, patience);
   invite(frame, team, threads - 1);
   team->lead();
   asking.note(team->size() > 1, patience);
-  if (task.error) std::rethrow_exception(task.error);
+  own.rethrow();
 }
 
 }  // namespace lstmfast::jax

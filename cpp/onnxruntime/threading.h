@@ -6,7 +6,6 @@
 #pragma once
 
 #include <chrono>
-#include <exception>
 
 #include "core/asking.h"
 #include "lstmfast/threads.h"
@@ -23,25 +22,14 @@ class Threading {
       const BorrowedThreads alone(1);
       return work();
     }
-    struct Task {
-      const Work& work;
-      std::exception_ptr error;
-    } task = {work, nullptr};
-    const auto run = [](void* given) noexcept {
-      Task& own = *static_cast<Task*>(given);
-      try {
-        own.work();
-      } catch (...) {
-        own.error = std::current_exception();
-      }
-    };
+    GuestWork<Work> own(work);
     const std::chrono::nanoseconds patience = Asking::patience(terms);
-    GuestTeam team(run, &task, threads, patience);
+    GuestTeam team(GuestWork<Work>::run, &own, threads, patience);
     const auto visits = static_cast<std::size_t>(threads);
     check(api.KernelContext_ParallelFor()(
         context, [](void* given, std::size_t) { static_cast<GuestTeam*>(given)->visit(); }, visits, visits, &team));
     asking_.note(team.size() > 1, patience);
-    if (task.error) std::rethrow_exception(task.error);
+    own.rethrow();
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 
 namespace lstmfast {
 
@@ -79,6 +80,34 @@ class GuestTeam {
   Job job_ = nullptr;
   void* job_context_ = nullptr;
   int job_size_ = 0;
+};
+
+// Work for a GuestTeam that may throw: what it throws waits for whoever has asked for the team.
+template <class Work>
+class GuestWork {
+ public:
+  explicit GuestWork(const Work& work) : work_(work) {}
+  GuestWork(const GuestWork&) = delete;
+  GuestWork& operator=(const GuestWork&) = delete;
+
+  // A GuestTeam's work, with this as its context.
+  static void run(void* context) noexcept {
+    GuestWork& own = *static_cast<GuestWork*>(context);
+    try {
+      own.work_();
+    } catch (...) {
+      own.error_ = std::current_exception();
+    }
+  }
+
+  // Once the team is done.
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const Work& work_;
+  std::exception_ptr error_;
 };
 
 }  // namespace lstmfast
