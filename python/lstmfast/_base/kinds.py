@@ -57,6 +57,12 @@ class Kind:
         """The options that choose the cell, with all their values."""
         return {name: tuple(cell.choices[name] for cell in self.cells) for name in self.cells[0].choices}
 
+    def variant_cell(self, coupled: bool, reset_after: bool) -> str:
+        """Name the core's cell of a variant."""
+        if coupled:
+            return self.coupled
+        return self.variant if reset_after else self.reset_before
+
     def cell(self, chosen: Mapping[str, str]) -> Cell:
         """Find the cell of these options."""
         (found,) = (cell for cell in self.cells if cell.choices == chosen)

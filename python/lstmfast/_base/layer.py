@@ -164,10 +164,7 @@ class Layer(ABC):
     def _cell(self) -> str:
         """Name the cell for the core."""
         if self._is_variant:
-            kind = self._KIND
-            if self._variant.coupled:
-                return kind.coupled
-            return kind.variant if self._variant.reset_after else kind.reset_before
+            return self._KIND.variant_cell(self._variant.coupled, self._variant.reset_after)
         return self._KIND.cell({name: getattr(self, f"_{name}") for name in self._KIND.choices}).name
 
     @property

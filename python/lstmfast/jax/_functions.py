@@ -240,9 +240,7 @@ def _cell(
         return kind, kind.cell({}).name, None
     if variant.plain:
         return kind, kind.cell(chosen).name, None
-    if variant.coupled:
-        return kind, kind.coupled, variant.for_core()
-    return kind, kind.variant if variant.reset_after else kind.reset_before, variant.for_core()
+    return kind, kind.variant_cell(variant.coupled, variant.reset_after), variant.for_core()
 
 
 def _state(kind: Kind, state: Any, layout: Any, given: _arguments.Sequence, dtype: Any) -> dict[str, Any]:

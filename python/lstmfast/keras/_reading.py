@@ -114,9 +114,9 @@ def _recurrence(
     if kind is RNN and activations[0].name in ("Tanh", "Relu"):
         return Recurrence(name, f"rnn_{activations[0].name.lower()}", None, None, units, bias)
     usual = activations == tuple(map(Activation, kind.activations))
-    if usual and reset_after:
-        return Recurrence(name, kind.cells[0].name, None, None, units, bias)
     variant = Variant(activations, usual, None, False, False, reset_after)
-    cell = kind.variant if reset_after else kind.reset_before
+    if variant.plain:
+        return Recurrence(name, kind.cells[0].name, None, None, units, bias)
+    cell = kind.variant_cell(variant.coupled, reset_after)
     shown = None if usual else tuple(activation.shown() for activation in activations)
     return Recurrence(name, cell, variant.for_core(), shown, units, bias)
