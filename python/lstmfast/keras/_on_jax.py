@@ -10,6 +10,9 @@ import numpy as np
 
 from .. import jax as functions
 from ._exporting import Writers
+from ._on_none import adopt as adopt
+from ._on_none import refuse_own_path as refuse_own_path
+from ._on_none import release as release
 from ._reading import Recurrence
 from ._weights import arranged
 
@@ -77,15 +80,3 @@ def run(
     states = [part[None] for part in state]
     y, ends = _FUNCTIONS[it.name](x, params, tuple(states) if it.has_memory else states[0], **options)
     return y, [end[0] for end in ends] if it.has_memory else [ends[0]]
-
-
-def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
-    """Let Keras' own path go on."""
-
-
-def adopt(layer: Any) -> None:
-    """Leave a layer as it is."""
-
-
-def release(layer: Any) -> None:
-    """Leave a layer as it is."""

@@ -1,4 +1,4 @@
-"""Keras' other backends (openvino): all goes along Keras' own path."""
+"""Keras' other backends (openvino): all goes along Keras' own path. And what most backends need not do."""
 
 from __future__ import annotations
 

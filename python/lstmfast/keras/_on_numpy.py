@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from . import _host
+from ._on_none import adopt as adopt
+from ._on_none import refuse_own_path as refuse_own_path
+from ._on_none import release as release
 from ._reading import Recurrence
 from ._weights import packed_of
 
@@ -47,15 +50,3 @@ def run(
     lengths = None if skipping is None else skipping.lengths
     y, *ends = _host.infer(packed_of(cell, recurrence), weights, x, state, lengths)
     return y, ends
-
-
-def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
-    """Let Keras' own path go on."""
-
-
-def adopt(layer: Any) -> None:
-    """Leave a layer as it is."""
-
-
-def release(layer: Any) -> None:
-    """Leave a layer as it is."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from . import _host
 from ._exporting import Writers
+from ._on_none import refuse_own_path as refuse_own_path
 from ._reading import Recurrence
 from ._weights import Packed, packed_of
 
@@ -146,10 +147,6 @@ class _Call:
         if not self._keeps:
             y, *_, kept = _host.forward(self._packed, weights, x, states, *lengths)
         return _host.backward(self._packed, weights, x, states, y, kept, grads, *lengths)
-
-
-def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
-    """Let Keras' own path go on."""
 
 
 _JIT = "_lstmfast_supported_jit"

@@ -9,6 +9,8 @@ import torch
 
 from ..torch import _functions
 from . import _torch_export
+from ._on_none import adopt as adopt
+from ._on_none import release as release
 from ._reading import Recurrence
 from ._weights import arranged, packed_of
 
@@ -99,11 +101,3 @@ def refuse_own_path(layer: Any, x: Any, reason: str) -> None:
     """Raise if Keras' own path would write one step into an ONNX file, in place of all."""
     if torch.onnx.is_in_onnx_export():
         _torch_export.refuse_own_path(layer, x, reason)
-
-
-def adopt(layer: Any) -> None:
-    """Leave a layer as it is."""
-
-
-def release(layer: Any) -> None:
-    """Leave a layer as it is."""
