@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .._base.conventions import one
 from . import _functions
 
 # What Flax' carries hold, (c, h) or h, is ours the other way round.
@@ -61,6 +62,32 @@ class Sequence:
                 and jnp.issubdtype(lengths.dtype, jnp.integer)
             )
         )
+
+
+def call_of(module: Any, inputs: Any, lengths: Any, **given: bool | None) -> Sequence:
+    """Read a call of a wrapper: what it is not given, None, the wrapper's attributes say."""
+    said: dict[str, Any] = {
+        name: getattr(module, name) if value is None else value for name, value in given.items()
+    }
+    return Sequence(inputs, lengths=lengths, wants_carry=said.pop("return_carry"), **said)
+
+
+def cell_of(cell: Any, function: str, convention: str, arrays: Mapping[str, Any]) -> Cell | None:
+    """Read a cell of Flax', which one of our functions may run; None where it computes something else.
+
+    arrays: its own, by their names in a row of the table.
+    """
+    functions = [cell.activation_fn] if function == "rnn" else [cell.gate_fn, cell.activation_fn]
+    if function == "lstm":
+        functions.append(cell.activation_fn)
+    names = activations(*functions)
+    if names is None or getattr(cell, "residual", False):
+        return None
+    try:
+        ours, _, _ = one.to_ours(arrays, convention, function.upper())
+    except ValueError:  # which Flax finds, too
+        return None
+    return Cell(function, {f"{name}_l0": array for name, array in ours.items()}, {"activations": names})
 
 
 def fits(cell: Cell, call: Sequence, carry: Any) -> bool:
@@ -122,12 +149,6 @@ def _last(array: Any, call: Sequence) -> Any:
     """Take each row's last step; that of a row without steps is at -1, the very last."""
     in_time = array if call.time_axis == 0 else array.swapaxes(0, 1)
     return in_time[call.lengths - 1, jnp.arange(in_time.shape[1])]
-
-
-def stacked(parts: Any) -> Any:
-    """Put kernels [I, H] of several gates side by side, as a weight [G*H, I]; or biases as [G*H]."""
-    parts = list(parts)
-    return jnp.concatenate(parts, axis=-1).T if parts[0].ndim == 2 else jnp.concatenate(parts)
 
 
 @cache

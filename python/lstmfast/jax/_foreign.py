@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._base import checks
-from .._base.conventions import one, table
+from .._base.conventions import names, one, table
 from . import _arguments
 
 
@@ -51,38 +49,9 @@ def from_weights(
     """
     row = table.row(convention)
     checks.choice(kind, "kind", ("LSTM", "GRU", "RNN"))
-    forms = table.forms(row, kind)
-    found = dict(_leaves(weights) if isinstance(weights, Mapping) else _attributes(weights, forms))
-    taken = {name[len(prefix) :]: array for name, array in found.items() if name.startswith(prefix)}
-    if found and not taken:
-        raise ValueError(f"prefix: expected what names in weights begin with, got {prefix!r}")
-    arrays = {
-        name: _arguments.real(array, f"weights[{name!r}]")
-        for name, array in taken.items()
-        if array is not None
-    }
+    arrays = names.flat(weights, "weights", table.forms(row, kind), prefix, _arguments.real)
     ours, form, _ = one.to_ours(arrays, convention, kind, called="weights")
     options: dict[str, Any] = {"reset_after": form.reset_after} if kind == "GRU" else {}
     if kind == "RNN" and row.nonlinearity:
         options["nonlinearity"] = row.nonlinearity
     return {f"{name}_l0": array for name, array in ours.items()}, options
-
-
-def _leaves(weights: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    for name, inner in weights.items():
-        if not isinstance(name, str):
-            raise TypeError(f"weights: expected names that are strings, got {checks.shown(name)}")
-        if isinstance(inner, Mapping):
-            yield from ((f"{name}/{deeper}", leaf) for deeper, leaf in _leaves(inner))
-        else:
-            yield name, inner
-
-
-def _attributes(weights: Any, forms: Any) -> Iterator[tuple[str, Any]]:
-    """Find what an object has of the arrays that there may be: a/b is attribute b of attribute a."""
-    for name in dict.fromkeys(array.name for form in forms for array in form.arrays):
-        leaf = weights
-        for part in re.split(r"[/.]", name):
-            leaf = getattr(leaf, part, None)
-        if leaf is not None:
-            yield name, leaf

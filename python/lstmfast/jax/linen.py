@@ -17,6 +17,7 @@ import jax
 
 try:
     import flax.linen as nn
+    from flax.traverse_util import flatten_dict
 except ImportError as error:
     raise ImportError("lstmfast.jax.linen needs Flax: pip install flax") from error
 
@@ -28,11 +29,10 @@ __all__ = ["RNN"]
 class RNN(nn.RNN):  # type: ignore[misc]
     """Take the place of `flax.linen.RNN`: same attributes, same call, same tree of parameters.
 
-    Runs `LSTMCell`, `OptimizedLSTMCell`, `GRUCell` and `SimpleCell` with lstmfast's kernels. Cells of
-    other classes,
-    activations that lstmfast has not, dtypes that Flax would cast, more than one axis of rows, axes of
-    variables other than the usual ones and `init` itself go Flax' own way, and so do all mistakes. `unroll`
-    changes no result.
+    Runs `LSTMCell`, `OptimizedLSTMCell`, `GRUCell` and `SimpleCell` with lstmfast's kernels. Cells of other
+    classes, activations that lstmfast has not, dtypes that Flax would cast, more than one axis of rows, axes
+    of variables other than the usual ones and `init` itself go Flax' own way, and so do all mistakes.
+    `unroll` changes no result.
 
     Outputs past a row's length are computed on, as Flax does, and a carry is (c, h).
     """
@@ -50,14 +50,14 @@ class RNN(nn.RNN):  # type: ignore[misc]
         keep_order: bool | None = None,
     ) -> Any:
         """Apply the cell to all steps, as `flax.linen.RNN` does; see there for the arguments."""
-        wants_carry = self.return_carry if return_carry is None else return_carry
-        call = _flax.Sequence(
+        call = _flax.call_of(
+            self,
             inputs,
-            self.time_major if time_major is None else time_major,
-            self.reverse if reverse is None else reverse,
-            self.keep_order if keep_order is None else keep_order,
             seq_lengths,
-            wants_carry,
+            time_major=time_major,
+            reverse=reverse,
+            keep_order=keep_order,
+            return_carry=return_carry,
         )
         cell = None if self.is_initializing() or not self._is_usual() else _cell(self.cell)
         if cell is not None and call.is_ours:
@@ -67,7 +67,7 @@ class RNN(nn.RNN):  # type: ignore[misc]
                 carry = self.cell.initialize_carry(key, (*call.rows, inputs.shape[-1]))
             if _flax.fits(cell, call, carry):
                 carry, y = _flax.run(cell, call, carry)
-                return (carry, y) if wants_carry else y
+                return (carry, y) if call.wants_carry else y
         return super().__call__(
             inputs,
             initial_carry=initial_carry,
@@ -94,37 +94,8 @@ def _cell(cell: Any) -> _flax.Cell | None:
     """Read a cell's parameters and options; None where it is none of ours."""
     if type(cell) not in (nn.LSTMCell, nn.OptimizedLSTMCell, nn.GRUCell, nn.SimpleCell):
         return None
-    params = nn.meta.unbox(cell.variables.get("params", {}))
-    expected = {
-        nn.GRUCell: ("ir", "iz", "in", "hr", "hz", "hn"),
-        nn.SimpleCell: ("i", "h"),
-    }.get(type(cell), ("ii", "if", "ig", "io", "hi", "hf", "hg", "ho"))
-    if set(params) != set(expected):
+    params = flatten_dict(nn.meta.unbox(cell.variables.get("params", {})), sep="/")
+    if cell.dtype is not None and any(array.dtype != cell.dtype for array in params.values()):
         return None
-    kernels = {name: params[name]["kernel"] for name in expected}
-    own = tuple(kernels.values())
-    if cell.dtype is not None and any(kernel.dtype != cell.dtype for kernel in own):
-        return None
-    if type(cell) is nn.SimpleCell:
-        names = _flax.activations(cell.activation_fn)
-        if names is None or cell.residual:
-            return None
-        weights = {"weight_ih_l0": kernels["i"].T, "weight_hh_l0": kernels["h"].T}
-        bias = params["i"]["bias"]
-        weights |= {"bias_ih_l0": bias, "bias_hh_l0": jax.numpy.zeros_like(bias)}
-        return _flax.Cell("rnn", weights, {"activations": names})
-    is_gru = type(cell) is nn.GRUCell
-    gates = "rzn" if is_gru else "ifgo"
-    names = _flax.activations(cell.gate_fn, cell.activation_fn, *([] if is_gru else [cell.activation_fn]))
-    if names is None:
-        return None
-    weights = {
-        "weight_ih_l0": _flax.stacked(kernels[f"i{gate}"] for gate in gates),
-        "weight_hh_l0": _flax.stacked(kernels[f"h{gate}"] for gate in gates),
-    }
-    # Biases are on the side of x in a GRU but for n's second one, and else on that of h.
-    for side, name in (("i", "bias_ih_l0"), ("h", "bias_hh_l0")):
-        some = params["in" if is_gru else "hi"]["bias"]
-        zeros = jax.numpy.zeros_like(some)
-        weights[name] = _flax.stacked([params[f"{side}{gate}"].get("bias", zeros) for gate in gates])
-    return _flax.Cell("gru" if is_gru else "lstm", weights, {"activations": names})
+    function = {nn.SimpleCell: "rnn", nn.GRUCell: "gru"}.get(type(cell), "lstm")
+    return _flax.cell_of(cell, function, "flax", params)

@@ -30,11 +30,10 @@ __all__ = ["RNN"]
 class RNN(nnx.RNN):  # type: ignore[misc]
     """Take the place of `flax.nnx.RNN`: same constructor, same call, same state.
 
-    Runs `LSTMCell`, `OptimizedLSTMCell`, `GRUCell` and `SimpleCell` with lstmfast's kernels. Cells of
-    other classes,
-    or with other layers in the place of theirs, activations that lstmfast has not, dtypes that Flax would
-    cast, more than one axis of rows and state axes other than the usual ones go Flax' own way, and so do all
-    mistakes. `unroll` changes no result.
+    Runs `LSTMCell`, `OptimizedLSTMCell`, `GRUCell` and `SimpleCell` with lstmfast's kernels. Cells of other
+    classes, or with other layers in the place of theirs, activations that lstmfast has not, dtypes that Flax
+    would cast, more than one axis of rows and state axes other than the usual ones go Flax' own way, and so
+    do all mistakes. `unroll` changes no result.
 
     Outputs past a row's length are computed on, as Flax does, and a carry is (c, h).
     """
@@ -52,14 +51,14 @@ class RNN(nnx.RNN):  # type: ignore[misc]
         rngs: Any = None,
     ) -> Any:
         """Apply the cell to all steps, as `flax.nnx.RNN` does; see there for the arguments."""
-        wants_carry = self.return_carry if return_carry is None else return_carry
-        call = _flax.Sequence(
+        call = _flax.call_of(
+            self,
             inputs,
-            self.time_major if time_major is None else time_major,
-            self.reverse if reverse is None else reverse,
-            self.keep_order if keep_order is None else keep_order,
             seq_lengths,
-            wants_carry,
+            time_major=time_major,
+            reverse=reverse,
+            keep_order=keep_order,
+            return_carry=return_carry,
         )
         cell = _cell(self.cell) if self._is_usual() else None
         if cell is not None and call.is_ours and initial_carry is None:
@@ -69,7 +68,7 @@ class RNN(nnx.RNN):  # type: ignore[misc]
             initial_carry = self.cell.initialize_carry((*call.rows, inputs.shape[-1]), given)
         if cell is not None and call.is_ours and _flax.fits(cell, call, initial_carry):
             carry, y = _flax.run(cell, call, initial_carry)
-            return (carry, y) if wants_carry else y
+            return (carry, y) if call.wants_carry else y
         return super().__call__(
             inputs,
             initial_carry=initial_carry,
@@ -86,37 +85,29 @@ class RNN(nnx.RNN):  # type: ignore[misc]
         return self.broadcast_rngs is None and self.state_axes == nnx.StateAxes({...: nnx.Carry})
 
 
+# Of an LSTMCell, one for each gate; others have two.
+_LAYERS = ("ii", "if_", "ig", "io", "hi", "hf", "hg", "ho")
+
+
 def _cell(cell: Any) -> _flax.Cell | None:
     """Read a cell's parameters and options; None where it is none of ours."""
     if type(cell) not in (nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.GRUCell, nnx.SimpleCell):
         return None
     if cell.promote_dtype is not dtypes.promote_dtype:
         return None
-    if type(cell) is nnx.LSTMCell:
-        inner = [cell.ii, cell.if_, cell.ig, cell.io], [cell.hi, cell.hf, cell.hg, cell.ho]
-    else:
-        inner = [cell.dense_i], [cell.dense_h]
-    of_x, of_h = inner
-    if not all(_is_plain(layer, cell) for layer in (*of_x, *of_h)):
+    names = _LAYERS if type(cell) is nnx.LSTMCell else ("dense_i", "dense_h")
+    layers = {name: getattr(cell, name) for name in names}
+    if not all(_is_plain(layer, cell) for layer in layers.values()):
         return None
-    functions = (
-        [cell.activation_fn] if isinstance(cell, nnx.SimpleCell) else [cell.gate_fn, cell.activation_fn]
-    )
-    is_lstm = isinstance(cell, (nnx.LSTMCell, nnx.OptimizedLSTMCell))
-    names = _flax.activations(*functions, *([cell.activation_fn] if is_lstm else []))
-    if names is None or getattr(cell, "residual", False):
-        return None
-    weights = {
-        "weight_ih_l0": _flax.stacked(jnp.asarray(layer.kernel[...]) for layer in of_x),
-        "weight_hh_l0": _flax.stacked(jnp.asarray(layer.kernel[...]) for layer in of_h),
+    arrays = {
+        f"{name}/{part}": jnp.asarray(array[...])
+        for name, layer in layers.items()
+        for part, array in (("kernel", layer.kernel), ("bias", layer.bias))
+        if array is not None
     }
-    rows = len(weights["weight_hh_l0"])
-    for layers, name in ((of_x, "bias_ih_l0"), (of_h, "bias_hh_l0")):
-        biases = [layer.bias[...] for layer in layers if layer.bias is not None]
-        dtype = weights["weight_hh_l0"].dtype
-        weights[name] = _flax.stacked(biases) if biases else jnp.zeros(rows, dtype)
-    function = "lstm" if is_lstm else "rnn" if isinstance(cell, nnx.SimpleCell) else "gru"
-    return _flax.Cell(function, weights, {"activations": names})
+    function = {nnx.SimpleCell: "rnn", nnx.GRUCell: "gru"}.get(type(cell), "lstm")
+    row = "flax-nnx-optimized" if type(cell) is nnx.OptimizedLSTMCell else "flax-nnx"
+    return _flax.cell_of(cell, function, row, arrays)
 
 
 def _is_plain(layer: Any, cell: Any) -> bool:

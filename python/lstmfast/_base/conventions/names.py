@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .. import checks
 from ..checks import AnyArray
@@ -14,8 +15,16 @@ from .namespaces import Numbers
 _OUTPUT = re.compile(r":0$")  # behind TensorFlow's names of variables
 
 
-def flat(value: object, called: str, forms: Sequence[Form], prefix: str = "") -> dict[str, AnyArray]:
+def flat(
+    value: object,
+    called: str,
+    forms: Sequence[Form],
+    prefix: str = "",
+    take: Callable[[object, str], Any] = checks.weight,
+) -> dict[str, Any]:
     """Read the arrays of a mapping, or an object's attributes, by names without prefix, `/` between parts.
+
+    take: what makes an array of each, given what messages call it.
 
     Raises
     ------
@@ -30,9 +39,7 @@ def flat(value: object, called: str, forms: Sequence[Form], prefix: str = "") ->
     if found and not taken:
         raise ValueError(f"prefix: expected what names in {called} begin with, got {prefix!r}")
     return {
-        name: checks.weight(leaf, f"{called}[{prefix + name!r}]")
-        for name, leaf in taken.items()
-        if leaf is not None
+        name: take(leaf, f"{called}[{prefix + name!r}]") for name, leaf in taken.items() if leaf is not None
     }
 
 
