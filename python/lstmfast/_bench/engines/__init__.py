@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+import lstmfast
+
 from ..environment import HELD
 from ..problem import Array, Problem, Results
 
@@ -200,6 +202,12 @@ def rows_alone(problem: Problem) -> None:
         raise UnsupportedError("pools are measured with other engines")
     if problem.case.stepwise:
         raise UnsupportedError("step modules are measured with other engines")
+
+
+def process_isa(isa: str | None) -> None:
+    """Raise `UnsupportedError` where lstmfast behind others is held to another one than the process is."""
+    if isa not in (None, lstmfast.isa()):
+        raise UnsupportedError("its instruction set is that of the process (LSTMFAST_ISA)")
 
 
 def inference_alone(problem: Problem) -> None:

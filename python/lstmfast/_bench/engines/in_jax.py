@@ -8,7 +8,7 @@ from typing import Any
 import lstmfast
 
 from ..problem import Problem
-from . import Run, UnsupportedError
+from . import Run, process_isa
 from .jax_scan import Jax
 
 __all__ = ["InJax"]
@@ -35,8 +35,7 @@ class InJax(Jax):
 
     def prepare(self, problem: Problem) -> Run:
         """Compile for these shapes."""
-        if self._isa not in (None, lstmfast.isa()):
-            raise UnsupportedError("its instruction set is that of the process (LSTMFAST_ISA)")
+        process_isa(self._isa)
         self._cell = problem.case.cell
         return super().prepare(problem)
 

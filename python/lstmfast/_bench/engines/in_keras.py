@@ -8,7 +8,7 @@ from typing import Any
 import lstmfast
 
 from ..problem import Problem
-from . import Run, UnsupportedError
+from . import Run, process_isa
 from .keras_backends import KerasJax, KerasTensorFlow, KerasTorch
 from .keras_model import KerasModel
 
@@ -37,8 +37,7 @@ class _InKeras:
 
     def prepare(self, problem: Problem) -> Run:
         """Build the model."""
-        if self._isa not in (None, lstmfast.isa()):
-            raise UnsupportedError("its instruction set is that of the process (LSTMFAST_ISA)")
+        process_isa(self._isa)
         run: Run = super().prepare(problem)  # type: ignore[misc]
         return run
 

@@ -8,7 +8,7 @@ from typing import Any
 import lstmfast
 
 from ..problem import Problem
-from . import Run, UnsupportedError, torch_cells
+from . import Run, UnsupportedError, process_isa, torch_cells
 from .pytorch import PyTorch
 
 __all__ = ["FrozenModule", "Module"]
@@ -42,8 +42,7 @@ class Module(PyTorch):
         return torch_cells.build(self._torch, self._ours(), problem)
 
     def _ours(self) -> Any:  # noqa: ANN401
-        if self._isa not in (None, lstmfast.isa()):
-            raise UnsupportedError("its instruction set is that of the process (LSTMFAST_ISA)")
+        process_isa(self._isa)
         return importlib.import_module("lstmfast.torch")
 
 
