@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +15,10 @@ from lstmfast._base.kinds import BY_CELL, class_named
 Array: TypeAlias = NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[1]  # of the checkout
+# README.md's examples in Python.
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M
+)
 
 ISAS = lstmfast.available_isas()
 DTYPES = ("float32", "float64")
@@ -138,3 +143,11 @@ def assert_same_bits(actual: Any, expected: Any, what: str = "array") -> None:
             f"{what}: {np.count_nonzero(differ)} of {differ.size} differ in their bits,"
             f" first at {where}: {actual[where]!r} and {expected[where]!r}"
         )
+
+
+def run_example(word: str) -> dict[str, Any]:
+    """Run the one example of README.md's in which a word is, and return its variables."""
+    (example,) = (text for text in EXAMPLES if word in text)
+    names: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    return names

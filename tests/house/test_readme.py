@@ -10,21 +10,13 @@ import pytest
 
 import lstmfast
 
-from ..helpers import ROOT
+from ..helpers import EXAMPLES, ROOT, run_example
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.S | re.M)
-
-
-def run(example: str) -> dict[str, Any]:
-    """Run an example and return its variables."""
-    names: dict[str, Any] = {}
-    exec(compile(example, "README.md", "exec"), names)
-    return names
 
 
 def test_the_example() -> None:
-    names = run(EXAMPLES[0])
+    names = run_example("y, (h_n, c_n) = lstm(x)  # y [100, 8, 32]")
     assert (names["y"].shape, names["h_n"].shape, names["c_n"].shape) == (
         (100, 8, 32),
         (2, 8, 32),
@@ -44,8 +36,7 @@ def test_the_example() -> None:
 
 
 def test_the_example_frame_by_frame() -> None:
-    (example,) = (text for text in EXAMPLES if ".stream()" in text)
-    names = run(example)
+    names = run_example(".stream()")
     whole, _ = names["lstm"](names["frames"])
     assert np.array_equal(names["y"], whole[49])
     assert np.array_equal(names["ys"], whole[50:])
@@ -53,15 +44,13 @@ def test_the_example_frame_by_frame() -> None:
 
 
 def test_the_example_of_a_pool() -> None:
-    (example,) = (text for text in EXAMPLES if "stream_pool" in text)
-    names = run(example)
+    names = run_example("stream_pool")
     assert names["y"].shape == (2, 32)
     assert set(names["pool"].ids.tolist()) == {names["alice"], names["carol"]}
 
 
 def test_the_example_with_lengths_and_reset() -> None:
-    (example,) = (text for text in EXAMPLES if "lengths=" in text)
-    names = run(example)
+    names = run_example("lengths=")
     lstm, x, y = names["lstm"], names["x"], names["y"]
     # The last call is that with reset: sequence 1 is three, and the others are whole.
     lstm_alone = lstmfast.LSTM(3, 32, num_layers=2, bidirectional=True, proj_size=16)
@@ -74,8 +63,7 @@ def test_the_example_with_lengths_and_reset() -> None:
 
 
 def test_the_example_of_variants() -> None:
-    (example,) = (text for text in EXAMPLES if "LayerNormLSTM" in text)
-    names = run(example)
+    names = run_example("LayerNormLSTM")
     assert [half.shape for half in names["grads"].reset_to] == [(1, 32), (1, 32)]
     assert names["c"].shape == names["y"].shape == (100, 4, 32)
     for layer in ("gru", "hard", "norm"):
@@ -84,8 +72,7 @@ def test_the_example_of_variants() -> None:
 
 def test_the_example_with_pytorch(torch: Any) -> None:
     torch.manual_seed(0)
-    (example,) = (text for text in EXAMPLES if "from_torch" in text)
-    names = run(example)
+    names = run_example("from_torch")
     for name, weights in names["theirs"].state_dict().items():
         assert np.array_equal(weights.numpy(), names["ours"].parameters[name])
         assert np.array_equal(weights.numpy(), names["back"].state_dict()[name].numpy())
@@ -93,8 +80,7 @@ def test_the_example_with_pytorch(torch: Any) -> None:
 
 def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str], torch: Any) -> None:
     torch.manual_seed(0)
-    (example,) = (text for text in EXAMPLES if "lstmfast.torch.accelerate" in text)
-    names = run(example)
+    names = run_example("lstmfast.torch.accelerate")
     assert capsys.readouterr().out.startswith("lstmfast: ")
     model = names["model"]
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -105,8 +91,7 @@ def test_the_example_in_pytorch(capsys: pytest.CaptureFixture[str], torch: Any) 
 
 
 def test_the_example_of_weights_from_anywhere() -> None:
-    (example,) = (text for text in EXAMPLES if "from_weights" in text)
-    names = run(example)
+    names = run_example("from_weights")
     kernel = names["arrays"][0]
     assert names["lstm"].hidden_size == 32
     assert np.array_equal(names["params"]["if"]["kernel"], kernel[:, 32:64])

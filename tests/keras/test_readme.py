@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pytest
 
-from ..helpers import ROOT
+from ..helpers import run_example
 
 keras = pytest.importorskip("keras")
 
@@ -20,12 +17,7 @@ def test_the_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     )  # which the example sets, and has no say in any more
     if keras.backend.backend() == "numpy":
         pytest.skip("Keras does not train on NumPy")
-    examples = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M
-    )
-    (example,) = (text for text in examples if "lstmfast.keras" in text)
-    names: dict[str, Any] = {}
-    exec(compile(example, "README.md", "exec"), names)
+    names = run_example("lstmfast.keras")
     assert capsys.readouterr().out.startswith("lstmfast")
     gru = names["model"].layers[1]
     assert lstmfast.keras.explain(gru).path == "lstmfast"

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ..helpers import ROOT
+from ..helpers import run_example
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
 def test_the_example_with_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = (each for each in re.findall(r"^```python\n(.*?)^```$", text, re.S | re.M) if "onnx" in each)
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    exec(compile(example, "README.md", "exec"), names)
+    names = run_example("lstmfast.onnx")
     x = np.random.default_rng(0).standard_normal((100, 8, 3)).astype(np.float32)
     y, (h_n, c_n) = names["lstm"](x)
     for found, expected in zip(names["session"].run(None, {"x": x}), (y, h_n, c_n), strict=True):
