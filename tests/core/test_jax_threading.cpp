@@ -2,6 +2,7 @@
 // never, and an XLA that has no threads at all. The work is done once, and nobody waits for who may never come.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
@@ -77,11 +78,23 @@ int size_of_work(ExecutionPool& pool, int threads) {
   return size;
 }
 
-// Each task on a thread of its own, which begins at once.
+// Each task on a thread of its own.
 struct Threads {
   std::vector<std::thread> all;
   ~Threads() {
     for (std::thread& each : all) each.join();
+  }
+
+  // Begins a task, and returns when it has had time to go as far as it gets: starting a thread takes longer than a
+  // call's patience where a sanitizer or other work slows it down.
+  void begin(std::function<void()> task) {
+    std::atomic<bool> begun{false};
+    all.emplace_back([&begun, task = std::move(task)] {
+      begun = true;
+      task();
+    });
+    while (!begun) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 };
 
@@ -90,7 +103,10 @@ void test_tasks_at_once() {
   for (int repeat = 0; repeat < 30; ++repeat) {
     Threads threads;
     ExecutionPool pool;
-    pool.run = [&](std::function<void()> task) { threads.all.emplace_back(std::move(task)); };
+    if (repeat % 2 == 0)
+      pool.run = [&](std::function<void()> task) { threads.begin(std::move(task)); };
+    else  // and where they come at the very moment, or too late
+      pool.run = [&](std::function<void()> task) { threads.all.emplace_back(std::move(task)); };
     any = size_of_work(pool, 3) > 1 || any;
     CHECK(pool.scheduled == 2, "the caller is the third");
   }
