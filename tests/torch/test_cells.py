@@ -6,6 +6,7 @@ import copy
 import inspect
 import io
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -273,6 +274,25 @@ def test_arguments(kind: str, dtype: str, what: str, with_graph: bool) -> None:
         assert_same_outcome(lambda: theirs(*given), lambda: ours(*given))
         lstmfast.torch.explain(ours, *given)  # never raises for these
         torch.testing.assert_close(ours(x, hx), theirs(x, hx))  # and nothing is left
+
+
+@pytest.mark.parametrize("which", ["h", "c", "both", "a stacked pair"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_state_of_rows_beside_an_input_without(
+    which: str, dtype: str, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's own step looks at some of its sizes alone, so it is not asked."""
+    ours = lstmfast.torch.LSTMCell(I, H, dtype=getattr(torch, dtype))
+    if frozen:
+        ours.freeze()
+    monkeypatch.setattr(torch.nn.LSTMCell, "forward", lambda *args: pytest.fail("PyTorch's step was asked"))
+    x, right, rows = (randn(shape, ours.weight_hh) for shape in ((I,), (H,), (H, H)))
+    pairs: dict[str, Any] = {"h": (rows, right), "c": [right, rows], "both": (rows, rows)}
+    half = "c" if which == "c" else "h"
+    message = f"hx: expected {half} of shape ({H},) [H] beside an unbatched input [I], got ({H}, {H})"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        ours(x, pairs.get(which, torch.stack([rows, rows])))
+    assert [half.shape for half in ours(x, (right, right))] == [(H,), (H,)]  # and nothing is left
 
 
 @CELLS

@@ -66,6 +66,30 @@ def call(module: Any, x: Any, hx: Any) -> Any:
     return new_h if new_c is None else (new_h, new_c)
 
 
+def refuse_rows(module: Any, x: Any, hx: Any) -> None:
+    """Refuse a state of rows beside an input without, of an LSTMCell.
+
+    PyTorch's own step looks at two of its sizes alone, which may fit by chance, and then computes with gates
+    that are none.
+
+    Raises
+    ------
+    ValueError
+        If it is so.
+    """
+    if not isinstance(module, torch.nn.LSTMCell) or not isinstance(x, torch.Tensor) or x.dim() != 1:
+        return
+    if not isinstance(hx, (tuple, list, torch.Tensor)):
+        return
+    halves = list(hx[:2]) if not isinstance(hx, torch.Tensor) or hx.dim() else []
+    for name, half in zip("hc", halves, strict=False):
+        if isinstance(half, torch.Tensor) and half.dim() == 2 and half.shape[0] == module.hidden_size:
+            raise ValueError(
+                f"hx: expected {name} of shape ({module.hidden_size},) [H] beside an unbatched input [I],"
+                f" got {tuple(half.shape)}"
+            )
+
+
 def refusal(module: Any, x: Any, hx: Any) -> str | None:
     """Say why PyTorch's own path has to take a call, if it has to."""
     own = own_of(module)

@@ -32,7 +32,10 @@ class RecurrentCell(Ours):
             weights = _cell_graph.constants(self)
             return super().forward(input, hx) if weights is None else weights.forward(input, hx)  # type: ignore[misc]
         found = _cell_calls.call(self, input, hx)
-        return super().forward(input, hx) if found is None else found  # type: ignore[misc]
+        if found is None:
+            _cell_calls.refuse_rows(self, input, hx)
+            return super().forward(input, hx)  # type: ignore[misc]
+        return found
 
 
 class RecurrentLSTMCell(RecurrentCell, torch.nn.LSTMCell):  # type: ignore[misc]
