@@ -18,7 +18,7 @@ from ..helpers import ROOT
 
 CPP = ROOT / "cpp"
 TESTS = ROOT / "tests"
-FOLDERS = (".ci", ".github", "cpp", "docs", "examples", "python", "tests")
+FOLDERS = (".ci", ".github", "cpp", "docs", "examples", "failures", "python", "tests")
 ISAS = sorted(folder.name for folder in (CPP / "kernels").iterdir() if folder.name != "generic")
 PUBLIC = ("lstmfast", "lstmfast.datasets", "lstmfast.onnx", "lstmfast.reference", "lstmfast.training")
 
