@@ -2,7 +2,7 @@
 
 Where: ONNX Runtime's Softplus, infinite from 88.8 on, where exp(x) is; sigmoid as exp(x) / (1 + exp(x)),
 which is NaN there; and tanh as 1 - 2 / (exp(2x) + 1), of which nothing is left near zero.
-What users saw: a model that works until an input is out of the usual range, and is NaN from then on.
+What comes of it: a model that works until an input is out of the usual range, and is NaN from then on.
 Here: sigmoid and tanh saturate, Softplus of x is x for large ones, gradients are finite, and small numbers
 keep all their digits, in float32 and float64.
 """

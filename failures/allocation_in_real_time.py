@@ -3,7 +3,7 @@
 Where: NeuralAmpModelerCore, whose LSTM took memory several times a sample
 (https://github.com/sdatkinson/NeuralAmpModelerCore/pull/299); ONNX Runtime promises nothing of the kind
 (https://github.com/microsoft/onnxruntime/issues/15303).
-What users saw: clicks, where the allocator took longer than a block of audio lasts.
+What comes of it: clicks, where the allocator took longer than a block of audio lasts.
 Here: steps of streams and pools with `out=` take nothing from the heap, counted by a malloc of our own in
 front of the system's (compiled by the C compiler, if there is one; on Linux with glibc), and no Python object
 that stays.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -99,8 +100,8 @@ def main() -> None:
             sys.exit(f"lstmfast: {STEPS} times {what} took {most} bytes of Python's, and kept {kept}")
     print(f"lstmfast: {STEPS} steps of streams and pools make no Python object that stays, and no array")
     compiler = os.environ.get("CC") or shutil.which("cc")
-    if not compiler or not sys.platform.startswith("linux") or "LD_PRELOAD" in os.environ:
-        print("what they take from the heap was not counted: that needs Linux, glibc and a C compiler")
+    if not compiler or platform.libc_ver()[0] != "glibc" or "LD_PRELOAD" in os.environ:
+        print("what they take from the heap was not counted: that needs glibc and a C compiler")
         return
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, "counter.c"), Path(folder, "counter.so")

@@ -3,8 +3,8 @@
 Where: most engines. PyTorch (https://github.com/pytorch/pytorch/issues/58128): another number of rows is
 another product of matrices, for which the library below may sum in another order. Of ONNX engines, OpenCV's
 GRU from 8 rows on and MNN from 2.
-What users saw: a recording that is scored 0.4999 alone and 0.5001 among others; tests that pass or fail with
-the batch.
+What comes of it: a recording that is scored 0.4999 alone and 0.5001 among others; tests that pass or fail
+with the batch.
 Here: a row has the same bits alone and in any batch, at any place of it, forward and backward, in every cell.
 """
 

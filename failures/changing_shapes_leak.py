@@ -3,7 +3,7 @@
 Where: PyTorch on CPUs with MKL-DNN, now oneDNN (https://github.com/pytorch/pytorch/issues/27971 and 29893, of
 convolutions): what was prepared for a shape was kept, for every shape. Bounded since, by a cache of a number
 of shapes rather than of bytes.
-What users saw: a server for texts or recordings of any length that takes gigabytes more in a day, and is
+What comes of it: a server for texts or recordings of any length that takes gigabytes more in a day, and is
 killed.
 Here: nothing is kept by shape. Blocks of memory are kept for the next call, 256 MiB of them at most and as a
 rule much less.

@@ -2,7 +2,7 @@
 
 Where: engines that have one kernel for sequences and another for single steps, which sum in another order,
 and code that carries h and forgets c.
-What users saw: a model that works on files and fails on the microphone.
+What comes of it: a model that works on files and fails on the microphone.
 Here: steps, chunks of any sizes by calls, by streams and by pools, and the whole at once have the same bits,
 in every cell and with every kind of weights.
 """

@@ -3,7 +3,7 @@
 Where: cuDNN, whose generator has a state of its own, so that `manual_seed` does not bring the same masks back
 (https://github.com/pytorch/pytorch/issues/104697, https://github.com/soumith/cudnn.torch/issues/197); Keras'
 LSTM under a global seed (https://github.com/tensorflow/tensorflow/issues/41610).
-What users saw: a training run that cannot be repeated, and a search for what else could be the reason.
+What comes of it: a training run that cannot be repeated, and a search for what else could be the reason.
 Here: a seed gives the same bits, with any number of threads; another one, or none, gives others; NumPy's
 global generator is neither asked nor changed; and calls, streams and one layer alone drop nothing.
 """

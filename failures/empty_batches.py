@@ -3,7 +3,7 @@
 Where: ONNX Runtime with T = 0, whose Y_h is zeros instead of the initial state and whose Y_c is not to be
 relied on; PyTorch's LSTM refuses T = 0; Flax' `nn.RNN` gives a row of length 0 the state after all its
 padding.
-What users saw: a server's loop over what has come, which fails, or forgets, when nothing has.
+What comes of it: a server's loop over what has come, which fails, or forgets, when nothing has.
 Here: no rows give arrays of no rows, no steps give no outputs and the initial state, forward and backward,
 and gradients of weights are then zero.
 """

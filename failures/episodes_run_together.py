@@ -3,7 +3,7 @@
 Where: loops of reinforcement learning that multiply the state by `1 - done` between calls of one step,
 because a sequence in one call cannot be cut; who calls whole sequences lets the state, and the gradient, run
 across the end of an episode.
-What users saw: a policy that learns from what happened after its episode had ended.
+What comes of it: a policy that learns from what happened after its episode had ended.
 Here: with `reset` a row begins anew before each marked step, in every layer, from zero or from `reset_to`;
 results are those of the pieces run alone, bit for bit, and no gradient crosses a cut.
 """

@@ -4,7 +4,7 @@ Where: PyTorch's exporters, which write the example's sizes where they trace thr
 (https://github.com/pytorch/pytorch/issues/41774; https://github.com/pytorch/pytorch/issues/45653 is the
 warning about the batch); Keras on PyTorch, whose file of a free time axis makes one step. findings/ has both,
 as they are today.
-What users saw: the first minute of every recording, or an error at the first batch of another size.
+What comes of it: the first minute of every recording, or an error at the first batch of another size.
 Here: `to_onnx` writes axes that are free, time, batch, or both, and the file gives the layer's numbers at any
 of them; where a size is wanted it is said, `time=` and `batch=`.
 """

@@ -2,7 +2,7 @@
 
 Where: layers that keep their state inside and write to it before all is checked; loaders of weights that stop
 in the middle, as `load_state_dict` does, which copies what fits before it raises.
-What users saw: an exception that is caught, and a model that is half the old one and half the new from then
+What comes of it: an exception that is caught, and a model that is half the old one and half the new from then
 on.
 Here: a call that fails has changed nothing: weights, states of streams and pools, `out`, open ids, all are as
 they were.

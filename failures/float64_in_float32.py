@@ -2,7 +2,7 @@
 
 Where: OpenVINO, which takes models of float64 and computes them in float32; ONNX Runtime refuses them when
 they run.
-What users saw: a check against a reference in float64 that is a hundred million times off, and no word of
+What comes of it: a check against a reference in float64 that is a hundred million times off, and no word of
 why.
 Here: a layer of float64 computes in float64, gates and sums and states, forward and backward: within 1e-14 of
 the equations in plain Python, whose sums are exact (`math.fsum`).

@@ -3,7 +3,7 @@
 Where: `torch.set_flush_denormal` sets the calling thread alone, so that parts of one product are flushed and
 others are not; audio hosts, games and libraries linked with -ffast-math set it for theirs. oneDNN's LSTM took
 20 times as long with denormals (https://github.com/uxlfoundation/oneDNN/issues/561), which is why it is set.
-What users saw: results that differ between a plug-in and its test, or from run to run with the thread that
+What comes of it: results that differ between a plug-in and its test, or from run to run with the thread that
 computed.
 Here: every call computes in the default environment, on all threads, and leaves the caller's as it was. Tried
 with flushing and with other roundings (x86-64 and arm64, Linux).

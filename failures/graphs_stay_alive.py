@@ -3,7 +3,7 @@
 Where: loops over chunks in PyTorch that pass the state on without `detach`: the graph of all chunks stays
 alive, and the backward pass goes through all of them (https://github.com/pytorch/pytorch/issues/2198; an
 experience buffer that kept graphs, https://github.com/Metta-AI/metta/pull/1139).
-What users saw: "a memory leak in LSTM", which grows with each batch.
+What comes of it: "a memory leak in LSTM", which grows with each batch.
 Here: states of `lstmfast.LSTM` are arrays, which know nothing of how they were made: a tape goes with the
 last reference to it. In `lstmfast.torch` a graph lives as long as in PyTorch: until the state is detached, or
 a backward pass is done, and no longer.

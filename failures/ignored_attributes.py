@@ -2,8 +2,8 @@
 
 Where: most engines that read ONNX files, without an error: OpenVINO (peepholes, input_forget, layout:
 https://github.com/openvinotoolkit/openvino/issues/37820), OpenCV, tract, MNN (docs/onnx.md has the table),
-and the standard's own reference in Python (lengths, clip, input_forget, activations).
-What users saw: a converted model that is a little worse than it was, or much, and nobody to say why.
+and the standard's own reference in Python (findings/onnx-reference-ignores-attributes.sh).
+What comes of it: a converted model that is a little worse than it was, or much, and nobody to say why.
 Here: every attribute and input of LSTM is computed, in a session and by layers read from the file: compared
 with the standard's equations in plain NumPy, and each is seen to matter. What cannot be read is an error.
 """

@@ -4,7 +4,7 @@ Where: code that keeps lengths as parts of the longest, as SpeechBrain does: 0.2
 28.999999999999996, which becomes 28; a target of one label became none
 (https://github.com/speechbrain/speechbrain/issues/1129). PyTorch's `pack_padded_sequence` takes a list of
 floats and cuts them.
-What users saw: a last frame that is missing now and then, or a loss that is infinite.
+What comes of it: a last frame that is missing now and then, or a loss that is infinite.
 Here: lengths are integers, of any integer dtype. Floats are refused, whole ones as well, for who has floats
 has a rounding to decide on; so are bools, texts, numbers out of 0 to T, and as many as are not the rows.
 """

@@ -4,7 +4,7 @@ Where: OpenBLAS (https://github.com/OpenMathLib/OpenBLAS/issues/240), PyTorch wi
 (https://github.com/pytorch/pytorch/issues/17199), its R package with an LSTM
 (https://github.com/mlverse/torch/issues/971): a fork copies memory, locks that are held included, and one
 thread. Children once hung; so none of it is run here.
-What users saw: loaders of data, servers that fork and `multiprocessing` that stand still, now and then.
+What comes of it: loaders of data, servers that fork and `multiprocessing` that stand still, now and then.
 Here: the team of threads is made anew in a child, and nothing in the core holds a lock that a fork could
 lose: also not while other threads are in the midst of calls.
 """

@@ -4,8 +4,8 @@ Where: ONNX Runtime's DynamicQuantizeLSTM: one scale for all rows of a batch, so
 others coarse; and on CPUs with AVX2 and without VNNI pairs of products are added in 16 bits and saturate,
 errors of 0.1 to 0.3 unless `reduce_range=True` (https://github.com/microsoft/onnxruntime/issues/6004 tells of
 that in another operator).
-What users saw: a model that is right on the new servers and wrong on the old ones, or when two users talk at
-once.
+What comes of it: a model that is right on the new servers and wrong on the old ones, or when two users talk
+at once.
 Here: each row has its own scale at each step, and sums are exact in 32 bits on every instruction set, at the
 largest numbers too: a row has the same bits alone and beside one a million times as loud.
 """

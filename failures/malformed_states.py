@@ -2,7 +2,7 @@
 
 Where: PyTorch's LSTMCell and the functions below its modules, which gave results of no meaning, or once
 crashed (https://github.com/pytorch/pytorch/issues/193823, 173946, 94668). None of it is run here.
-What users saw: a process that is gone, without a word, because of one axis too many somewhere.
+What comes of it: results of no meaning, which look like any others.
 Here: a state is looked at before anything is computed, and what does not fit is a TypeError or a ValueError
 that names it.
 """

@@ -2,7 +2,7 @@
 
 Where: engines that make the gates' input products of all steps at once, [T, B, 4H], or keep every layer's
 outputs; PyTorch's LSTM of several layers, for one (https://github.com/pytorch/pytorch/issues/3931).
-What users saw: hours of audio that do not fit, though one layer's state is a kilobyte.
+What comes of it: hours of audio that do not fit, though one layer's state is a kilobyte.
 Here: what lies between steps and layers is of a chunk of steps, so that beside x and y, which are the
 caller's, memory does not grow with T. (In both directions at once y's size is needed once more.)
 """

@@ -3,7 +3,7 @@
 Where: engines that compute the padding and mask it afterwards: zero times NaN is NaN. In TensorFlow gradients
 of a loop over steps were NaN though no NaN entered the loss
 (https://github.com/tensorflow/tensorflow/issues/6209).
-What users saw: a loss that is finite, and weights that are NaN after the first step.
+What comes of it: a loss that is finite, and weights that are NaN after the first step.
 Here: what lies past a row's end, or at a masked step, is not read: results and all gradients have the same
 bits whatever is there, in x and in dy, and dx is zero there.
 """

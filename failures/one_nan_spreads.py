@@ -1,9 +1,10 @@
 """A row with NaN that spoils the rows beside it, or whose NaN gets lost.
 
-Where: ONNX Runtime's LSTM turns NaN into numbers, so that a broken input looks like a result. Where a batch
-is quantised with one scale for all its rows (ONNX Runtime's DynamicQuantizeLSTM), one row's numbers are the
+Where: ONNX Runtime's LSTM and GRU turn NaN into numbers where they have a bias
+(findings/onnxruntime-bias-loses-nan.sh), so that a broken input looks like a result. Where a batch is
+quantised with one scale for all its rows (ONNX Runtime's DynamicQuantizeLSTM), one row's numbers are the
 others' matter.
-What users saw: a sensor that had failed for hours, and a model that went on answering.
+What comes of it: a sensor fails, and the model goes on answering.
 Here: NaN stays NaN in its own row, in y and in the state, from its step on; other rows have the bits that
 they have without it.
 """

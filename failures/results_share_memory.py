@@ -2,7 +2,7 @@
 
 Where: engines whose last state is a view of the outputs, and interpreters that hand out their own buffers
 (TensorFlow Lite's `get_tensor` copies for that reason, and its `tensor()` does not).
-What users saw: a state that changed when the outputs were scaled in place; all entries of a list of results
+What comes of it: a state that changed when the outputs were scaled in place; all entries of a list of results
 alike.
 Here: results are memory of their own, of which nothing is used again while somebody has it; arguments are
 never written to, but for `out`; where `out` would share memory with an argument it is refused, but for a new

@@ -4,7 +4,7 @@ Where: batches of different lengths in engines and exporters that know one lengt
 a bidirectional layer has then seen padding before it sees the row's end (asked of PyTorch at
 https://github.com/pytorch/pytorch/issues/1811, where packed sequences are right; of haste at
 https://github.com/lmnt-com/haste/issues/12). OpenVINO, with a free batch or time axis, ignores lengths.
-What users saw: results of a sentence that depend on the longest one beside it.
+What comes of it: results of a sentence that depend on the longest one beside it.
 Here: with `lengths` each row's reverse direction begins at its own end, in every layer, and h_n is that of
 its own first step.
 """

@@ -3,7 +3,7 @@
 Where: programs around PyTorch's packed sequences, which had to be sorted by length before version 1.1
 (https://github.com/pytorch/pytorch/issues/3584): who sorted the input and forgot the initial state, or the
 last one, gave states to the wrong rows. Still so for who sorts himself and passes hx as it was.
-What users saw: embeddings of a batch that are mixed up (https://github.com/fartashf/vsepp/pull/36).
+What comes of it: embeddings of a batch that are mixed up (https://github.com/fartashf/vsepp/pull/36).
 Here: nothing is sorted that a caller could see: lengths in any order, and outputs, states and gradients lie
 where their rows lie.
 """

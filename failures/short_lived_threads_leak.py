@@ -3,7 +3,7 @@
 Where: PyTorch 1.5.1 to 1.7 on Linux (https://github.com/pytorch/pytorch/issues/41486, of LSTMs), whose OpenMP
 made a team for each calling thread; ONNX Runtime 1.8 with its DNNL provider
 (https://github.com/microsoft/onnxruntime/issues/8245).
-What users saw: a server that has a thread for each request takes some megabytes more with each.
+What comes of it: a server that has a thread for each request takes some megabytes more with each.
 Here: there is one team for the process, and nothing is kept for a thread that calls.
 """
 

@@ -4,7 +4,7 @@ Where: layers that keep a second copy of their weights, packed or flat. PyTorch'
 parametrization, which trained and changed nothing (https://github.com/pytorch/pytorch/issues/65688);
 recurrent dropout of public code, which writes weights behind the module's back
 (https://github.com/pytorch/pytorch/issues/40193).
-What users saw: a loss that stays where it is, or a model that is not the file that was loaded.
+What comes of it: a loss that stays where it is, or a model that is not the file that was loaded.
 Here: `update` and `load_state_dict` hold from the next call on, in streams and pools too, and arrays that
 could be written to past them are read-only. `lstmfast.torch` reads all weights at each call, where they lie:
 whatever wrote to them, it is seen.

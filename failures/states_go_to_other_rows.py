@@ -4,7 +4,7 @@ Where: servers that keep states by slot or by row of a batch, and frameworks tha
 cudnn.torch, whose `resetStates` did nothing (https://github.com/soumith/cudnn.torch/issues/348); Keras'
 stateful layers, where a row of the next batch goes on from the same row of the last, whoever that was
 (https://github.com/keras-team/keras/issues/1820).
-What users saw: the words of one caller in the transcript of another; validation that depends on what ran
+What comes of it: the words of one caller in the transcript of another; validation that depends on what ran
 before it.
 Here: ids of a pool are never given twice, and one that is closed is an error. Streams that open, close,
 reset, are stepped in any order and make room meanwhile give, each, the bits of its own frames run alone from

@@ -3,7 +3,7 @@
 Where: cuDNN under PyTorch's first versions, with an output's gradient that was not contiguous: gradients were
 wrong, and nothing was said (https://github.com/pytorch/pytorch/pull/620); MKL-DNN's convolutions likewise
 (https://github.com/pytorch/pytorch/issues/16018).
-What users saw: a bidirectional model that did not learn, on one device alone.
+What comes of it: a bidirectional model that did not learn, on one device alone.
 Here: arrays of any strides are taken, transposed, reversed, sliced, broadcast, unaligned, of the other byte
 order or read-only, as x, state, dy or weights, and give the bits that dense ones give.
 """

@@ -2,7 +2,7 @@
 
 Where: engines that cut sums among threads. PyTorch 2.13 gives the same bits with one thread and with two in
 inference, and not always in gradients of weights.
-What users saw: a training run that cannot be repeated on a machine with another number of cores.
+What comes of it: a training run that cannot be repeated on a machine with another number of cores.
 Here: threads share outputs and never a sum, so that nothing depends on how many there are, forward and
 backward.
 """

@@ -4,7 +4,7 @@ Where: Keras' `predict`, which makes and keeps things on first use
 (https://github.com/tensorflow/tensorflow/issues/61298, https://github.com/keras-team/keras/issues/5640),
 interpreters with one set of buffers for all who call, and layers that keep their last state inside (asked of
 fastai at https://github.com/fastai/fastai/issues/2228).
-What users saw: an exception now and then, or another prediction for the same text.
+What comes of it: an exception now and then, or another prediction for the same text.
 Here: any number of threads may call one model, also while its weights are replaced: each result is of the old
 weights or of the new, whole. A stream is one thread's at a time: whoever comes meanwhile is told so, and
 nothing is mixed.

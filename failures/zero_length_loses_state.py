@@ -3,7 +3,7 @@
 Where: ONNX Runtime and OpenVINO, of LSTM, GRU and RNN with sequence_lens; the operator's text does not say
 what is right (https://github.com/onnx/onnx/issues/1674). PyTorch refuses such rows
 (https://github.com/pytorch/pytorch/issues/4582).
-What users saw: of streams that are stepped in chunks as one batch, those in which nothing came forget what
+What comes of it: of streams that are stepped in chunks as one batch, those in which nothing came forget what
 they heard.
 Here: a row of length 0 keeps its initial state, as does one whose steps are all masked, in every direction,
 layer and cell; its gradient passes through. (`lstmfast.onnx.session` does what ONNX Runtime does, for it

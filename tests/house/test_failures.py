@@ -65,7 +65,7 @@ def test_ours_in_pytorch(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_heads_say_where_what_and_what_holds(name: str) -> None:
     head = (FAILURES / f"{name}.py").read_text(encoding="utf-8").split('"""')[1]
-    for part in ("Where: ", "What users saw: ", "Here: "):
+    for part in ("Where: ", "What comes of it: ", "Here: "):
         assert re.findall(rf"^{part}", head, re.M) == [part]
 
 
