@@ -216,13 +216,14 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def test_nobody_imports_tests_or_examples() -> None:
+def test_nobody_imports_tests_examples_or_failures() -> None:
     """Who may know whom within the package: test_wings.py."""
     strangers = {
         "tests": {"tests"},
         "examples": {"examples"} | {path.stem for path in (ROOT / "examples").rglob("*.py")},
+        "failures": {"failures"} | {path.stem for path in (ROOT / "failures").rglob("*.py")},
     }
-    paths = [path for room in ("python", "tests", "examples") for path in sorted((ROOT / room).rglob("*.py"))]
+    paths = [path for room in ("python", *strangers) for path in sorted((ROOT / room).rglob("*.py"))]
     wrong = [
         (path.relative_to(ROOT).as_posix(), name)
         for path in paths

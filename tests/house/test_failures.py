@@ -69,6 +69,14 @@ def test_heads_say_where_what_and_what_holds(name: str) -> None:
         assert re.findall(rf"^{part}", head, re.M) == [part]
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_stand_alone(name: str) -> None:
+    """Each can be taken away by itself: it knows what is public of lstmfast, and no other program."""
+    source = (FAILURES / f"{name}.py").read_text(encoding="utf-8")
+    assert re.findall(r"lstmfast(?:\.\w+)*\._\w+", source) == []
+    assert re.findall(rf"^\s*(?:from|import) (?:\.|{'|'.join(PROGRAMS)})", source, re.M) == []
+
+
 def test_the_table_has_every_program() -> None:
     listed = re.findall(r"^\| \[(\w+)\]\((\w+)\.py\) \|", (FAILURES / "README.md").read_text("utf-8"), re.M)
     assert listed == [(name, name) for name in PROGRAMS]
