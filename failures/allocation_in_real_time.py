@@ -27,7 +27,7 @@ import numpy as np
 
 import lstmfast
 
-STEPS = 200_000 if "--long" in sys.argv[1:] else 2000
+STEPS = 20_000 if "--long" in sys.argv[1:] else 2000
 COUNTER = """
 #include <stddef.h>
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
