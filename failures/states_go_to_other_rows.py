@@ -19,7 +19,7 @@ import numpy as np
 
 import lstmfast
 
-ROUNDS = 20_000 if "--long" in sys.argv[1:] else 400
+ROUNDS = 3_000 if "--long" in sys.argv[1:] else 400
 I, H = 3, 5
 
 
