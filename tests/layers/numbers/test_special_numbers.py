@@ -183,6 +183,23 @@ def test_a_weights_nan_reaches_what_reads_it(kind: str, proj_size: int, isa: str
         assert_same_bits(found[:3], expected[:3])
 
 
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_zeros_have_signs(nonlinearity: str, dtype: str, isa: str) -> None:
+    """All parts of a sum are -0, and so is it; one +0 among them makes it +0."""
+    model = lstmfast.RNN(I, H, nonlinearity=nonlinearity, dtype=dtype, isa=isa)
+    zeros = {name: np.full(value.shape, -0.0, dtype) for name, value in model.parameters.items()}
+    model.update({name: np.abs(zero) if name.startswith("weight") else zero for name, zero in zeros.items()})
+    x, state = np.full((2, 3, I), -1, dtype), np.full((1, 3, H), -1, dtype)
+    x[0, 1, 2] = 1
+    y, _ = model(x, state)
+    assert not y.any()
+    assert np.signbit(y[0]).all(axis=1).tolist() == [True, False, True]
+    assert not np.signbit(y[0, 1]).any()
+    without = lstmfast.RNN(I, H, nonlinearity=nonlinearity, bias=False, dtype=dtype, isa=isa)
+    without.update({name: np.zeros_like(value) for name, value in without.parameters.items()})
+    assert not np.signbit(without(x, state)[0]).any()
+
+
 def test_a_pools_other_streams_do_not_see_it(kind: str, isa: str) -> None:
     """And the one that has it is as new once it is reset."""
     model = make(kind, I, H, isa=isa, num_layers=2)
