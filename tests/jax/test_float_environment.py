@@ -77,15 +77,3 @@ def test_on_xlas_threads() -> None:
     lstmfast.set_num_threads(4)
     for _ in range(3):
         assert_same_bits(everything(model, *call), expected)
-
-
-@CONTROL
-def test_numbers_of_variants(given: int) -> None:
-    """Which are rounded when a network is made, on whichever thread that is."""
-    activations = (("HardSigmoid", 0.21, 0.5), ("Elu", 0.7), ("ScaledTanh", 0.9, 0.3))
-    model = lstmfast.LSTM(5, 20, activations=activations, clip=0.3, seed=given % 1000)
-    call = random_call(model, 6, 3)
-    expected = dict(sorted(of_layer(model, *call).items()))
-    with set_to(given):
-        found = everything(model, *call)
-    assert_same_bits(found, expected)
