@@ -24,7 +24,7 @@ class Pass(NamedTuple):
     h: Array  # [T+1, B, S]
     c: Array  # [T+1, B, H]; zeros of a cell without
     gates: Array  # [T, B, G, H], activated; of a GRU n, r, z and q
-    m: Array  # [T, B, H]: what a projection sees
+    m: Array  # [T, B, H]: what a projection sees; r h where the reset gate comes before the product
 
 
 class Gradients(NamedTuple):
@@ -95,9 +95,10 @@ def reset_before_step(w: Weights, x: Array, h: Array, c: Array) -> tuple[Array, 
     r_and_z, of_n = slice(2 * H), slice(2 * H, None)
     r, z = _gates(sigmoid(_sums({name: value[r_and_z] for name, value in w.items()}, x, h)), 2)
     of_x = chain(w["bias_ih"][of_n] + w["bias_hh"][of_n] + nothing(x, 1), (x, w["weight_ih"][of_n]))
-    n = tanh(of_x + chain(nothing(x, H), (r * h, w["weight_hh"][of_n])))
+    m = r * h
+    n = tanh(of_x + chain(nothing(x, H), (m, w["weight_hh"][of_n])))
     new = fma(z, h - n, n)
-    return new, c, np.stack([n, r, z, n]), new
+    return new, c, np.stack([r, z, n]), m
 
 
 def sum_of_row(v: Array) -> Array:
@@ -159,28 +160,30 @@ def forward(step: Step, w: Weights, x: Array, h0: Array, c0: Array) -> Pass:
 # Backward: of a step's dh and dc to dz, dc of the step before, and what of dh goes past the products.
 
 
-Back = Callable[[Pass, int, Array, Array], tuple[Array, Array, "Array | None"]]
+Back = Callable[[Weights, Pass, int, Array, Array], tuple[Array, Array, "Array | None"]]
 
 
-def _lstm_back(p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Array | None]:
+def _lstm_back(w: Weights, p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Array | None]:
     i, f, g, o = np.moveaxis(p.gates[t], 1, 0)
     one, shown = dh.dtype.type(1), tanh(p.c[t + 1])
+    dz_o = dh * shown * (o * (one - o))
     d = fma(dh * o, one - shown * shown, dc)
-    dz = [
-        d * g * (i * (one - i)),
-        d * p.c[t] * (f * (one - f)),
-        d * i * (one - g * g),
-        dh * shown * (o * (one - o)),
-    ]
-    return np.stack(dz, axis=1), d * f, None
+    if "weight_ch" in w:
+        peep_i, peep_f, peep_o = np.split(w["weight_ch"], 3)
+        d = fma(dz_o, peep_o, d)
+    dz_i, dz_f, dz_g = d * g * (i * (one - i)), d * p.c[t] * (f * (one - f)), d * i * (one - g * g)
+    before = d * f
+    if "weight_ch" in w:
+        before = fma(dz_f, peep_f, fma(dz_i, peep_i, before))
+    return np.stack([dz_i, dz_f, dz_g, dz_o], axis=1), before, None
 
 
-def _rnn_back(p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Array | None]:
+def _rnn_back(w: Weights, p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Array | None]:
     h = p.h[t + 1]
     return (dh * (dh.dtype.type(1) - h * h))[:, np.newaxis], dc, None
 
 
-def _gru_back(p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Array | None]:
+def _gru_back(w: Weights, p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Array | None]:
     n, r, z, q = np.moveaxis(p.gates[t], 1, 0)
     one = dh.dtype.type(1)
     dn = dh * (one - z) * (one - n * n)
@@ -188,7 +191,23 @@ def _gru_back(p: Pass, t: int, dh: Array, dc: Array) -> tuple[Array, Array, Arra
     return np.stack(dz, axis=1), dc, dh * z
 
 
-_BACK: dict[Step, Back] = {lstm_step: _lstm_back, rnn_step: _rnn_back, gru_step: _gru_back}
+def _reset_before_back(
+    w: Weights, p: Pass, t: int, dh: Array, dc: Array
+) -> tuple[Array, Array, Array | None]:
+    r, z, n = np.moveaxis(p.gates[t], 1, 0)
+    one, h = dh.dtype.type(1), p.h[t]
+    dz_n = dh * (one - z) * (one - n * n)
+    dm = chain(nothing(dh, dh.shape[1]), (dz_n, w["weight_hh"][2 * dh.shape[1] :].T))
+    dz = [dm * h * (r * (one - r)), dh * (h - n) * (z * (one - z)), dz_n]
+    return np.stack(dz, axis=1), dc, fma(dm, r, dh * z)
+
+
+_BACK: dict[Step, Back] = {
+    lstm_step: _lstm_back,
+    rnn_step: _rnn_back,
+    gru_step: _gru_back,
+    reset_before_step: _reset_before_back,
+}
 
 
 def product_of_gates(dz: Array, weight: Array) -> Array:
@@ -216,26 +235,27 @@ def sum_in_groups(terms: list[tuple[Array, Array]], shape: tuple[int, ...]) -> A
 def backward(step: Step, w: Weights, p: Pass, x: Array, dy: Array, dh_n: Array, dc_n: Array) -> Gradients:
     """All gradients of a forward pass."""
     T, B = x.shape[:2]
-    gru, projected = step is gru_step, "weight_hr" in w
     H = p.c.shape[2]
-    # Of a GRU's slots n, r, z and q, those of x, those of h, and rows of weights in their order.
-    of_x, of_h = (slice(3), slice(1, 4)) if gru else (slice(None), slice(None))
+    gru, before, projected = step is gru_step, step is reset_before_step, "weight_hr" in w
+    # Of a GRU's slots n, r, z and q (or r, z and n) those of x, those of h, and rows of weights likewise.
+    of_x, of_h = (slice(3), slice(1, 4)) if gru else (slice(4), slice(2) if before else slice(4))
     weight_x = np.roll(w["weight_ih"], H, axis=0) if gru else w["weight_ih"]
+    weight_h = w["weight_hh"][: 2 * H] if before else w["weight_hh"]
     dh, dc, carry = dh_n, dc_n, None
     dz_of: list[Array] = []  # of the last step first, as the others
     dx_of: list[Array] = []
     dh_of: list[Array] = []
     for t in reversed(range(T)):
         if dz_of:
-            arriving = product_of_gates(dz_of[-1][:, of_h], w["weight_hh"])
+            arriving = product_of_gates(dz_of[-1][:, of_h], weight_h)
             dh = arriving if carry is None else arriving + carry
         dh = dy[t] + dh
         dh_of.append(dh)
         through = chain(nothing(dh, H), (dh, w["weight_hr"].T)) if projected else dh
-        dz, dc, carry = _BACK[step](p, t, through, dc)
+        dz, dc, carry = _BACK[step](w, p, t, through, dc)
         dz_of.append(dz)
         dx_of.append(product_of_gates(dz[:, of_x], weight_x))
-    dh0 = product_of_gates(dz_of[-1][:, of_h], w["weight_hh"])
+    dh0 = product_of_gates(dz_of[-1][:, of_h], weight_h)
     # Terms: of the last step first, rows b ascending.
     places = [(k, t, b) for k, t in enumerate(reversed(range(T))) for b in range(B)]
 
@@ -248,6 +268,9 @@ def backward(step: Step, w: Weights, p: Pass, x: Array, dy: Array, dh_n: Array, 
         rows = [(dz_of[k][b, slots].ravel(), one) for k, _, b in places]
         return sum_in_groups(rows, rows[0][0].shape)
 
+    def of_peephole(slot: int, memory: Array) -> Array:
+        return sum_in_groups([(dz_of[k][b, slot], memory[t, b]) for k, t, b in places], (H,))
+
     def in_order(gradient: Array) -> Array:
         return np.roll(gradient, -H, axis=0) if gru else gradient
 
@@ -255,9 +278,14 @@ def backward(step: Step, w: Weights, p: Pass, x: Array, dy: Array, dh_n: Array, 
         "weight_ih": in_order(of_weight(of_x, x)),
         "weight_hh": of_weight(of_h, p.h),
         "bias_ih": in_order(of_bias(of_x)),
-        "bias_hh": of_bias(of_h),
+        "bias_hh": of_bias(slice(4) if before else of_h),
     }
+    if before:
+        weights["weight_hh"] = np.concatenate([weights["weight_hh"], of_weight(slice(2, 3), p.m)])
     if projected:
         rows = [(dh_of[k][b][:, np.newaxis], p.m[t, b]) for k, t, b in places]
         weights["weight_hr"] = sum_in_groups(rows, w["weight_hr"].shape)
+    if "weight_ch" in w:  # o's sees the new c
+        peepholes = [of_peephole(slot, memory) for slot, memory in ((0, p.c), (1, p.c), (3, p.c[1:]))]
+        weights["weight_ch"] = np.stack(peepholes)
     return Gradients(np.stack(dx_of[::-1]), dh0 if carry is None else dh0 + carry, dc, weights)

@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[str, dict[str, Any], in_order.Step]] = {
     "reset before": ("GRU", {"reset_after": False}, in_order.reset_before_step),
     "layer norm": ("LayerNormLSTM", {}, in_order.layer_norm_step),
 }
-WITH_BACKWARD = ("LSTM", "projection", "GRU", "RNN")
+WITH_BACKWARD = [name for name in LAYERS if name != "layer norm"]
 
 
 def model_of(name: str, dtype: str, isa: str, hidden_size: int) -> Any:
