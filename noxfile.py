@@ -55,7 +55,10 @@ TORCH_TESTS = ["tests", "-m", "beside_torch and not speed and not tools"]
 # ThreadSanitizer; so here tests that take the fixture `isa` run on the fastest alone.
 SANITIZED_TESTS = [
     "tests/bindings",
-    *(f"tests/base/test_{name}.py" for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out")),
+    *(
+        f"tests/base/test_{name}.py"
+        for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out", "signals")
+    ),
     *(
         f"tests/layers/test_{name}.py"
         for name in ("calls", "cut_states", "layer_norm", "models", "tapes", "zoneout")

@@ -11,6 +11,9 @@
 #include <cxxabi.h>
 #endif
 
+#include "bindings/python.h"
+#include "lstmfast/stopping.h"
+
 namespace lstmfast::bindings {
 
 // When the interpreter is ending, Python before 3.14 unwinds a daemon thread that comes back for the GIL,
@@ -28,10 +31,31 @@ inline void take_gil_back(PyThreadState* state) {
 #endif
 }
 
+// Has Python's handlers of signals run while this thread is without the GIL: Ctrl-C must not wait until a long call is
+// done. What a handler raises ends the call, and all others, which return, let it go on. Signals are the main thread's;
+// elsewhere the question finds nothing.
+class SignalsHandled {
+ public:
+  explicit SignalsHandled(PyThreadState* state) : state_(state), asked_(ask, this) {}
+
+ private:
+  static bool ask(void* own) noexcept {
+    take_gil_back(static_cast<SignalsHandled*>(own)->state_);
+    const bool raised = PyErr_CheckSignals() != 0;  // the error stays with the thread
+    PyEval_SaveThread();
+    return !raised;
+  }
+
+  PyThreadState* const state_;
+  const AskedToGoOn asked_;
+};
+
+// Runs work(), which is the core's. Throws PythonError where a handler of signals has raised an error.
 template <class Work>
 auto without_gil(Work&& work) {
   PyThreadState* const state = PyEval_SaveThread();
   try {
+    const SignalsHandled signals(state);
     if constexpr (std::is_void_v<decltype(work())>) {
       work();
       take_gil_back(state);
@@ -40,6 +64,9 @@ auto without_gil(Work&& work) {
       take_gil_back(state);
       return result;
     }
+  } catch (const GivenUp&) {
+    take_gil_back(state);
+    throw PythonError();
   } catch (const std::exception&) {
     take_gil_back(state);
     throw;

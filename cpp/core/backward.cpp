@@ -78,7 +78,8 @@ class BackwardRun {
     Team team(std::max(choose_split(size, threads).threads(), threads_for_products(product_terms, threads)),
               is_brief(size.terms() + product_terms));
     const Split split = choose_split(size, team.size());
-    Meeting meeting(split);
+    Watch watch(size.terms() + product_terms);
+    Meeting meeting(split, watch.or_null());
     const int parts = team.size();
     Barrier all(parts);
     std::vector<BackwardLists<T>> lists;  // of each thread; empty ones where nothing is listed
@@ -109,30 +110,32 @@ class BackwardRun {
         const bool in_loop = rank < split.threads();
         const Share share(split, in_loop ? rank : 0, rows_, 1, layout.panels());
         const Members members(tape_.plan, share.rows, rows_, share.row_part, share.row_parts);
-        const BackwardLoop<T> loop(shape_, kernels_, tape_.plan, packed_.zeros.data(), pass, share, members,
-                                   lists[own]);
+        BackwardLoop<T> loop(shape_, kernels_, tape_.plan, packed_.zeros.data(), pass, share, members, lists[own]);
         if (in_loop) loop.load_state_gradient(meeting);
         for (Index end = steps_; end > 0;) {
           const BackwardChunk<T> chunk = chunk_at({std::max<Index>(end - chunk_steps_, 0), end});
           if (rank == 0)
             terms_.list(shape_, tape_.plan, rows_, pass, chunk, time_major(gates_.data(), rows_, gate_rows_));
+          const Index row_products = weight_rows * (pass.input_size + S) / parts;
           if (tape_.makes_gates()) {
             all.wait();
-            make_gates(pass, part_of(terms_.count, rank, parts));
+            if (!meeting.is_over(terms_.count * row_products)) make_gates(pass, part_of(terms_.count, rank, parts));
             all.wait();
           }
           if (in_loop) loop.run(chunk, meeting);
           all.wait();
-          if (wants_dx) input_gradient(pass, part_of(terms_.count, rank, parts));
-          if (!gradients.empty())
-            gradients[own].add(terms_.count, terms_.dz.data(), first_slot_of_x(shape_.cell) * H, terms_.x.data(),
-                               terms_.h.data());
-          if (!of_h.empty())
-            of_h[own].add(terms_.count, terms_.dz.data(), first_dz_of_h(shape_.cell) * H, nullptr, terms_.h.data());
-          if (!projections.empty())
-            projections[own].add(terms_.count, before ? terms_.dz.data() : terms_.dh.data(), before ? 2 * H : 0,
-                                 terms_.m.data(), nullptr);
-          if (!factors.empty()) factors[own].add(terms_);
+          if (!meeting.is_over(terms_.count * row_products)) {
+            if (wants_dx) input_gradient(pass, part_of(terms_.count, rank, parts));
+            if (!gradients.empty())
+              gradients[own].add(terms_.count, terms_.dz.data(), first_slot_of_x(shape_.cell) * H, terms_.x.data(),
+                                 terms_.h.data());
+            if (!of_h.empty())
+              of_h[own].add(terms_.count, terms_.dz.data(), first_dz_of_h(shape_.cell) * H, nullptr, terms_.h.data());
+            if (!projections.empty())
+              projections[own].add(terms_.count, before ? terms_.dz.data() : terms_.dh.data(), before ? 2 * H : 0,
+                                   terms_.m.data(), nullptr);
+            if (!factors.empty()) factors[own].add(terms_);
+          }
           all.wait();  // before the next chunk overwrites dz
           end = chunk.steps.begin;
         }
@@ -150,6 +153,7 @@ class BackwardRun {
         if (!factors.empty()) factors[own].finish();
         if (p == 0 && wants_dx) zero_past_the_ends(part_of(rows_, rank, parts));
       });
+      if (watch.was_over()) throw GivenUp();
     }
   }
 

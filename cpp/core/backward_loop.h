@@ -42,8 +42,10 @@ class BackwardLoop {
   }
 
   // dz of the chunk's steps, the last first; dh and dc become the gradient of the state before the first.
-  void run(const BackwardChunk<T>& chunk, Meeting& meeting) const {
+  void run(const BackwardChunk<T>& chunk, Meeting& meeting) {
+    const Index row_terms = share_.panels.size() * width() * slots_of_h(shape_.cell) * state_stride();
     for (Index s = chunk.steps.end; s-- > chunk.steps.begin;) {
+      is_over_ = meeting.is_over(row_terms * members_.active(t(s)));
       const RowGroups groups = group_rows(chunk, s);
       if (shape_.projection_size || zoned()) {
         to_output(chunk, s, groups.given, true);
@@ -86,11 +88,13 @@ class BackwardLoop {
   }
 
   Index t(Index s) const { return pass_.order.t(s); }
+  // How many rows take part in a step: none once the call has been given up.
+  Index active(Index s) const { return is_over_ ? 0 : members_.active(t(s)); }
   Index state_stride() const { return shape_.state_size(); }
 
   // The rows that take part in a step.
   RowSet active_rows(Index s, Index* scratch) const {
-    const Index count = members_.active(t(s));
+    const Index count = active(s);
     if (plan_.plain()) return {count, members_.row(0), nullptr};
     for (Index k = 0; k < count; ++k) scratch[k] = members_.row(k);
     return {count, 0, scratch};
@@ -105,7 +109,7 @@ class BackwardLoop {
     Index* const given = lists_.given.data();
     Index* const going = lists_.going.data();
     Index givens = 0, goings = 0;
-    for (Index k = 0; k < members_.active(t(s)); ++k) {
+    for (Index k = 0; k < active(s); ++k) {
       const Index b = members_.row(k);
       const bool cut = is_cut_after(s, b);
       if (cut && pass_.dc) fill_zero(pass_.dc + b * shape_.hidden_size, share_.panels, shape_.hidden_size);
@@ -326,7 +330,7 @@ class BackwardLoop {
       if (chunk_begins) rows = active_rows(s, nullptr);
     } else {
       rows.listed = lists_.leaving.data();
-      for (Index k = 0; k < members_.active(t(s)); ++k) {
+      for (Index k = 0; k < active(s); ++k) {
         const Index b = members_.row(k);
         const Start began = plan_.start(pass_.order, s, b);
         if (began == Start::initial || (began == Start::continues && chunk_begins))
@@ -393,6 +397,7 @@ class BackwardLoop {
   const Members& members_;
   BackwardLists<T>& lists_;
   const Range state_panels_;  // of h's columns
+  bool is_over_ = false;
   const Index ask_from_ = heuristics_for(kernels_).ask_from;
 };
 

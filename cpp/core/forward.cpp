@@ -1,5 +1,6 @@
 // A call forward: its passes in their order, their memory and their threads.
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "core/buffer.h"
@@ -7,6 +8,7 @@
 #include "core/forward_loop.h"
 #include "core/packed.h"
 #include "core/planned_loop.h"
+#include "core/replaced_states.h"
 #include "core/split.h"
 #include "core/tape.h"
 #include "core/team.h"
@@ -61,7 +63,10 @@ class ForwardRun {
         forward_size(shape_, kernels_, layout, plan().places(call_.steps, call_.rows), call_.rows, call_.steps);
     Team team(choose_split(size, get_num_threads()).threads(), is_brief(size.terms()));
     const Split split = choose_split(size, team.size());
-    Meeting meeting(split);
+    Watch watch(size.terms());
+    std::optional<ReplacedStates<T>> before;
+    if (watch.or_null()) before.emplace(shape_, call_);
+    Meeting meeting(split, watch.or_null());
     const Index merged = merged_room(split, layout);
     const Buffer<T> z(checked_product({merged * layout.width(), split.threads()}));
     const Index last_layer = shape_.num_layers - 1;
@@ -103,6 +108,10 @@ class ForwardRun {
       }
       zero_past_the_ends(share, members);
     });
+    if (watch.was_over()) {
+      before->put_back();
+      throw GivenUp();
+    }
     if (call_.c.data && tape_) copy_memory();
     for (Index layer = call_.steps > 0 ? last_layer : 0; layer <= last_layer; ++layer)  // no steps hand it through
       for (Index d = 0; d < shape_.directions; ++d) {

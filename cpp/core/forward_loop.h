@@ -52,13 +52,15 @@ class ForwardLoop {
     const Index rows = share.rows.size(), steps = pass.order.steps;
     if (steps == 0) return;
     const Index merged = merged_steps(steps, rows, share.panels.size());
+    const Index terms = terms_of_row(share) * rows;
     ForwardStep<T> step = first_step(pass, share);
     Rows<T> state = {steps_from(pass.h, pass.order, 0, share.rows.begin).data, pass.h.row_stride, nullptr};
     for (Index s = 0, in_z = 0;; ++s) {
+      if (meeting.is_over(terms)) step.rows = 0;
       if (merged && s == in_z) {
         const Index at_once = std::min(merged, steps - s);
         const Sequence<const T> x = steps_from(pass.x, pass.order, s, share.rows.begin);
-        input_product({x, rows, nullptr}, at_once * rows, share, z);
+        input_product({x, rows, nullptr}, at_once * step.rows, share, z);
         in_z += at_once;
         step.x = {};
         step.z = z;
@@ -199,6 +201,11 @@ class ForwardLoop {
   bool zones_out() const { return shape_.zoneout > 0; }
   // Panels of a second product.
   Index second_panels() const { return projection_->layout().panels(); }
+
+  // Multiply-adds of this share's part of a step, for each row.
+  Index terms_of_row(const Share& share) const {
+    return share.panels.size() * packing_.layout().width() * (packing_.input_size() + shape_.state_size());
+  }
 
   Index z_row(const Share& share) const { return share.panels.size() * packing_.layout().width(); }
 

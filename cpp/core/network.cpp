@@ -47,7 +47,6 @@ template <class T>
 Network<T>::Packed::Packed(const NetworkShape& network_shape, const PassParameters<const T>* weights,
                            const KernelTable<T>& table)
     : Packed(network_shape, table) {
-  const DefaultFloats floats;  // biases are added up
   for (Index pass = 0; pass < shape.passes(); ++pass)
     forward.emplace_back(shape, shape.layer_input(pass / shape.directions), table, weights[pass]);
   if (shape.second_product())
@@ -73,8 +72,10 @@ const std::deque<BackwardPacking<T>>& Network<T>::Packed::backward() const {
 }
 
 template <class T>
-Network<T>::Network(const NetworkShape& shape, const PassParameters<const T>* weights, const KernelTable<T>& kernels)
-    : packed_(std::make_unique<Packed>(shape, weights, kernels)) {}
+Network<T>::Network(const NetworkShape& shape, const PassParameters<const T>* weights, const KernelTable<T>& kernels) {
+  const DefaultFloats floats;  // a variant's numbers are rounded, biases added up
+  packed_ = std::make_unique<Packed>(shape, weights, kernels);
+}
 
 template <class T>
 Network<T>::Network(std::unique_ptr<Packed> packed) : packed_(std::move(packed)) {}

@@ -35,12 +35,13 @@ class PlannedLoop {
   // z: room for merged_rows() rows of this share's panels. Threads meet as in ForwardLoop::run.
   void run(const Pass<T>& pass, const Share& share, const Members& members, Meeting& meeting, T* z,
            RowLists<T>& lists) const {
-    const Index steps = pass.order.steps, z_row = loop_.z_row(share);
+    const Index steps = pass.order.steps, z_row = loop_.z_row(share), row_terms = loop_.terms_of_row(share);
     ForwardStep<T> step = loop_.blank_step(share);
     step.descending = pass.descends;
     Index z_end = 0;  // the step up to which z was made
     for (Index s = 0; s < steps; ++s) {
       step.rows = active(pass, members, s);
+      if (meeting.is_over(row_terms * step.rows)) step.rows = 0;
       if (s >= z_end) {
         const Index merged = loop_.merged_steps(steps - s, step.rows, share.panels.size());
         z_end = s + list_inputs(pass, members, s, std::max<Index>(merged, 1), lists.x.data());

@@ -69,8 +69,9 @@ int waiting_after_layer(const Split& split) {
 
 }  // namespace
 
-Meeting::Meeting(const Split& split)
+Meeting::Meeting(const Split& split, Watch* watch)
     : steps_{Barrier(waiting_after_step(split)), Barrier(waiting_after_step(split))},
-      layers_(waiting_after_layer(split)) {}
+      layers_(waiting_after_layer(split)),
+      watch_(watch) {}
 
 }  // namespace lstmfast

@@ -7,6 +7,7 @@
 
 #include "core/barrier.h"
 #include "core/range.h"
+#include "core/watch.h"
 #include "lstmfast/types.h"
 
 namespace lstmfast {
@@ -55,17 +56,21 @@ struct Share {
   Share(const Split& split, int rank, Index row_count, Index direction_count, Index panel_count);
 };
 
-// Where the threads of a split meet.
+// Where the threads of a split meet, and hear that the call has been given up.
 class Meeting {
  public:
-  explicit Meeting(const Split& split);
+  // watch: null for a call that nobody gives up.
+  explicit Meeting(const Split& split, Watch* watch = nullptr);
   void after_step(const Share& share) { steps_[share.direction_part].wait(); }
   // Rows never meet: each thread takes its rows through all layers.
   void after_layer() { layers_.wait(); }
+  // Before work of so many multiply-adds: whether it is to be left out. Threads meet nevertheless.
+  bool is_over(Index terms) { return watch_ && watch_->is_over(terms); }
 
  private:
   Barrier steps_[2];  // one for each part of the directions, of which there are at most two
   Barrier layers_;
+  Watch* const watch_;
 };
 
 }  // namespace lstmfast

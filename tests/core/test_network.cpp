@@ -1,5 +1,5 @@
 // Whole networks, forward and backward: the same bits on every ISA, with any number of threads, and on
-// every architecture (the checksum below was the same on x86-64 with scalar, AVX2 and AVX-512, and NEON).
+// every architecture (the checksums below were the same on x86-64 with scalar, AVX2 and AVX-512, and NEON).
 #include <cinttypes>
 #include <cstdint>
 #include <memory>
@@ -163,6 +163,18 @@ int main(int argc, char** argv) {
   const Variant<double> hard = {{Function::hard_sigmoid, 0.2, 0.5}, {Function::softsign, 0, 0}, tanh, 0.7};
   const Variant<double> soft = {sigmoid, {Function::elu, 0.5, 0}, {Function::softplus, 0, 0}, 2};
   const Config small = {{Cell::lstm, 5, 19, 2, 2, true}, 9, 7};
+  const Config of_other_cells[] = {
+      {{Cell::lstm, 5, 19, 1, 1, true, 7}, 9, 7, true, true},  // projection
+      {{Cell::rnn_tanh, 5, 19, 1, 1, true}, 9, 7},
+      {{Cell::rnn_relu, 5, 19, 1, 1, true}, 9, 7},
+      {{Cell::gru, 5, 19, 2, 2, true}, 9, 20},  // more than 128 terms of the weights' gradients
+      {{Cell::lstm_variant, 5, 19, 1, 1, true, 0, true, hard}, 9, 7},
+      {{Cell::lstm_coupled, 5, 19, 1, 1, true, 0, true, soft}, 9, 7},
+      {{Cell::rnn_variant, 5, 19, 1, 1, true, 0, false, soft}, 9, 7},
+      {{Cell::gru_variant, 5, 19, 1, 1, true, 0, false, soft}, 9, 7},
+      {{Cell::gru_reset_before, 5, 19, 1, 1, true, 0, false, hard}, 9, 7},
+      {{Cell::lstm_norm, 5, 19, 1, 1, true}, 9, 7},
+  };
   const Config configs[] = {
       small,
       {{Cell::lstm, 3, 20, 1, 1, false}, 40, 1},   // merged input products, odd sizes
@@ -214,6 +226,20 @@ int main(int argc, char** argv) {
   if (test::rounds_as_everywhere()) {
     CHECK(sum32 == 0xbd98270b9a8096c1u, "float checksum");
     CHECK(sum64 == 0x6cf378d63c4a8562u, "double checksum");
+  }
+  std::vector<float> all32;
+  std::vector<double> all64;
+  for (const Config& config : of_other_cells) {
+    const auto some32 = run<float>(config, kernels<float>(available_isas().front()));
+    const auto some64 = run<double>(config, kernels<double>(available_isas().front()));
+    all32.insert(all32.end(), some32.begin(), some32.end());
+    all64.insert(all64.end(), some64.begin(), some64.end());
+  }
+  const std::uint64_t others32 = checksum(all32), others64 = checksum(all64);
+  std::printf("checksums of other cells: %016" PRIx64 " %016" PRIx64 "\n", others32, others64);
+  if (test::rounds_as_everywhere()) {
+    CHECK(others32 == 0x70ecca51d3d676f7u, "float checksum of other cells");
+    CHECK(others64 == 0x437739bada884560u, "double checksum of other cells");
   }
   return test::finish("network");
 }

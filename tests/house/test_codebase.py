@@ -115,6 +115,7 @@ MAY_INCLUDE = {
         "lstmfast/probes.h",
         "lstmfast/stream_ids.h",
         "lstmfast/streams.h",
+        "lstmfast/stopping.h",
         "lstmfast/threads.h",
         "lstmfast/types.h",
     ),

@@ -221,6 +221,19 @@ def test_those_who_look_inside_go_flaxs_way() -> None:
     assert is_ours(lambda variables: our.apply(variables, X, mutable=["batch_stats"])[0], variables)
 
 
+def test_those_who_intercept_the_cell_go_flaxs_way() -> None:
+    theirs, our, variables = pair(nn.GRUCell)
+
+    def doubled(function: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        result = function(*args, **kwargs)
+        return 2 * result if isinstance(context.module, nn.Dense) else result
+
+    with nn.intercept_methods(doubled):
+        assert not is_ours(lambda variables: our.apply(variables, X), variables)
+        found = [jax.jit(model.apply)(variables, X) for model in (theirs, our)]
+    assert_agree(found[1], found[0], 0)
+
+
 @pytest.mark.parametrize("function", [nn.relu, nn.soft_sign, nn.softplus])
 def test_functions_that_we_have(function: Any) -> None:
     def model(library: Any) -> Any:

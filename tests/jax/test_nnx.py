@@ -144,7 +144,23 @@ def with_another_layer() -> Any:
     return cell
 
 
+def with_a_layer_that_has(name: str, value: Any) -> Any:
+    cell = cell_of(nnx.GRUCell)
+    setattr(cell.dense_h, name, value)
+    return cell
+
+
+def doubled(arrays: Any, **_: Any) -> Any:
+    return tuple(None if array is None else 2 * array for array in arrays)
+
+
 OTHERS: dict[str, tuple[Any, Any]] = {
+    "a layer of bfloat16 in it": (lambda: with_a_layer_that_has("dtype", jnp.bfloat16), X),
+    "a layer in it that sums in bfloat16": (
+        lambda: with_a_layer_that_has("preferred_element_type", jnp.bfloat16),
+        X,
+    ),
+    "a layer in it that changes its operands": (lambda: with_a_layer_that_has("promote_dtype", doubled), X),
     "a subclass": (lambda: cell_of(Doubling), X),
     "another layer in it": (with_another_layer, X),
     "residual": (lambda: cell_of(nnx.SimpleCell, residual=True), X),

@@ -15,6 +15,7 @@ from lstmfast.keras._layers import Recurrent  # noqa: E402
 from ..helpers import random  # noqa: E402
 from .helpers import (  # noqa: E402
     MASKS,
+    PLAIN,
     B,
     H,
     I,
@@ -22,8 +23,10 @@ from .helpers import (  # noqa: E402
     arrays,
     assert_same,
     everything,
+    pair,
     path_of,
     randomize,
+    skip_unless,
     state_of,
 )
 
@@ -157,6 +160,27 @@ def test_stateful(name: str) -> None:
     assert_same(ours, theirs)
     np.testing.assert_array_equal(ours["y0"], ours["y3"])
     assert np.abs(ours["y0"] - ours["y1"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_gradients_of_a_stateful_layer_on_pytorch(case: str) -> None:
+    """Keras writes a call's last states over those that it began with, before anybody goes back."""
+    skip_unless("torch")
+    import torch
+
+    (_, stateful), (_, plain) = pair(case, stateful=True), pair(case, return_state=True)
+    stateful.reset_state()
+    with torch.no_grad():
+        stateful(X)
+        state = plain(X)[1:]
+    found = []
+    for layer, initial in ((stateful, None), (plain, list(state))):
+        x = torch.tensor(X, requires_grad=True)
+        y = layer(x, initial_state=initial)
+        (y if initial is None else y[0]).square().sum().backward()
+        found.append([x.grad, *(weight.value.grad for weight in layer.trainable_weights)])
+    for given, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(given, expected)
 
 
 def test_time_distributed_and_models_in_models() -> None:

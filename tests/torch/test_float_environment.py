@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from ..float_helpers import CAN_BE_SET, CONTROLS, host
+from ..float_helpers import CAN_BE_SET, CONTROLS, DEFAULT, host
 
 torch = pytest.importorskip("torch")
 
@@ -88,6 +89,39 @@ def test_single_steps(kind: str, given: int) -> None:
         again = found()
     for a, b in zip(again, expected, strict=True):
         assert torch.equal(a.view(torch.int32), b.view(torch.int32))
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS)
+def test_backward_on_another_thread(given: int) -> None:
+    """Than the forward pass, with another environment than that had, either way."""
+    torch.manual_seed(0)
+    module = lstmfast.torch.LSTM(64, 128)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(2.0**-127)
+    x = torch.randn(6, 16, 64)
+    ones = torch.ones(6, 16, 128)
+    found: list[list[Any]] = []
+
+    def forward(environment: int) -> Any:
+        with host(environment):
+            return module(x)[0]
+
+    def backward(y: Any, environment: int) -> None:
+        with host(environment):
+            grads = torch.autograd.grad(y, list(module.parameters()), ones)
+        found.append([y.detach().clone(), *grads])
+
+    for here, there in ((DEFAULT, DEFAULT), (DEFAULT, given), (given, DEFAULT), (given, given)):
+        thread = Thread(target=backward, args=(forward(here), there))
+        thread.start()
+        thread.join()
+    assert len(found) == 4
+    assert bool(((found[0][0] != 0) & (found[0][0].abs() < 2.0**-126)).any())
+    for other in found[1:]:
+        for a, b in zip(other, found[0], strict=True):
+            assert torch.equal(a.view(torch.int32), b.view(torch.int32))
 
 
 @pytest.mark.usefixtures("two_threads")

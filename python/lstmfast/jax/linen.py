@@ -17,6 +17,7 @@ import jax
 
 try:
     import flax.linen as nn
+    from flax.linen import module as _module
     from flax.traverse_util import flatten_dict
 except ImportError as error:
     raise ImportError("lstmfast.jax.linen needs Flax: pip install flax") from error
@@ -87,7 +88,13 @@ class RNN(nn.RNN):  # type: ignore[misc]
             and not self.variable_carry
             and dict(self.split_rngs) == {"params": False}
             and not self.is_mutable_collection("intermediates")
+            and not _intercepted()
         )
+
+
+def _intercepted() -> bool:
+    """Whether calls go through somebody's `nn.intercept_methods`, who expects the cell's, too."""
+    return bool(getattr(_module, "_global_interceptor_stack", ()))  # Flax has no public way to ask
 
 
 def _cell(cell: Any) -> _flax.Cell | None:

@@ -115,4 +115,9 @@ def _is_plain(layer: Any, cell: Any) -> bool:
     if type(layer) is not nnx.Linear or not isinstance(layer.kernel, nnx.Param):
         return False
     dtype = layer.kernel[...].dtype
-    return (cell.dtype is None or cell.dtype == dtype) and layer.dot_general is jax.lax.dot_general
+    wanted = (cell.dtype, layer.dtype, getattr(layer, "preferred_element_type", None))  # newer Flax has this
+    return (
+        all(each in (None, dtype) for each in wanted)
+        and layer.promote_dtype is dtypes.promote_dtype
+        and layer.dot_general is jax.lax.dot_general
+    )

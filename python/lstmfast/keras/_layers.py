@@ -57,6 +57,8 @@ def _run(
     wants_states = layer.return_state or layer.stateful
     ends = []
     for cell, recurrence, weights, state in parts:
+        if layer.stateful:  # Keras writes the new states over them, in place, before anybody goes back
+            state = [ops.copy(part) for part in state]
         if training and cell.dropout:
             y = y * ops.expand_dims(cell.get_dropout_mask(y[:, 0, :]), axis=1)
         y, end = backend.run(cell, recurrence, weights, y, state, skipping, wants_states, training)

@@ -16,7 +16,7 @@ import pytest
 import lstmfast
 
 from ...float_helpers import CAN_BE_SET, CONTROLS, control, host
-from ...helpers import KINDS, assert_same_bits, make
+from ...helpers import KINDS, assert_same_bits, make, random
 
 pytestmark = [
     pytest.mark.skipif(not CAN_BE_SET, reason="where fenv_t is another"),
@@ -102,11 +102,32 @@ def pooled(model: Any) -> Any:
     return run
 
 
+def passes_apart(model: Any) -> Any:
+    """A tape of one environment goes backward in the other: both ways, here first in this one."""
+    model.update(tiny(model))
+    x, state, here = input_of(model), state_of(model), control()
+    dy = np.full((T, B, H), np.finfo(model.dtype).tiny / 8, model.dtype)
+
+    def run() -> Any:
+        there = control()
+        with host(here):
+            _, _, early = model.forward(x, state)
+        late = model.forward(x, state)[2]
+        results = [model.backward(early, dy)]
+        with host(here):
+            results.append(model.backward(late, dy))
+        assert control() == there
+        return [array for grads in results for array in (grads.x, *flat(grads.parameters))]
+
+    return run
+
+
 WORK: dict[str, Callable[[Any], Any]] = {
     "packed and called": packed_and_called,
     "trained": trained,
     "streamed": streamed,
     "pooled": pooled,
+    "passes apart": passes_apart,
 }
 
 
@@ -118,6 +139,41 @@ def test_layers(kind: str, dtype: str, isa: str, what: str, given: int) -> None:
     assert any(np.any((a != 0) & (np.abs(a) < np.finfo(dtype).tiny)) for a in expected)
     with host(given):
         found = flat(run())
+    assert_same_bits(found, expected)
+
+
+# What is between the products of cells of others' kinds, and numbers of theirs that float32 rounds.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "peepholes": ("LSTM", {"peephole": True, "clip": 0.3}),
+    "coupled, projection": ("LSTM", {"coupled": True, "proj_size": 7}),
+    "functions": (
+        "LSTM",
+        {"activations": (("HardSigmoid", 0.2, 0.5), ("Elu", 0.7), ("ScaledTanh", 0.9, 0.3))},
+    ),
+    "reset before": ("GRU", {"reset_after": False, "activations": ("Softplus", ("LeakyRelu", 0.1))}),
+    "zoneout": ("RNN", {"zoneout": 0.3, "activations": (("Affine", 0.7, 0.1),)}),
+    "layer norm": ("LayerNormLSTM", {}),
+}
+
+
+@CONTROL
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants(name: str, given: int) -> None:
+    kind, options = VARIANTS[name]
+    model = getattr(lstmfast, kind)(I, H, seed=0, **options)
+    weights, x = dict(model.parameters), input_of(model)
+    x[1:3] *= np.finfo(np.float32).tiny
+    dy = random(model(x)[0].shape, seed=2)
+
+    def run() -> Any:
+        model.update(weights)
+        y, state, tape = model.forward(x, seed=4)
+        grads = model.backward(tape, dy)
+        return [*flat(model(x)), y, *flat(state), grads.x, *flat(grads.parameters)]
+
+    expected = run()
+    with host(given):
+        found = run()
     assert_same_bits(found, expected)
 
 

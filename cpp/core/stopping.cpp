@@ -1,0 +1,19 @@
+#include "lstmfast/stopping.h"
+
+namespace lstmfast {
+namespace {
+
+thread_local const AskedToGoOn* asked_here = nullptr;
+
+}  // namespace
+
+AskedToGoOn::AskedToGoOn(GoesOn goes_on, void* context, const Patience& patience)
+    : goes_on_(goes_on), context_(context), patience_(patience), outer_(asked_here) {
+  asked_here = this;
+}
+
+AskedToGoOn::~AskedToGoOn() { asked_here = outer_; }
+
+const AskedToGoOn* AskedToGoOn::here() { return asked_here; }
+
+}  // namespace lstmfast
