@@ -49,10 +49,4 @@ Object& object_from(Given given, const char* name = "self") {
   return *found;
 }
 
-// Makes the class of `Object` known to as_bound (python.h).
-template <class Object>
-void remember(const py::class_<Object, Shared<Object>>& type) {
-  bound_type<Object> = reinterpret_cast<PyTypeObject*>(Py_NewRef(type.ptr()));
-}
-
 }  // namespace lstmfast::bindings

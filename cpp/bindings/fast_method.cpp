@@ -15,14 +15,9 @@ struct FastMethod {
   Answer answer;
 };
 
-PyObject* out_name() {
-  static PyObject* const name = PyUnicode_InternFromString("out");
-  return name;
-}
-
 PyObject* fast_vectorcall(PyObject* self, PyObject* const* args, size_t flags, PyObject* keywords) {
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
-  const bool with_out = keywords && PyTuple_GET_SIZE(keywords) == 1 && PyTuple_GET_ITEM(keywords, 0) == out_name();
+  const bool with_out = keywords && PyTuple_GET_SIZE(keywords) == 1 && PyTuple_GET_ITEM(keywords, 0) == names.out;
   if (!keywords || with_out) {
     PyObject* const out = with_out && args[count] != Py_None ? args[count] : nullptr;
     try {

@@ -16,12 +16,11 @@ struct Parts {
   Reference core, model, network;
 
   explicit Parts(PyObject* self) {
-    static PyObject* const network_name = PyUnicode_InternFromString("_network");
     const StreamParts* const parts = as_stream_parts(self);
     if (!parts || !parts->core || !parts->model) return;
     core = Reference::borrowed(parts->core);
     model = Reference::borrowed(parts->model);
-    network = attribute(parts->model, network_name);
+    network = attribute(parts->model, names.network);
   }
   bool there() const { return static_cast<bool>(network); }
 };
@@ -80,11 +79,10 @@ Reference step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
 // A chunk: x [T, B, I], [B, T, I] with batch_first, or [T, I] of a single row.
 template <class T>
 Reference run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
-  static PyObject* const batch_first_name = PyUnicode_InternFromString("_batch_first");
   const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
-  const Reference batch_first = attribute(parts.model.get(), batch_first_name);
+  const Reference batch_first = attribute(parts.model.get(), names.batch_first);
   if (!network || !batch_first) return {};
   const NetworkShape& shape = streams.shape();
   const Index rows = streams.count(), I = shape.input_size, S = shape.state_size();

@@ -6,6 +6,7 @@
 
 #include "bindings/calls.h"
 #include "bindings/gil.h"
+#include "bindings/held.h"
 #include "bindings/register.h"
 #include "bindings/training.h"
 #include "lstmfast/isa.h"
@@ -67,10 +68,12 @@ py::object infer(Given self, Given x, Given h0, Given c0, bool batch_first, Give
   const GivenCut<T> cut(cut_h, cut_c);
   arrays.call.cut = cut.checked(shape, arrays.call.rows);
   if (return_c) arrays.take_memory(shape, batch_first);
+  // Before it is run: the new state may replace the old, and then nothing may fail any more.
+  py::object made = py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
+  if (return_c) made = py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, arrays.c);
   const BorrowedThreads borrowed(threads);
   without_gil([&] { network.infer(arrays.call); });
-  if (return_c) return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, arrays.c);
-  return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n);
+  return made;
 }
 
 template <class T>
@@ -82,10 +85,10 @@ template <class T>
 void register_networks(py::module_& m, const char* network_name, const char* tape_name) {
   py::class_<Network<T>, std::shared_ptr<Network<T>>> network(m, network_name, py::is_final());
   network
-      .def(py::init(&make_network<T>), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"),
-           py::arg("num_layers"), py::arg("bidirectional"), py::arg("bias"), py::arg("parameters"), py::arg("isa"),
-           py::arg("proj_size") = 0, py::arg("threads") = 0, py::arg("variant") = py::none(),
-           py::arg("reverse") = false, py::arg("zoneout") = 0.0)
+      .def("__init__", init_with(&make_network<T>), py::detail::is_new_style_constructor(), py::arg("cell"),
+           py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"), py::arg("bidirectional"),
+           py::arg("bias"), py::arg("parameters"), py::arg("isa"), py::arg("proj_size") = 0, py::arg("threads") = 0,
+           py::arg("variant") = py::none(), py::arg("reverse") = false, py::arg("zoneout") = 0.0)
       .def_property_readonly("isa", &isa_of<T>)
       .def("infer", &infer<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),
            py::arg("y") = py::none(), py::arg("h_n") = py::none(), py::arg("c_n") = py::none(),

@@ -70,6 +70,12 @@ inline PyObject* dtype_of<Index>() {
   return numpy.int64;
 }
 
+// Names of attributes and arguments, made with the module too: a call must not find that there is no memory for them.
+struct Names {
+  PyObject *network, *batch_first, *out;
+};
+inline Names names = {};
+
 // The Python class of what this module has bound. Set where it is registered, and kept for good.
 template <class Bound>
 inline PyTypeObject* bound_type = nullptr;

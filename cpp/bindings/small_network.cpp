@@ -5,6 +5,7 @@
 
 #include "bindings/calls.h"
 #include "bindings/gil.h"
+#include "bindings/held.h"
 #include "bindings/register.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/named_shape.h"
@@ -46,12 +47,10 @@ void require_positive(const float* numbers, Index count, const char* name) {
                                   std::to_string(numbers[k]));
 }
 
-std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Index input_size, Index hidden_size,
-                                                   Index num_layers, bool bidirectional, bool bias,
-                                                   const std::string& weights_name, const py::sequence& given,
-                                                   const std::string& isa, Index proj_size, Given range_given,
-                                                   const std::optional<GivenVariant>& variant, bool reverse,
-                                                   double zoneout) {
+py::object make_small_network(const std::string& cell, Index input_size, Index hidden_size, Index num_layers,
+                              bool bidirectional, bool bias, const std::string& weights_name, const py::sequence& given,
+                              const std::string& isa, Index proj_size, Given range_given,
+                              const std::optional<GivenVariant>& variant, bool reverse, double zoneout) {
   const NetworkShape shape = checked_shape(cell, input_size, hidden_size, num_layers, bidirectional, bias, proj_size,
                                            variant, reverse, zoneout);
   if (is_norm(shape.cell))
@@ -97,8 +96,8 @@ std::shared_ptr<Network<float>> make_small_network(const std::string& cell, Inde
   const float* const range = dense_or_null(input_range, {input_size}, "input_range");
   if (range) require_positive(range, input_size, "input_range");
   const KernelTable<float>& table = kernels(find_isa(isa), kind);
-  return without_gil(
-      [&] { return std::shared_ptr<Network<float>>(small_network(shape, passes.data(), range, table)); });
+  return object_of(
+      without_gil([&] { return Shared<Network<float>>(small_network(shape, passes.data(), range, table)); }));
 }
 
 }  // namespace

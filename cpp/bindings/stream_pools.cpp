@@ -1,6 +1,7 @@
 // StreamPool32 and StreamPool64.
 #include <algorithm>
 
+#include "bindings/held.h"
 #include "bindings/register.h"
 #include "bindings/stream_calls.h"
 
@@ -42,10 +43,13 @@ py::object open_stream(Given self, Given h_given, Given c_given) {
   if (c && !has_memory(shape.cell)) throw std::invalid_argument("c: expected None, this cell has no memory");
   const T* const h_data = dense_or_null(h, {shape.num_layers, 1, shape.state_size()}, "h");
   const T* const c_data = dense_or_null(c, {shape.num_layers, 1, shape.hidden_size}, "c");
-  const Index id = pool->ids.open();  // nothing fails any more
+  const Index id = pool->ids.next();
+  py::object made = py::int_(id);  // or a stream would be open that nobody has heard of
+  if (id < 0) return made;
+  pool->ids.open();  // nothing fails any more
   const Index slot = StreamIds::slot_of(id);
-  if (id >= 0) pool->streams.write(&slot, 1, h_data, c_data);
-  return py::int_(id);
+  pool->streams.write(&slot, 1, h_data, c_data);
+  return made;
 }
 
 template <class T>
@@ -155,7 +159,8 @@ void restore_table(Given self, Given table_given) {
 template <class T>
 void register_pool(py::module_& m, const char* name) {
   py::class_<StreamPool<T>, Shared<StreamPool<T>>> pool(m, name, py::is_final());
-  pool.def(py::init(&make_pool<T>), py::arg("network"), py::arg("capacity"))
+  pool.def("__init__", init_with(&make_pool<T>), py::detail::is_new_style_constructor(), py::arg("network"),
+           py::arg("capacity"))
       .def_property_readonly("capacity", &capacity_of<T>)
       .def_property_readonly("open_count", &open_count<T>)
       .def_property_readonly("nbytes", &pool_bytes<T>)

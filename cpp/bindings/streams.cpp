@@ -2,6 +2,7 @@
 #include <limits>
 #include <vector>
 
+#include "bindings/held.h"
 #include "bindings/register.h"
 #include "bindings/stream_calls.h"
 
@@ -77,7 +78,9 @@ void clear_batch(Given self, Given rows_given, Given h, Given c) {
 template <class T>
 void register_batch(py::module_& m, const char* name) {
   py::class_<StreamBatch<T>, Shared<StreamBatch<T>>> batch(m, name, py::is_final());
-  batch.def(py::init(&make_batch<T>), py::arg("network"), py::arg("rows"))
+  batch
+      .def("__init__", init_with(&make_batch<T>), py::detail::is_new_style_constructor(), py::arg("network"),
+           py::arg("rows"))
       .def_property_readonly("rows", &rows_of_batch<T>)
       .def_property_readonly("nbytes", &batch_bytes<T>)
       .def("step", &step_batch<T>, py::arg("network"), py::arg("x"), py::arg("y") = py::none())

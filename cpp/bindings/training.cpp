@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/gil.h"
+#include "bindings/held.h"
 
 namespace lstmfast::bindings {
 namespace {
@@ -91,8 +92,8 @@ py::object forward(Given self, Given x_given, Given h0, Given c0, bool batch_fir
       BoundTape<T>{py::cast<Shared<Network<T>>>(self), x, arrays.y, given.masks, renewed, given.memory, batch_first});
   const BorrowedThreads borrowed(threads);
   without_gil([&] { bound->tape = network.forward(arrays.call, options, block); });
-  if (return_c) return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound), arrays.c);
-  return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, std::move(bound));
+  if (return_c) return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, object_of(bound), arrays.c);
+  return py::make_tuple(arrays.y, arrays.h_n, arrays.c_n, object_of(bound));
 }
 
 // The tape that forward() filled `memory` for, made again.
@@ -274,10 +275,10 @@ void register_training(py::module_& m, py::class_<Network<T>, std::shared_ptr<Ne
                        const char* tape_name) {
   py::class_<BoundTape<T>, Shared<BoundTape<T>>> tape(m, tape_name, py::is_final());
   remember(tape);
-  tape.def(py::init(&tape_of<T>), py::arg("network"), py::arg("x"), py::arg("y"), py::arg("memory"),
-           py::arg("batch_first"), py::arg("lengths") = py::none(), py::arg("reset") = py::none(),
-           py::arg("recompute") = false, py::arg("masks") = py::none(), py::arg("mask_scale") = 0.0,
-           py::arg("cut_rows") = 0)
+  tape.def("__init__", init_with(&tape_of<T>), py::detail::is_new_style_constructor(), py::arg("network"), py::arg("x"),
+           py::arg("y"), py::arg("memory"), py::arg("batch_first"), py::arg("lengths") = py::none(),
+           py::arg("reset") = py::none(), py::arg("recompute") = false, py::arg("masks") = py::none(),
+           py::arg("mask_scale") = 0.0, py::arg("cut_rows") = 0)
       .def_property_readonly("nbytes", &tape_bytes<T>);
   network
       .def("forward", &forward<T>, py::arg("x"), py::arg("h0"), py::arg("c0"), py::arg("batch_first"),

@@ -34,12 +34,17 @@ Index StreamIds::bytes() const {
 }
 const Index* StreamIds::table() const { return kept_->id.data(); }
 
-Index StreamIds::open() {
+Index StreamIds::next() const {
   if (kept_->open == kept_->count) return -1;
-  const Index slot = kept_->free.data()[kept_->count - 1 - kept_->open++];
-  Index& id = kept_->id.data()[slot];
-  id = -1 - id;
-  return id;
+  const Index slot = kept_->free.data()[kept_->count - 1 - kept_->open];
+  return -1 - kept_->id.data()[slot];
+}
+
+Index StreamIds::open() {
+  const Index id = next();
+  if (id < 0) return id;
+  ++kept_->open;
+  return kept_->id.data()[slot_of(id)] = id;
 }
 
 void StreamIds::close(Index slot) {

@@ -234,3 +234,46 @@ def test_adam_refuses_what_it_cannot_train() -> None:
         Adam(Dense)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"models\[2\]: expected every model once"):
         Adam(head, Dense(1, 1), head)
+
+
+class _Foreign:
+    """A model of somebody else's, which can only be told to update."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.parameters = {"weight": np.zeros(3, np.float32)}
+        self.refuses = refuses
+
+    def update(self, parameters: dict[str, Any]) -> None:
+        if self.refuses:
+            raise MemoryError
+        self.parameters = {**self.parameters, **parameters}
+
+
+class _Counting(lstmfast.LSTM):
+    """One of ours, with an update of its user's."""
+
+    updates = 0
+
+    def update(self, parameters: Any) -> None:
+        self.updates += 1
+        super().update(parameters)
+
+
+def test_all_models_take_a_step_or_none() -> None:
+    ours, counting, other, refusing = lstmfast.LSTM(2, 3), _Counting(2, 3), _Foreign(), _Foreign(refuses=True)
+    models: tuple[Any, ...] = (ours, counting, other, refusing)
+    adam = Adam(*models)
+    gradients = [{name: np.ones_like(w) for name, w in model.parameters.items()} for model in models]
+    before = [dict(model.parameters) for model in models]
+    with pytest.raises(MemoryError):
+        adam.step(*gradients)
+    for model, weights in zip(models, before, strict=True):
+        for name, array in model.parameters.items():
+            np.testing.assert_array_equal(array, weights[name])
+    assert counting.updates == 2  # there and back
+    refusing.refuses = False
+    adam.step(*gradients)
+    assert counting.updates == 3
+    for model, weights in zip(models, before, strict=True):
+        for name, array in model.parameters.items():
+            assert (array != weights[name]).all()

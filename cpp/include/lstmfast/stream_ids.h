@@ -25,7 +25,8 @@ class StreamIds {
   Index open_count() const;
   Index bytes() const;
 
-  // -1: none is free.
+  // -1: none is free. next() is the id that open() gives.
+  Index next() const;
   Index open();
   void close(Index slot);  // an open one
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Literal, overload
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
@@ -95,15 +96,24 @@ class Inference(Arguments[StateT, StateLikeT]):
                 {"out: y": y_out, "out: h_n": h_n, "out: c_n": c_n},
                 {"x": x, "state: h_0": h, "state: c_0": c, "reset_to: h": cut.h, "reset_to: c": cut.c},
             )
-        y = y_out
+        y, h_out, c_out = y_out, h_n, c_n
         if skips is not None:
-            x, y = skips.taken(x), None
+            x = skips.taken(x)
+            y = h_out = c_out = None
         more = (0, cut.h, cut.c, return_c) if cut.given or return_c else ()
-        y, h, c, *memory = self._network.infer(x, h, c, self._batch_first, y, h_n, c_n, lengths, reset, *more)
+        if out is not None and skips is None:  # nothing may fail any more once the new state is in its place
+            self._network.infer(x, h, c, self._batch_first, y, h_out, c_out, lengths, reset, *more)
+            return out
+        y, h, c, *memory = self._network.infer(
+            x, h, c, self._batch_first, y, h_out, c_out, lengths, reset, *more
+        )
         if skips is not None:
-            y = skips.repeated(y, y_out)
+            y = skips.repeated(y)
             memory = [skips.repeated(array) for array in memory]
-        if out is not None:
+        if out is not None:  # all is there
+            for to, result in ((y_out, y), (h_n, h), (c_n, c)):
+                if to is not None:
+                    np.copyto(to, result)
             return out
         y, state_n = self._as_given(y, batched), self._join(h, c, batched)
         return (y, state_n, self._as_given(memory[0], batched)) if return_c else (y, state_n)

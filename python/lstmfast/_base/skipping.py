@@ -96,12 +96,12 @@ class Skips:
 
     # And back.
 
-    def repeated(self, y: Array, out: Array | None = None) -> Array:
+    def repeated(self, y: Array) -> Array:
         """Return outputs at all steps: at skipped ones that of the step before, or 0 where there is none.
 
         The step before is the one that the direction has run before. Past a row's length all is 0.
         """
-        found = self._all(y, out)
+        found = self._all(y)
         outputs, whole = self._in_time(y), self._in_time(found)
         for reverse, features in self._ways(y.shape[2]):
             source, made = self._sources[reverse]
@@ -166,10 +166,7 @@ class Skips:
         axes = (rows, self._steps) if self._batch_first else (self._steps, rows)
         return np.zeros((*axes, features), dtype)
 
-    def _all(self, array: Array, out: Array | None = None) -> Array:
-        """Make zeros for all steps, or make `out` zeros."""
-        if out is not None:
-            out[...] = 0
-            return out
+    def _all(self, array: Array) -> Array:
+        """Make zeros for all steps."""
         axes = self._taken.shape[::-1] if self._batch_first else self._taken.shape
         return np.zeros((*axes, array.shape[2]), array.dtype)

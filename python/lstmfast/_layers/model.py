@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,24 @@ class Model(Saved):
 
     def _install(self, parameters: Mapping[str, Array]) -> None:
         """Pack `parameters`, which are checked and nobody else's, and only then swap them in."""
+        self._packed(parameters)()
+
+    def _packed(self, parameters: Mapping[str, Array]) -> Callable[[], None]:
+        """Pack such parameters; return what swaps them in, which cannot fail."""
         arrays = {name: read_only(array) for name, array in parameters.items()}
-        network = self._network_of(arrays)
-        # In this order: whoever has read the new network and then reads the weights finds no old ones.
-        self._parameters = MappingProxyType(arrays)
-        self._network = network
+        network, mapping = self._network_of(arrays), MappingProxyType(arrays)
+
+        def swap() -> None:
+            # In this order: whoever has read the new network and then reads the weights finds no old ones.
+            self._parameters = mapping
+            self._network = network
+
+        return swap
+
+    def _prepared(self, parameters: Mapping[str, ArrayLike]) -> Callable[[], None]:
+        """Do all of an `update` that can fail; return the rest of it. For those who hold `writing`."""
+        new = checked(parameters, "parameters", self._layout, self._dtype, partial=True)
+        return self._packed({**self._parameters, **new})
 
     def _network_of(self, arrays: Mapping[str, Array]) -> Any:  # noqa: ANN401 - Network32 or Network64
         """Pack the weights."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic
 
+import numpy as np
+
 from .. import _core
 from .._base import checks
 from .._base.arguments import Names, StateT
@@ -40,7 +42,7 @@ class Kept(_core.StreamParts, Generic[StateT]):
 
     def _result(
         self,
-        run: Callable[[Array | None], Array],
+        run: Callable[[Array], object],
         x: Array,
         out: object,
         shape: tuple[int, ...],
@@ -51,11 +53,12 @@ class Kept(_core.StreamParts, Generic[StateT]):
         x is the core's: it and the core's result have all axes, the user's may have none for a single row.
         """
         if out is None:
-            return run(None).reshape(shape)
-        y = checks.output(out, "out", shape, symbols, self._model.dtype)
-        checks.apart({"out": y}, {"x": x})
-        run(y.reshape(*x.shape[:-1], shape[-1]))
-        return out  # type: ignore[return-value] # an array, as `output` has seen
+            y: Array = np.empty(shape, self._model.dtype)
+        else:
+            y = checks.output(out, "out", shape, symbols, self._model.dtype)
+            checks.apart({"out": y}, {"x": x})
+        run(y.reshape((*x.shape[:-1], shape[-1])))  # and nothing may fail any more: the state is the next one
+        return y if out is None else out  # type: ignore[return-value] # an array, as `output` has seen
 
     def _width(self) -> tuple[int, str]:
         """How wide y is, in numbers and in words."""

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from .._base import checks
 from .._base.checks import Array
 from . import _arguments
+from ._updates import update_all
 
 
 class Model(Protocol):
@@ -118,6 +119,8 @@ class Adam:
             If mappings, names, shapes or types are not those of the models' parameters, or a gradient
             holds NaN, infinity or a number whose square is beyond its dtype (from 1.8e19 in float32): from
             these neither weights nor running means would recover. Then nothing has changed.
+        MemoryError
+            If there is no memory for new weights. Then, too, nothing has changed.
         """
         if len(gradients) != len(self._models):
             raise ValueError(
@@ -157,8 +160,7 @@ class Adam:
             new_weights.append(new_w)
             new_moments.append(new_mv)
 
-        for model, new_w in zip(self._models, new_weights, strict=True):
-            model.update(new_w)
+        update_all(self._models, weights, new_weights)
         self._moments, self._steps = new_moments, t
 
     def __repr__(self) -> str:

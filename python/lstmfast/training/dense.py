@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -87,6 +87,8 @@ class Dense:
     Parameters have the names and shapes of nn.Linear's: weight [out_features, in_features] and
     bias [out_features].
     """
+
+    _parameters: dict[str, Array]
 
     def __init__(
         self,
@@ -185,9 +187,17 @@ class Dense:
 
     def update(self, parameters: Mapping[str, ArrayLike]) -> None:
         """Replace some parameters, or none if one of them has a wrong name, shape or type."""
-        self._set(
-            self._parameters | _arguments.like(parameters, "parameters", self._parameters, partial=True)
-        )
+        self._prepared(parameters)()
+
+    def _prepared(self, parameters: Mapping[str, ArrayLike]) -> Callable[[], None]:
+        """Do all of an update that can fail; return the rest of it."""
+        new = _arguments.like(parameters, "parameters", self._parameters, partial=True)
+        private = self._private(self._parameters | new)
+
+        def swap() -> None:
+            self._parameters = private
+
+        return swap
 
     def state_dict(self) -> dict[str, Array]:
         """Copy all parameters, for the caller to keep or to change."""
@@ -210,11 +220,14 @@ class Dense:
         self._set(self._parameters)
 
     def _set(self, parameters: Mapping[str, Array]) -> None:
-        """Keep private read-only copies; arrays are replaced, never written to, so that tapes stay right."""
+        self._parameters = self._private(parameters)
+
+    def _private(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
+        """Make read-only copies; arrays are replaced, never written to, so that tapes stay right."""
         copies = {name: np.array(value, self.dtype, order="C") for name, value in parameters.items()}
         for copy in copies.values():
             copy.flags.writeable = False
-        self._parameters = {name: copy.view() for name, copy in copies.items()}
+        return {name: copy.view() for name, copy in copies.items()}
 
     def _input(self, x: object) -> Array:
         array = checks.real_array(x, "x")
