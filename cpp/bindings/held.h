@@ -1,5 +1,5 @@
-// Objects of this module's classes, where there may be no memory for them, nor for what pybind11 notes down about them.
-// Its own way to make one once crashed then.
+// Objects of this module's classes: what is noted down about one, too, is memory, and where that cannot be had it must
+// be a MemoryError, and no object.
 #pragma once
 
 #include <utility>
