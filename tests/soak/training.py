@@ -10,7 +10,8 @@ from lstmfast import training
 
 from .models import Models
 
-LONGEST, MOST_ROWS = 40, 12
+# Tapes stay below 2 MiB: larger ones begin at a large page, and what lies before it is counted as given out.
+LARGEST, LONGEST, MOST_ROWS = 32, 24, 12
 
 
 class Training:
@@ -20,7 +21,7 @@ class Training:
         self.chance = np.random.default_rng(seed)
         self.models = Models(
             self.chance,
-            largest=40,
+            largest=LARGEST,
             bidirectional=(False, True),
             batch_first=(False, True),
             dropout=(0.0, 0.0),
