@@ -105,6 +105,22 @@ def speed(session: nox.Session) -> None:
     session.run("pytest", "-m", "speed", *session.posargs)
 
 
+# Steps of each soak, as many as docs/reliability.md tells of.
+SOAKS = {"streams": 10**8, "training": 10**5, "torch": 10**4}
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run for long and see that memory does not grow: some 40 minutes, or a part of it, `-- 0.01` say.
+
+    Not in .ci/run: tests/soak has it in little.
+    """
+    session.install(TORCH, ".[test]")
+    part = float(session.posargs[0]) if session.posargs else 1.0
+    for what, steps in SOAKS.items():
+        session.run("python", "-m", "tests.soak", what, str(int(steps * part)))
+
+
 @nox.session
 @nox.parametrize("extra", ["bench-more", "bench-keras"])
 def engines(session: nox.Session, extra: str) -> None:

@@ -84,6 +84,7 @@ void give_back_memory() {
 
 void register_memory(py::module_& m) {
   m.def("give_back_memory", &give_back_memory);
+  m.def("idle_bytes", &idle_bytes);
   m.def("fingerprint", &fingerprint, py::arg("isa"), py::arg("addresses"), py::arg("sizes"), py::arg("threads") = 0);
   register_array_over<float>(m, "array32_over");
   register_array_over<double>(m, "array64_over");

@@ -16,22 +16,41 @@ void keep_memory_errors(std::exception_ptr thrown) {
   }
 }
 
+// NumPy, types and names are kept once for the process, and are objects of one interpreter: another would put its own
+// in their place, and take them along when it ends.
+bool is_subinterpreter() { return PyInterpreterState_Get() != PyInterpreterState_Main(); }
+
+constexpr const char* kMainOnly =
+    "lstmfast: expected to be imported by the main interpreter of a process, got a subinterpreter; use threads or "
+    "processes";
+
 }  // namespace
 }  // namespace lstmfast::bindings
 
+// What Python calls is ours, below, and pybind11's gets another name: it must not run at all where it cannot be.
+#define PyInit__core lstmfast_init_core
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
-  pybind11::register_local_exception_translator(&lstmfast::bindings::keep_memory_errors);
+  using namespace lstmfast::bindings;
+  if (is_subinterpreter()) throw std::runtime_error(kMainOnly);  // Python 3.13 calls what is below from the main one
+  pybind11::register_local_exception_translator(&keep_memory_errors);
   m.attr("__version__") = LSTMFAST_VERSION;
-  lstmfast::bindings::register_isa(m);
-  lstmfast::bindings::register_threads(m);
-  lstmfast::bindings::register_math(m);
-  lstmfast::bindings::register_probes(m);
-  lstmfast::bindings::register_network(m);
-  lstmfast::bindings::register_small_network(m);
-  lstmfast::bindings::register_memory(m);
-  lstmfast::bindings::register_streams(m);
-  lstmfast::bindings::register_stream_pools(m);
-  lstmfast::bindings::register_fast(m);
-  lstmfast::bindings::register_onnxruntime(m);
-  lstmfast::bindings::register_jax(m);
+  register_isa(m);
+  register_threads(m);
+  register_math(m);
+  register_probes(m);
+  register_network(m);
+  register_small_network(m);
+  register_memory(m);
+  register_streams(m);
+  register_stream_pools(m);
+  register_fast(m);
+  register_onnxruntime(m);
+  register_jax(m);
+}
+#undef PyInit__core
+
+PyMODINIT_FUNC PyInit__core() {
+  if (!lstmfast::bindings::is_subinterpreter()) return lstmfast_init_core();
+  PyErr_SetString(PyExc_ImportError, lstmfast::bindings::kMainOnly);
+  return nullptr;
 }

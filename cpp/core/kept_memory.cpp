@@ -13,4 +13,6 @@ KeptMemory::~KeptMemory() = default;
 
 void* KeptMemory::data() const { return block_->bytes.data(); }
 
+Index idle_bytes() { return spare_bytes(); }
+
 }  // namespace lstmfast

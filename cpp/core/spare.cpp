@@ -79,4 +79,6 @@ void drop_spares() {
     if (Block* const block = slot.block.exchange(nullptr, std::memory_order_acq_rel)) drop(block);
 }
 
+Index spare_bytes() { return kept_bytes.load(std::memory_order_relaxed); }
+
 }  // namespace lstmfast

@@ -22,4 +22,7 @@ void keep_spare(void* memory, Index capacity);
 // Frees all that is kept.
 void drop_spares();
 
+// Of all that is kept now.
+Index spare_bytes();
+
 }  // namespace lstmfast

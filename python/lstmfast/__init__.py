@@ -11,6 +11,7 @@
 Names, shapes and gate order (i, f, g, o; of a GRU r, z, n) are PyTorch's, so weights go both ways untouched.
 """
 
+from . import _core as _core  # before NumPy, which says less of what it cannot do
 from . import datasets, reference, training
 from ._base.names import settle
 from ._base.runtime import available_isas, get_num_threads, isa, set_num_threads

@@ -76,6 +76,9 @@ def lend_threads(parallel: int, thread_number: int, team_size: int, in_parallel:
 def give_back_memory() -> None:
     """To the system, what JAX's calls have packed, and what is free in the allocator, where it can."""
 
+def idle_bytes() -> int:
+    """How much memory the core has that nobody uses now, kept for later calls."""
+
 def kept_array32(count: int, /) -> NDArray[np.float32]:
     """An uninitialised array, aligned to 64 bytes; its memory is kept for later calls when it is freed."""
 

@@ -46,6 +46,18 @@ def test_kept_memory_is_aligned_and_writable(dtype: str) -> None:
         assert (array.shape, str(array.dtype), array.ctypes.data % 64) == ((count,), dtype, 0)
 
 
+def test_idle_memory_is_counted() -> None:
+    """What a freed array leaves, until another takes it."""
+    count = 3_333_333  # floats, as nothing else takes here
+    array = core("float32", "kept_array{}")(count)
+    before = _core.idle_bytes()
+    del array
+    with_it = _core.idle_bytes()
+    assert 4 * count <= with_it - before <= 4 * count + 64
+    again = core("float32", "kept_array{}")(count)
+    assert (again.size, _core.idle_bytes()) == (count, before)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_fingerprint_is_of_the_contents(isa: str) -> None:
     arrays = [random((7, 5)), random((300_000,), "float64")]  # the second is shared among threads

@@ -22,4 +22,7 @@ class KeptMemory {
   std::unique_ptr<Block> block_;
 };
 
+// Bytes that nobody uses now and that are kept for later calls.
+Index idle_bytes();
+
 }  // namespace lstmfast

@@ -1,0 +1,1 @@
+"""Interpreters that end, their children, and others in the same process."""
