@@ -16,14 +16,25 @@ struct Parts {
   Reference core, model, network;
 
   explicit Parts(PyObject* self) {
-    static PyObject* const network_name = PyUnicode_InternFromString("_network");
-    const StreamParts* const parts = as_stream_parts(self);
-    if (!parts || !parts->core || !parts->model) return;
-    core = Reference::borrowed(parts->core);
-    model = Reference::borrowed(parts->model);
-    network = attribute(parts->model, network_name);
+    StreamParts* const parts = as_stream_parts(self);
+    if (!parts) return;
+    take(*parts);
+    if (core && model) network = attribute(model.get(), names.network);
   }
   bool there() const { return static_cast<bool>(network); }
+
+ private:
+  // Without a GIL another thread may be replacing them: under the lock that whoever sets an attribute takes.
+  void take(StreamParts& parts) {
+#if defined(Py_GIL_DISABLED)
+    Py_BEGIN_CRITICAL_SECTION(&parts.ob_base);
+#endif
+    core = Reference::borrowed(parts.core);
+    model = Reference::borrowed(parts.model);
+#if defined(Py_GIL_DISABLED)
+    Py_END_CRITICAL_SECTION();
+#endif
+  }
 };
 
 // The network, if it is one that the streams can be stepped with.
@@ -80,11 +91,10 @@ Reference step(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject*
 // A chunk: x [T, B, I], [B, T, I] with batch_first, or [T, I] of a single row.
 template <class T>
 Reference run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* out) {
-  static PyObject* const batch_first_name = PyUnicode_InternFromString("_batch_first");
   const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
-  const Reference batch_first = attribute(parts.model.get(), batch_first_name);
+  const Reference batch_first = attribute(parts.model.get(), names.batch_first);
   if (!network || !batch_first) return {};
   const NetworkShape& shape = streams.shape();
   const Index rows = streams.count(), I = shape.input_size, S = shape.state_size();

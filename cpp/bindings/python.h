@@ -55,6 +55,13 @@ struct NumPy {
 };
 inline NumPy numpy = {};
 
+// Names that every call looks up, interned, set when the module is made: the first of several calls without a GIL would
+// make them while others wait where the interpreter cannot stop them.
+struct Names {
+  PyObject *network, *batch_first, *out;
+};
+inline Names names = {};
+
 template <class T>
 PyObject* dtype_of();
 template <>
