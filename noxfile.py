@@ -113,9 +113,9 @@ def in_debian(session: nox.Session, suite: str, packages: str, *command: str) ->
 def pythons(session: nox.Session, suite: str) -> None:
     """Run the Python tests of a wheel on the Python of a Debian suite. Not in .ci/run: minutes each."""
     steps = (
-        "python3 -m venv --clear /root/venv",
-        "/root/venv/bin/pip install --quiet '.[test]'",
-        '/root/venv/bin/pytest "$@"',
+        "python3 -m venv --clear /srv/venv",
+        "/srv/venv/bin/pip install --quiet '.[test]'",
+        '/srv/venv/bin/pytest "$@"',
     )
     command = ("sh", "-exc", "\n".join(steps), "tests", *session.posargs)
     in_debian(session, suite, "python3-venv,python3-dev,g++,ca-certificates", *command)
@@ -136,8 +136,8 @@ def races(session: nox.Session) -> None:
     """
     packages = "python3,clang,dpkg-dev,make,libffi-dev,libssl-dev,zlib1g-dev,ca-certificates"
     steps = (
-        "python3 .ci/free_threaded.py python3.13 /root/free-threaded",
-        'python3 .ci/check_races.py /root/free-threaded "$@"',
+        "python3 .ci/free_threaded.py python3.13 /srv/free-threaded",
+        'python3 .ci/check_races.py /srv/free-threaded "$@"',
     )
     tests = session.posargs or SHARED_TESTS
     in_debian(session, "trixie", packages, "sh", "-exc", "\n".join(steps), "races", *tests)

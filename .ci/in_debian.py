@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COPY = "root/lstmfast"
+COPY = "srv/lstmfast"
 
 # How this machine reaches others: names, certificates, what pip is told.
 NETWORK = ("etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf", "etc/xdg/pip")
@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
     }
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     # Files need not survive a power failure here: dpkg waits for the disk at each of thousands.
-    return {**told, "PATH": path, "HOME": "/root", "LANG": "C.UTF-8", "DPKG_FORCE": "unsafe-io"}
+    return {**told, "PATH": path, "HOME": "/srv", "LANG": "C.UTF-8", "DPKG_FORCE": "unsafe-io"}
 
 
 def run(folder: Path, *command: str) -> None:
