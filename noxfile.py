@@ -98,6 +98,54 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
+# Debian's suites, each of which has another Python; `tests` is for those that this machine has.
+SUITES = ("bookworm", "trixie", "testing")  # in 2026: 3.11, 3.13, 3.14
+
+
+def in_debian(session: nox.Session, suite: str, packages: str, *command: str) -> None:
+    """Run a command in a suite, below build/, in a copy of this repository: .ci/in_debian.py."""
+    need(session, "debootstrap", "unshare")
+    if os.geteuid():
+        session.skip("NOT RUN: a suite's folder is made by root")
+    folder = str(ROOT / "build" / "debian" / suite)
+    session.run("python3", ".ci/in_debian.py", suite, folder, packages, *command, external=True)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("suite", [nox.param(suite, id=suite) for suite in SUITES])
+def pythons(session: nox.Session, suite: str) -> None:
+    """Run the Python tests of a wheel on the Python of a Debian suite. Not in .ci/run: minutes each."""
+    steps = (
+        "python3 -m venv --clear /srv/venv",
+        "/srv/venv/bin/pip install --quiet '.[test]'",
+        '/srv/venv/bin/pytest "$@"',
+    )
+    command = ("sh", "-exc", "\n".join(steps), "tests", *session.posargs)
+    in_debian(session, suite, "python3-venv,python3-dev,g++,ca-certificates", *command)
+
+
+# What threads of Python share: layers, streams, pools, tapes; and the bindings, called directly.
+SHARED_TESTS = [
+    *(f"tests/base/test_{name}.py" for name in ("concurrency", "sharing")),
+    *("tests/streams/test_threads.py", "tests/bindings/test_pools.py", "tests/bindings/test_cells.py"),
+]
+
+
+@nox.session(venv_backend="none")
+def races(session: nox.Session) -> None:
+    """Run what threads share without a GIL, all under ThreadSanitizer. Not in .ci/run: half an hour.
+
+    Most of that is building Python, once: from Debian's sources, in a folder of its suite.
+    """
+    packages = "python3,clang,dpkg-dev,make,libffi-dev,libssl-dev,zlib1g-dev,ca-certificates"
+    steps = (
+        "python3 .ci/free_threaded.py python3.13 /srv/free-threaded",
+        'python3 .ci/check_races.py /srv/free-threaded "$@"',
+    )
+    tests = session.posargs or SHARED_TESTS
+    in_debian(session, "trixie", packages, "sh", "-exc", "\n".join(steps), "races", *tests)
+
+
 @nox.session
 def speed(session: nox.Session) -> None:
     """Hold the speed against the NumPy reference: on a quiet machine."""
@@ -244,6 +292,9 @@ def typing(session: nox.Session) -> None:
     """Check the types, strictly."""
     session.install(*requirements("lint", "test"), "numpy", "nox")
     session.run("mypy")
+    # As the oldest Python has it. What newer NumPys say of their types it cannot read.
+    oldest = ("--python-version", PYTHONS[0], "--no-warn-return-any", "--no-warn-unused-ignores")
+    session.run("mypy", *oldest, "python/lstmfast")
 
 
 @nox.session

@@ -15,6 +15,8 @@ struct FastMethod {
   Answer answer;
 };
 
+PyTypeObject* fast_type = nullptr;  // set when the module is made
+
 PyObject* fast_vectorcall(PyObject* self, PyObject* const* args, size_t flags, PyObject* keywords) {
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
   const bool with_out = keywords && PyTuple_GET_SIZE(keywords) == 1 && PyTuple_GET_ITEM(keywords, 0) == names.out;
@@ -84,10 +86,15 @@ PyType_Spec fast_spec = {
 
 }  // namespace
 
-Reference make_fast_method(PyObject* general, Answer answer) {
-  static PyObject* const type = PyType_FromSpec(&fast_spec);
+Reference make_fast_method_type() {
+  Reference type = Reference::stolen(PyType_FromSpec(&fast_spec));
   if (!type) throw PythonError();
-  FastMethod* const made = PyObject_GC_New(FastMethod, reinterpret_cast<PyTypeObject*>(type));
+  fast_type = reinterpret_cast<PyTypeObject*>(Py_NewRef(type.get()));
+  return type;
+}
+
+Reference make_fast_method(PyObject* general, Answer answer) {
+  FastMethod* const made = PyObject_GC_New(FastMethod, fast_type);
   if (!made) throw PythonError();
   made->vectorcall = fast_vectorcall;
   made->general = Py_NewRef(general);

@@ -13,6 +13,9 @@ namespace lstmfast::bindings {
 // is first. out: what came by the keyword `out`; null for nothing or None.
 using Answer = Reference (*)(PyObject* const* args, Py_ssize_t count, PyObject* out);
 
+// The class of what is made below; made once, when the module is.
+Reference make_fast_method_type();
+
 // `general` with a short way: found on an instance, it is bound to it as a function is.
 Reference make_fast_method(PyObject* general, Answer answer);
 

@@ -16,13 +16,25 @@ struct Parts {
   Reference core, model, network;
 
   explicit Parts(PyObject* self) {
-    const StreamParts* const parts = as_stream_parts(self);
-    if (!parts || !parts->core || !parts->model) return;
-    core = Reference::borrowed(parts->core);
-    model = Reference::borrowed(parts->model);
-    network = attribute(parts->model, names.network);
+    StreamParts* const parts = as_stream_parts(self);
+    if (!parts) return;
+    take(*parts);
+    if (core && model) network = attribute(model.get(), names.network);
   }
   bool there() const { return static_cast<bool>(network); }
+
+ private:
+  // Without a GIL another thread may be replacing them: under the lock that whoever sets an attribute takes.
+  void take(StreamParts& parts) {
+#if defined(Py_GIL_DISABLED)
+    Py_BEGIN_CRITICAL_SECTION(&parts.ob_base);
+#endif
+    core = Reference::borrowed(parts.core);
+    model = Reference::borrowed(parts.model);
+#if defined(Py_GIL_DISABLED)
+    Py_END_CRITICAL_SECTION();
+#endif
+  }
 };
 
 // The network, if it is one that the streams can be stepped with.

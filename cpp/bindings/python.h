@@ -55,6 +55,13 @@ struct NumPy {
 };
 inline NumPy numpy = {};
 
+// Names that calls look up, interned, made with the module: a call must not find that there is no memory for them, and
+// without a GIL the first of several would make them while others wait where the interpreter cannot stop them.
+struct Names {
+  PyObject *network, *batch_first, *out;
+};
+inline Names names = {};
+
 template <class T>
 PyObject* dtype_of();
 template <>
@@ -69,12 +76,6 @@ template <>
 inline PyObject* dtype_of<Index>() {
   return numpy.int64;
 }
-
-// Names of attributes and arguments, made with the module too: a call must not find that there is no memory for them.
-struct Names {
-  PyObject *network, *batch_first, *out;
-};
-inline Names names = {};
 
 // The Python class of what this module has bound. Set where it is registered, and kept for good.
 template <class Bound>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable
@@ -144,6 +145,8 @@ def test_two_threads_in_one_pool(act: Callable[[Any, Any, Any], Any]) -> None:
     assert_same_bits(pools[0].state(np.arange(200)), end)
 
 
+# Without one: test_sharing.py in tests/base.
+@pytest.mark.skipif(bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="this Python has no GIL")
 @pytest.mark.parametrize(("I", "hidden"), [(8, 8), (64, 48)])
 def test_a_short_step_keeps_the_gil(I: int, hidden: int) -> None:
     """So nobody else gets to run while a thread is in the stream, and nobody is ever refused."""

@@ -29,7 +29,7 @@ def sunspots() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """
     from importlib import resources  # a tenth of this package's time to import
 
-    file = resources.files("lstmfast").joinpath("datasets", "sunspots.csv")
+    file = resources.files("lstmfast") / "datasets" / "sunspots.csv"
     rows = list(csv.DictReader(file.read_text(encoding="ascii").splitlines()))
     years = np.array([int(row["YEAR"]) for row in rows], dtype=np.int64)
     numbers = np.array([float(row["SUNACTIVITY"]) for row in rows], dtype=np.float64)

@@ -27,7 +27,8 @@ class Ours:
     # Copies, pickles and TorchScript.
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        inherited = getattr(super(), "__getstate__", None)  # which every object has since Python 3.11
+        state: dict[str, Any] = dict(inherited() if inherited else self.__dict__)
         forget(state)
         return state
 
