@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,26 @@ def test_a_saved_model_has_no_calls_of_the_host(how: str, tmp_path: Path) -> Non
     given = next(iter(given.values())) if isinstance(given, dict) else given
     np.testing.assert_allclose(given, expected, atol=1e-6)
     np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
+
+
+@pytest.mark.filterwarnings("ignore")  # LiteRT is moving out of TensorFlow, and says so in many ways
+def test_litert_has_the_operators_of_keras_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    skip_unless("tensorflow")
+    import tensorflow as tf
+
+    def layers() -> list[Any]:
+        return [keras.layers.LSTM(H, return_sequences=True), keras.layers.GRU(H), keras.layers.Dense(2)]
+
+    written = []
+    for model in (sequential(*layers(), shape=(8, I)), keras.Sequential([keras.Input((8, I)), *layers()])):
+        model.predict(random((3, 8, I)), verbose=0)
+        path = tmp_path / f"{len(written)}.tflite"
+        model.export(path, format="litert", verbose=False)
+        capfd.readouterr()
+        tf.lite.experimental.Analyzer.analyze(model_path=str(path))
+        written.append(re.findall(r"Op#\d+ (\w+)\(", capfd.readouterr().out))
+    assert "WHILE" in written[0]  # the loops over time
+    assert written[0] == written[1]
 
 
 @pytest.mark.filterwarnings("ignore:The `:DeprecationWarning")  # of the way from JAX to TensorFlow
