@@ -43,8 +43,9 @@ def another_array(draw: Draw, value: Any) -> Any:
         return laid(draw, value)
     if kind == 3:
         return value[..., : draw.below(3)] if value.ndim else value
-    if kind == 4:
-        return value.astype(draw.one_of(("f4", "f8", "f2", "i8", "u2", "i1")))
+    if kind == 4 and value.dtype.kind in "fiu":
+        with np.errstate(all="ignore"):
+            return value.astype(draw.one_of(("f4", "f8", "f2", "i8", "u2", "i1")))
     changed = value.copy()
     for _ in range(1 + draw.below(3)):
         if changed.size:
@@ -54,5 +55,5 @@ def another_array(draw: Draw, value: Any) -> Any:
                     changed.flat[at] = np.asarray(draw.real()).astype(changed.dtype)
             elif changed.dtype.kind in "iu":
                 size = 8 * changed.dtype.itemsize - (changed.dtype.kind == "i")
-                changed.flat[at] = draw.integer() % (1 << size) - (changed.flat[at] < 0)
+                changed.flat[at] = draw.integer() % (1 << size)
     return changed

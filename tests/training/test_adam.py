@@ -217,7 +217,12 @@ def test_adam_says_what_to_pass_instead_of_the_gradients_object() -> None:
         ({"betas": ("a", 0.9)}, TypeError, r"betas\[0\]: expected a number"),
         ({"eps": 0}, ValueError, "eps: expected a finite number above 0, got 0"),
         ({"eps": np.inf}, ValueError, "eps: expected a finite number above 0, got inf"),
-        ({"eps": 1e-50}, ValueError, "eps: expected a number that is above 0 in float32, .* got 1e-50"),
+        (
+            {"eps": 1e-50},
+            ValueError,
+            "eps: expected a number that is finite and above 0 in float32, .* 1e-50",
+        ),
+        ({"eps": 1e50}, ValueError, r"eps: expected a number that is finite and .* got 1e\+50"),
     ],
 )
 def test_adam_refuses_bad_settings(kwargs: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -47,7 +47,7 @@ class Adam:
     betas
         Decay of the running means of the gradient and of its square, each from 0 to below 1.
     eps
-        Finite, above 0 in every parameter's dtype; keeps a weight without gradients from dividing 0 by 0.
+        Finite and above 0 in every parameter's dtype; keeps a weight without gradients from dividing 0 by 0.
 
     Raises
     ------
@@ -84,10 +84,10 @@ class Adam:
             for name, w in model.parameters.items():
                 with checks.quiet():
                     rounded = w.dtype.type(self._eps)
-                if rounded == 0:  # and 0 / 0 would be the step of a weight without gradients
+                if not 0 < rounded < math.inf:  # 0 / 0 would be the step of a weight without gradients
                     raise ValueError(
-                        f"eps: expected a number that is above 0 in {w.dtype}, as models[{k}]'s {name!r} is,"
-                        f" got {self._eps}"
+                        f"eps: expected a number that is finite and above 0 in {w.dtype}, as models[{k}]'s"
+                        f" {name!r} is, got {self._eps}"
                     )
         self._models = models
         self._steps = 0

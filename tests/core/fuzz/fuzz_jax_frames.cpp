@@ -96,7 +96,8 @@ class Drawn {
  private:
   std::int64_t S() const { return P_ ? P_ : H_; }
   bool gives(const std::string& name) const { return (given_ + " ").find(" " + name + " ") != std::string::npos; }
-  std::int64_t size_or_any(std::int64_t size) { return bytes_.from(0, 63) == 63 ? bytes_.integer() : size; }
+  // What is multiplied here must not overflow; attributes and single sizes may be any number.
+  std::int64_t size_or_any(std::int64_t size) { return bytes_.from(0, 63) == 63 ? bytes_.integer() % (1 << 20) : size; }
   Index weights_count() const {
     if (L_ < 1 || L_ > 4) return 0;
     return L_ * D_ * (2 + (bias_ ? 2 : 0) + (P_ ? 1 : 0) + (cell_ == "lstm_norm" ? 4 : 0));

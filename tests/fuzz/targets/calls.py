@@ -62,7 +62,7 @@ def arguments(draw: Draw, sizes: Sizes) -> dict[str, Any]:
             if draw.seldom()
             else [draw.below(sizes.T + 1 + draw.seldom()) for _ in range(sizes.B)]
         )
-        if not sizes.batched and isinstance(given["lengths"], list):
+        if not sizes.batched and isinstance(given["lengths"], list) and given["lengths"]:
             given["lengths"] = given["lengths"][0]
     for name in ("reset", "mask"):
         if draw.below(3) == 2:
