@@ -343,8 +343,12 @@ def asan(session: nox.Session) -> None:
     session.run("python", ".ci/check_bindings_ran.py", "build/asan-python")
 
 
+# A folder for each target.
+FUZZED = sorted(folder.name for folder in (ROOT / "tests/fuzz/corpus").iterdir())
+
+
 @nox.session
-@nox.parametrize("target", sorted(folder.name for folder in (ROOT / "tests/fuzz/corpus").iterdir()))
+@nox.parametrize("target", [nox.param(name, id=name) for name in FUZZED])
 def fuzz(session: nox.Session, target: str) -> None:
     """Fuzz one target, for a minute, or as options after -- say (libFuzzer's). Not in .ci/run.
 
