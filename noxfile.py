@@ -55,9 +55,10 @@ TORCH_TESTS = ["tests", "-m", "beside_torch and not speed and not tools"]
 # ThreadSanitizer; so here tests that take the fixture `isa` run on the fastest alone.
 SANITIZED_TESTS = [
     "tests/bindings",
+    "tests/fuzz",
     *(
         f"tests/base/test_{name}.py"
-        for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out", "signals")
+        for name in ("array_kinds", "bad_calls", "concurrency", "fork", "out", "sharing", "signals")
     ),
     *(
         f"tests/layers/test_{name}.py"
@@ -221,7 +222,8 @@ def onnx(session: nox.Session, version: str) -> None:
     """Run the tests of ONNX's side beside a version of ONNX Runtime: .ci/run does it with the newest."""
     session.install("--upgrade", f"onnxruntime{version}", "onnx")
     session.install(".[test]")
-    session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", *session.posargs)
+    corpus = "tests/fuzz/test_corpus.py::test_corpus[onnx_models]"
+    session.run("pytest", *SIDE_BY_SIDE, "tests/onnx", corpus, *session.posargs)
 
 
 # Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras.
@@ -409,6 +411,38 @@ def asan(session: nox.Session) -> None:
     # A report goes to file descriptor 2, which pytest must not capture.
     session.run("python", "-m", "pytest", "--capture=sys", *tests, env=environment)
     session.run("python", ".ci/check_bindings_ran.py", "build/asan-python")
+
+
+# A folder for each target.
+FUZZED = sorted(folder.name for folder in (ROOT / "tests/fuzz/corpus").iterdir())
+
+
+@nox.session
+@nox.parametrize("target", [nox.param(name, id=name) for name in FUZZED])
+def fuzz(session: nox.Session, target: str) -> None:
+    """Fuzz one target, for a minute, or as options after -- say (libFuzzer's). Not in .ci/run.
+
+    New inputs stay in build/fuzz-found/TARGET; what is found is written to where this is run.
+    """
+    found, corpus = ROOT / "build/fuzz-found" / target, ROOT / "tests/fuzz/corpus" / target
+    found.mkdir(parents=True, exist_ok=True)
+    options = [
+        *(session.posargs or ["-max_total_time=60"]),
+        "-max_len=400",
+        "-len_control=0",
+        str(found),
+        str(corpus),
+    ]
+    if target.startswith("core_"):
+        need(session, "clang++")
+        session.install(*(name for name in requirements("dev") if name.startswith(("cmake", "ninja"))))
+        program = f"fuzz_{target.removeprefix('core_')}"
+        session.run("cmake", "--preset", "fuzz")
+        session.run("cmake", "--build", "--preset", "fuzz", "--target", program)
+        session.run(f"build/fuzz/tests/core/fuzz/{program}", *options, external=True)
+    else:
+        session.install(".[test]", "atheris", "onnx")
+        session.run("python", "-m", "tests.fuzz.run", target, *options)
 
 
 @nox.session

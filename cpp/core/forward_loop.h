@@ -173,11 +173,11 @@ class ForwardLoop {
   // W_hn (r h) to n's sums among the gates.
   void add_candidate(const Rows<T>& reset, const Rows<T>& gates, Index rows, const Range& panels, T** addresses) const {
     const Index H = shape_.hidden_size;
-    Rows<T> sums = {gates.data + 2 * H, gates.stride, nullptr};
-    if (gates.listed) {
+    Rows<T> sums = {nullptr, 0, addresses};
+    if (gates.listed)
       for (Index r = 0; r < rows; ++r) addresses[r] = gates.listed[r] + 2 * H;
-      sums = {nullptr, 0, addresses};
-    }
+    else
+      sums = {gates.data + 2 * H, gates.stride, nullptr};
     kernels_.gate_product({rows, 1, H, H, panels.begin, panels.end, projection_->panels(),
                            places_of<const T>(reset, rows), places_of<T>(sums, rows), true, heuristics_.ask_from});
   }

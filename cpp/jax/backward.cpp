@@ -90,7 +90,7 @@ struct Backward {
     const auto kept = network_of(shape, weights, fingerprint);
     const Network<T>& network = kept->network;
     Buffer<T> copy;
-    if (!TapeArray<T>::aligned(tape)) {
+    if (numbers && !TapeArray<T>::aligned(tape)) {  // none of a call without steps or rows
       copy = Buffer<T>(numbers);
       std::memcpy(copy.data(), tape, static_cast<std::size_t>(copy.bytes()));
     }

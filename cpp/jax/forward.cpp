@@ -49,7 +49,7 @@ struct Forward {
     const int threads = network.threads_of_use(extent.steps, B, get_num_threads());
     run_on_threads(frame, kept->asking, threads, shape.terms(extent.steps * B), [&] {
       if (!training) return network.infer(call);
-      if (TapeArray<T>::aligned(tape)) {
+      if (!numbers || TapeArray<T>::aligned(tape)) {  // none of a call without steps or rows
         network.forward(call, options, tape);
       } else {
         const Buffer<T> own(numbers);

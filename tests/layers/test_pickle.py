@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,28 @@ def test_a_pickle_that_lies_about_its_layers(kind: str) -> None:
         ValueError, match=r"^pickle: expected 4000000000 arrays for 1000000000 layers, got 4$"
     ):
         lstmfast.LSTM.__new__(type(make(kind, 3, 5))).__setstate__(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.pop("config"), "pickle: expected a dict of ['config', 'extra', 'parameters']"),
+        (lambda state: state.update(extra=[]), "pickle: expected a dict of "),
+        (lambda state: state.update(config=3), "config: expected ["),
+        (lambda state: state["config"].pop("bias"), "config: expected ['"),
+        (lambda state: state["config"].update(other=1), "config: expected ['"),
+    ],
+)
+def test_a_pickle_that_lacks_something(kind: str, change: Callable[[Any], Any], words: str) -> None:
+    """A ValueError that says what, as of a file: not a KeyError with a bare name."""
+    model: lstmfast.LSTM = make(kind, 3, 5)
+    state = model.__getstate__()
+    change(state)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below
+        object.__new__(type(model)).__setstate__(state)
+    assert str(caught.value).startswith(words)
+    with pytest.raises(ValueError, match=r"^pickle: expected a dict of .*, got '?x'? \(str\)$"):
+        object.__new__(type(model)).__setstate__("x")
 
 
 class Mine(lstmfast.LSTM):

@@ -217,11 +217,26 @@ def test_adam_says_what_to_pass_instead_of_the_gradients_object() -> None:
         ({"betas": ("a", 0.9)}, TypeError, r"betas\[0\]: expected a number"),
         ({"eps": 0}, ValueError, "eps: expected a finite number above 0, got 0"),
         ({"eps": np.inf}, ValueError, "eps: expected a finite number above 0, got inf"),
+        (
+            {"eps": 1e-50},
+            ValueError,
+            "eps: expected a number that is finite and above 0 in float32, .* 1e-50",
+        ),
+        ({"eps": 1e50}, ValueError, r"eps: expected a number that is finite and .* got 1e\+50"),
     ],
 )
 def test_adam_refuses_bad_settings(kwargs: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Adam(Dense(1, 1), **kwargs)
+
+
+def test_an_eps_that_is_none_to_float32_is_one_to_float64() -> None:
+    """A weight without gradients stays as it is; in float32 its step would be 0 / 0."""
+    head = Dense(1, 1, dtype="float64", seed=0)
+    before = head.state_dict()
+    Adam(head, eps=1e-50).step({name: np.zeros_like(w) for name, w in before.items()})
+    for name, w in head.parameters.items():
+        np.testing.assert_array_equal(w, before[name])
 
 
 def test_adam_refuses_what_it_cannot_train() -> None:

@@ -63,10 +63,4 @@ def _description(metadata: Mapping[str, str] | None) -> tuple[type[Saved], dict[
         raise ValueError(f"format: expected {FORMAT}, got {got}; a later lstmfast may read it")
     name = checks.choice(description.get("class"), "class", kinds.class_names())
     cls: type[Saved] = kinds.class_named(name)
-    config = description.get("config")
-    names = set(cls._config_names())
-    options = set(cls._KIND.options)
-    if not isinstance(config, dict) or config.keys() - options != names:
-        came = sorted(config) if isinstance(config, dict) else checks.shown(config)
-        raise ValueError(f"config: expected {sorted(names)}, got {came}")
-    return cls, config
+    return cls, cls._expected_config(description.get("config"))

@@ -14,6 +14,8 @@ from .._base.layer import Layer
 from . import format, onnx_model, writing
 from .onnx_weights import Numbers
 
+_STATE = frozenset(("config", "parameters", "extra"))  # of a pickle
+
 
 class Saved(Layer):
     """Base of every layer that can be saved and pickled."""
@@ -111,8 +113,20 @@ class Saved(Layer):
     def __getstate__(self) -> dict[str, Any]:
         return {"config": self._config(), "parameters": dict(self._parameters), "extra": self._added()}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - of a pickle, which may hold anything
+        if not isinstance(state, dict) or _STATE - state.keys() or not isinstance(state["extra"], dict):
+            got = sorted(map(str, state)) if isinstance(state, dict) else checks.shown(state)
+            raise ValueError(f"pickle: expected a dict of {sorted(_STATE)}, extra itself a dict, got {got}")
         # Without the ISA: the machine that unpickles may have others.
-        self._configure(state["config"], None)
+        self._configure(self._expected_config(state["config"]), None)
         self._restore(state["parameters"], "pickle")
         self.__dict__.update(state["extra"])
+
+    @classmethod
+    def _expected_config(cls, config: object) -> dict[str, Any]:
+        """Check that what a file or a pickle has is a configuration, but for its values."""
+        names = set(cls._config_names())
+        if not isinstance(config, dict) or config.keys() - set(cls._KIND.options) != names:
+            came = sorted(map(str, config)) if isinstance(config, dict) else checks.shown(config)
+            raise ValueError(f"config: expected {sorted(names)}, got {came}")
+        return config

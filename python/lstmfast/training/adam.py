@@ -48,7 +48,7 @@ class Adam:
     betas
         Decay of the running means of the gradient and of its square, each from 0 to below 1.
     eps
-        Finite, above 0; keeps a weight without gradients from dividing 0 by 0.
+        Finite and above 0 in every parameter's dtype; keeps a weight without gradients from dividing 0 by 0.
 
     Raises
     ------
@@ -81,6 +81,15 @@ class Adam:
         self._eps = _arguments.number(eps, "eps")
         if not 0 < self._eps < math.inf:
             raise ValueError(f"eps: expected a finite number above 0, got {self._eps}")
+        for k, model in enumerate(models):
+            for name, w in model.parameters.items():
+                with checks.quiet():
+                    rounded = w.dtype.type(self._eps)
+                if not 0 < rounded < math.inf:  # 0 / 0 would be the step of a weight without gradients
+                    raise ValueError(
+                        f"eps: expected a number that is finite and above 0 in {w.dtype}, as models[{k}]'s"
+                        f" {name!r} is, got {self._eps}"
+                    )
         self._models = models
         self._steps = 0
         # For each model, m and v by name. Arrays are replaced, not written to.

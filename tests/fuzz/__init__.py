@@ -1,0 +1,1 @@
+"""Fuzzing: targets that bytes choose the arguments of, and what has been kept of the bytes."""
