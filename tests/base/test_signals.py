@@ -7,19 +7,11 @@ import signal
 import pytest
 
 from ..core_helpers import run_python
-
-STEPS = """
-def steps_of_a_second(step):
-    "So many steps take about one, whatever else this machine has to do."
-    step(20)  # once for whatever a first call has to do
-    begun = time.process_time()
-    step(20)
-    return min(max(int(20 * threads / (time.process_time() - begun)), 100), 1000)
-"""
+from ..interrupts import INTERRUPTED
 
 # Calls that take a second, and what tells that they were not done: the end of what they write.
 SCRIPT = """
-import signal, sys, threading, time
+import sys
 import numpy as np
 import lstmfast
 
@@ -54,27 +46,8 @@ else:
     before = model(small)[0]
     call = lambda: model(x, out=(y, (h, c)))
 
-sent = []
-def send():
-    time.sleep(0.05)
-    sent.append(time.process_time())
-    signal.raise_signal(signal.SIGINT)
-
-def interrupted():
-    "Seconds of CPU from the signal to the answer: others may be at work on this machine."
-    sent.clear()
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        call()
-    except KeyboardInterrupt:
-        return (time.process_time() - sent[0]) / threads
-    finally:
-        thread.join()
-    raise SystemExit("it was never interrupted")
-
 for _ in range(2):
-    waited = interrupted()
+    waited = interrupted(call)
     assert waited < 1, waited
 if what != "backward" and what != "forward":  # whose results are nobody's then
     assert np.isnan(y[-1, -1, -1])
@@ -92,7 +65,7 @@ print("done")
 @pytest.mark.parametrize("what", ["fast call", "in place", "forward", "backward", "stream", "float16"])
 def test_ctrl_c_is_answered(what: str, threads: str) -> None:
     """Within a second; and states, streams, weights are as if the call had never been made."""
-    assert run_python(STEPS + SCRIPT, what, threads) == "done\n"
+    assert run_python(INTERRUPTED + SCRIPT, what, threads) == "done\n"
 
 
 HANDLED = """
@@ -139,4 +112,4 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
 def test_handlers_run_and_the_call_goes_on() -> None:
-    assert run_python(STEPS + HANDLED) == "done\n"
+    assert run_python(INTERRUPTED + HANDLED) == "done\n"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "lstmfast/isa.h"
@@ -38,6 +39,19 @@ class Weights {
   lstmfast::NetworkShape shape_;
   std::vector<T> numbers_;
 };
+
+// With the kernels of the fastest ISA.
+template <class T>
+std::unique_ptr<lstmfast::Network<T>> network_of(const lstmfast::NetworkShape& shape, const Weights<T>& weights) {
+  using namespace lstmfast;
+  return std::make_unique<Network<T>>(shape, weights.passes().data(), kernels<T>(available_isas().front()));
+}
+
+inline std::string named(const lstmfast::NetworkShape& shape, int threads) {
+  return "cell " + std::to_string(static_cast<int>(shape.cell)) + ", L " + std::to_string(shape.num_layers) + ", D " +
+         std::to_string(shape.directions) + ", P " + std::to_string(shape.projection_size) + ", " +
+         std::to_string(threads) + " threads";
+}
 
 // The arrays of a call forward, and those of one backward. Results are filled with `before` until a call writes them.
 template <class T>
@@ -117,6 +131,11 @@ class Arrays {
   }
   const bool* masks() const { return masks_.get(); }
 
+  std::vector<T> states() const {
+    std::vector<T> all = h_;
+    all.insert(all.end(), c_.begin(), c_.end());
+    return all;
+  }
   // All results, one after the other.
   std::vector<T> results() const {
     std::vector<T> all = y_;

@@ -26,21 +26,12 @@ namespace {
 using namespace lstmfast;
 using test::all_shapes;
 using test::Arrays;
+using test::named;
+using test::network_of;
 using test::same_bits;
 using test::try_each_allocation;
 
 const Isa& fastest() { return available_isas().front(); }
-
-template <class T>
-std::unique_ptr<Network<T>> network_of(const NetworkShape& shape, const test::Weights<T>& weights) {
-  return std::make_unique<Network<T>>(shape, weights.passes().data(), kernels<T>(fastest()));
-}
-
-std::string named(const NetworkShape& shape, int threads) {
-  return "cell " + std::to_string(static_cast<int>(shape.cell)) + ", L " + std::to_string(shape.num_layers) + ", D " +
-         std::to_string(shape.directions) + ", P " + std::to_string(shape.projection_size) + ", " +
-         std::to_string(threads) + " threads";
-}
 
 // New weights: made or not made. What they replace is another network, which nobody touches.
 struct Packing : test::Attempt {

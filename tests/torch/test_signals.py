@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ..core_helpers import run_python
+from ..interrupts import INTERRUPTED
 
 SCRIPT = """
-import signal, sys, threading, time
+import sys
 import torch
 import lstmfast.torch
 
@@ -18,25 +19,6 @@ T, B, H = 250, 32, 1024
 module = lstmfast.torch.LSTM(1, H)
 x = torch.randn(T, B, 1)
 small = module(x[:5])[0].detach()
-
-sent = []
-def send():
-    time.sleep(0.05)
-    sent.append(time.process_time())
-    signal.raise_signal(signal.SIGINT)
-
-def interrupted(call):
-    "Seconds of CPU from the signal to the answer: others may be at work on this machine."
-    sent.clear()
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        call()
-    except KeyboardInterrupt:
-        return (time.process_time() - sent[0]) / threads
-    finally:
-        thread.join()
-    raise SystemExit("it was never interrupted")
 
 y = module(x)[0]
 loss = y.square().sum()
@@ -57,4 +39,4 @@ print("done")
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_ctrl_c_is_answered(torch: object, threads: str) -> None:
-    assert run_python(SCRIPT, threads) == "done\n"
+    assert run_python(INTERRUPTED + SCRIPT, threads) == "done\n"

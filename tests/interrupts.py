@@ -1,0 +1,32 @@
+"""What scripts that interrupt their own calls begin with: how long Ctrl-C took to be answered."""
+
+from __future__ import annotations
+
+# `threads`: how many the calls use.
+INTERRUPTED = '''
+import signal, threading, time
+
+def interrupted(call):
+    "Seconds of CPU from Ctrl-C, soon after a call begins, to the answer: others may be at work here, too."
+    sent = []
+    def send():
+        time.sleep(0.05)
+        sent.append(time.process_time())
+        signal.raise_signal(signal.SIGINT)
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        call()
+    except KeyboardInterrupt:
+        return (time.process_time() - sent[0]) / threads
+    finally:
+        thread.join()
+    raise SystemExit("it was never interrupted")
+
+def steps_of_a_second(step):
+    "So many steps take about one, whatever else this machine has to do."
+    step(20)  # once for whatever a first call has to do
+    begun = time.process_time()
+    step(20)
+    return min(max(int(20 * threads / (time.process_time() - begun)), 100), 1000)
+'''
