@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # `threads`: how many the calls use.
-INTERRUPTED = '''
+INTERRUPTED = """
 import signal, threading, time
 
 def interrupted(call):
@@ -29,4 +29,4 @@ def steps_of_a_second(step):
     begun = time.process_time()
     step(20)
     return min(max(int(20 * threads / (time.process_time() - begun)), 100), 1000)
-'''
+"""
