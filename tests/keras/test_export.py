@@ -222,7 +222,7 @@ def test_litert_has_the_operators_of_keras_own(tmp_path: Path, capfd: pytest.Cap
     def layers() -> list[Any]:
         return [keras.layers.LSTM(H, return_sequences=True), keras.layers.GRU(H), keras.layers.Dense(2)]
 
-    written = []
+    written: list[list[str]] = []
     for model in (sequential(*layers(), shape=(8, I)), keras.Sequential([keras.Input((8, I)), *layers()])):
         model.predict(random((3, 8, I)), verbose=0)
         path = tmp_path / f"{len(written)}.tflite"
