@@ -56,7 +56,7 @@ void register_fast(py::module_& m) {
   const auto& api = py::detail::npy_api::get();
   numpy = {api.PyArray_Type_, py::dtype::of<float>().release().ptr(), py::dtype::of<double>().release().ptr(),
            py::dtype::of<Index>().release().ptr(), api.PyArray_NewFromDescr_};
-  names = {interned("_network"), interned("_batch_first"), interned("out")};
+  call_names = {interned("_network"), interned("_batch_first"), interned("out")};
   made_by(make_fast_method_type);
   m.attr("StreamParts") = made_by(make_stream_parts_type);
   m.def("fast_call", &fast_method<answer_call>, py::arg("general"), py::pos_only());

@@ -130,8 +130,8 @@ Reference answer(const Network<T>& network, bool batch_first, PyObject* x, PyObj
 // args: the model, x and perhaps the state. `out` may be null.
 Reference answer_call(PyObject* const* args, Py_ssize_t count, PyObject* out) {
   if (count != 2 && count != 3) return {};
-  const Reference network = attribute(args[0], names.network);
-  const Reference batch_first = attribute(args[0], names.batch_first);
+  const Reference network = attribute(args[0], call_names.network);
+  const Reference batch_first = attribute(args[0], call_names.batch_first);
   if (!network || !batch_first) return {};
   PyObject* const state = count > 2 ? args[2] : nullptr;
   if (const auto* found = as_bound<Network<float>>(network.get()))

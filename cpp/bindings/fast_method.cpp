@@ -19,7 +19,7 @@ PyTypeObject* fast_type = nullptr;  // set when the module is made
 
 PyObject* fast_vectorcall(PyObject* self, PyObject* const* args, size_t flags, PyObject* keywords) {
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
-  const bool with_out = keywords && PyTuple_GET_SIZE(keywords) == 1 && PyTuple_GET_ITEM(keywords, 0) == names.out;
+  const bool with_out = keywords && PyTuple_GET_SIZE(keywords) == 1 && PyTuple_GET_ITEM(keywords, 0) == call_names.out;
   if (!keywords || with_out) {
     PyObject* const out = with_out && args[count] != Py_None ? args[count] : nullptr;
     try {

@@ -19,7 +19,7 @@ struct Parts {
     StreamParts* const parts = as_stream_parts(self);
     if (!parts) return;
     take(*parts);
-    if (core && model) network = attribute(model.get(), names.network);
+    if (core && model) network = attribute(model.get(), call_names.network);
   }
   bool there() const { return static_cast<bool>(network); }
 
@@ -94,7 +94,7 @@ Reference run(StreamBatch<T>& batch, const Parts& parts, PyObject* x, PyObject* 
   const Turn turn(batch.turns);
   Streams<T>& streams = batch.streams;
   const Network<T>* const network = network_for(streams, parts);
-  const Reference batch_first = attribute(parts.model.get(), names.batch_first);
+  const Reference batch_first = attribute(parts.model.get(), call_names.batch_first);
   if (!network || !batch_first) return {};
   const NetworkShape& shape = streams.shape();
   const Index rows = streams.count(), I = shape.input_size, S = shape.state_size();

@@ -60,7 +60,7 @@ inline NumPy numpy = {};
 struct Names {
   PyObject *network, *batch_first, *out;
 };
-inline Names names = {};
+inline Names call_names = {};
 
 template <class T>
 PyObject* dtype_of();
