@@ -280,7 +280,7 @@ def lint(session: nox.Session) -> None:
     session.install(*(name for name in requirements("lint") if not name.startswith("mypy")))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    sources = [str(path.relative_to(ROOT)) for folder in ("cpp", "tests/core") for path in cpp_files(folder)]
+    sources = [str(path.relative_to(ROOT)) for folder in ("cpp", "tests") for path in cpp_files(folder)]
     session.run("clang-format", "--dry-run", "-Werror", *sources)
 
 

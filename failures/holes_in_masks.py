@@ -1,9 +1,9 @@
 """Masks that are not True first and False afterwards.
 
 Where: Keras on cuDNN, which knows lengths alone: masks with padding on the left, or with holes, gave other
-results than on the CPU, or errors, and once crashed (https://github.com/tensorflow/tensorflow/issues/49241,
-36139 and 60192). On Keras 3 padding on the left with an initial state means one thing on torch and tensorflow
-and another on jax.
+results than on the CPU, or errors (https://github.com/tensorflow/tensorflow/issues/49241, 36139 and 60192).
+On Keras 3 padding on the left with an initial state means one thing on torch and tensorflow and another on
+jax.
 What comes of it: another accuracy on another device.
 Here: a mask may have holes anywhere, also a whole row: what is computed is the row of the steps that are
 taken, in both directions, with the same bits, and a skipped step repeats the output before it.

@@ -1,7 +1,7 @@
 """A state of another form than the layer expects, that is taken.
 
-Where: PyTorch's LSTMCell and the functions below its modules, which gave results of no meaning, or once
-crashed (https://github.com/pytorch/pytorch/issues/193823, 173946, 94668). None of it is run here.
+Where: PyTorch's LSTMCell and the functions below its modules
+(https://github.com/pytorch/pytorch/issues/193823, 173946, 94668). None of it is run here.
 What comes of it: results of no meaning, which look like any others.
 Here: a state is looked at before anything is computed, and what does not fit is a TypeError or a ValueError
 that names it.

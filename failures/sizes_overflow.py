@@ -1,8 +1,8 @@
 """Sizes whose product is more than an integer holds.
 
 Where: MIOpen, in which the number of elements of a batch was 32 bits
-(https://github.com/pytorch/pytorch/pull/191924 tells of it); PyTorch's `torch.lstm` with sizes that make no
-sense once crashed (https://github.com/pytorch/pytorch/issues/94668).
+(https://github.com/pytorch/pytorch/pull/191924 tells of it); PyTorch's `torch.lstm`
+(https://github.com/pytorch/pytorch/issues/94668). None of it is run here.
 What comes of it: a batch that is a little larger than the one before, and an error that explains nothing.
 Here: sizes are multiplied with room and looked at first: what cannot be is a ValueError or a MemoryError at
 once, of which the message names the argument, and no memory is taken.

@@ -23,6 +23,17 @@ def interrupted(call):
         thread.join()
     raise SystemExit("it was never interrupted")
 
+def seconds_of(call):
+    "Seconds of CPU of the whole call, as above."
+    begun = time.process_time()
+    call()
+    return (time.process_time() - begun) / threads
+
+def was_not_made(call):
+    "Whether Ctrl-C ends it in its midst, by time alone: one that does not listen takes nearly all it needs."
+    whole = min(seconds_of(call) for _ in range(2))
+    return min(interrupted(call) for _ in range(3)) < 0.7 * whole
+
 def steps_of_a_second(step):
     "So many steps take about one, whatever else this machine has to do."
     step(20)  # once for whatever a first call has to do

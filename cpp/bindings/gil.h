@@ -16,19 +16,24 @@
 
 namespace lstmfast::bindings {
 
-// When the interpreter is ending, Python before 3.14 unwinds a daemon thread that comes back for the GIL,
-// and on the way destructors would touch objects that are not theirs any more. Stay here instead, as
-// Python does since: the process ends soon.
-inline void take_gil_back(PyThreadState* state) {
+// Runs what comes back for the GIL. When the interpreter is ending, Python before 3.14 unwinds a daemon thread that
+// does, and on the way destructors would touch objects that are not theirs any more. Stay here instead, as Python does
+// since: the process ends soon.
+template <class Work>
+auto or_stay_here(Work&& work) {
 #if defined(__GLIBCXX__)
   try {
-    PyEval_RestoreThread(state);
+    return work();
   } catch (abi::__forced_unwind&) {
     for (;;) pause();
   }
 #else
-  PyEval_RestoreThread(state);
+  return work();
 #endif
+}
+
+inline void take_gil_back(PyThreadState* state) {
+  or_stay_here([&] { PyEval_RestoreThread(state); });
 }
 
 // Has Python's handlers of signals run while this thread is without the GIL: Ctrl-C must not wait until a long call is
@@ -40,10 +45,13 @@ class SignalsHandled {
 
  private:
   static bool ask(void* own) noexcept {
-    take_gil_back(static_cast<SignalsHandled*>(own)->state_);
-    const bool raised = PyErr_CheckSignals() != 0;  // the error stays with the thread
-    PyEval_SaveThread();
-    return !raised;
+    return or_stay_here([&] {
+      PyEval_RestoreThread(static_cast<SignalsHandled*>(own)->state_);
+      // Since Python 3.12 it may collect garbage, on any thread: finalisers, too, come back for the GIL.
+      const bool raised = PyErr_CheckSignals() != 0;  // the error stays with the thread
+      PyEval_SaveThread();
+      return !raised;
+    });
   }
 
   PyThreadState* const state_;

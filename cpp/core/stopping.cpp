@@ -16,4 +16,11 @@ AskedToGoOn::~AskedToGoOn() { asked_here = outer_; }
 
 const AskedToGoOn* AskedToGoOn::here() { return asked_here; }
 
+bool AskedToGoOn::ask() const noexcept {
+  asked_here = nullptr;  // what is called by who answers is another call, of an engine that knows nothing of us perhaps
+  const bool goes_on = goes_on_(context_);
+  asked_here = this;
+  return goes_on;
+}
+
 }  // namespace lstmfast

@@ -263,8 +263,8 @@ void lend_threads(const OpenMpRuntime& lent) {
   has_runtime.store(true, std::memory_order_release);
 }
 
-BorrowedThreads::BorrowedThreads(int threads) { borrowed_limit = threads; }
-BorrowedThreads::~BorrowedThreads() { borrowed_limit = 0; }
+BorrowedThreads::BorrowedThreads(int threads) : before_(borrowed_limit) { borrowed_limit = threads; }
+BorrowedThreads::~BorrowedThreads() { borrowed_limit = before_; }
 
 Team::Team(int threads, bool brief) : brief_(brief && threads > 1) {
   if (threads <= 1) return;

@@ -150,14 +150,19 @@ void test_streams() {
   CHECK(same_bits(h, h_after) && same_bits(c, c_after), "the stream is where it was");
 }
 
-// Who asks in the midst of a call, with a call of its own, is asked for itself alone.
+// Who is asked in the midst of a call may make calls, which ask others, or nobody.
 void test_calls_within() {
   struct Within {
     Problem inner{all_shapes(20, 40).front()};
     int asked = 0;
     static bool answer(void* own) noexcept {
       Within& self = *static_cast<Within*>(own);
-      if (self.asked++ == 3) {
+      const int before = ++self.asked;
+      if (before == 2) {
+        self.inner.infer();
+        CHECK(self.asked == before && !AskedToGoOn::here(), "nor is it asked by a call of its own");
+      }
+      if (before == 4) {
         Questions none = {0};
         CHECK(gives_up(none, [&] { self.inner.infer(); }), "the inner one is given up");
       }

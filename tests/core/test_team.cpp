@@ -110,6 +110,25 @@ void test_team_inside_a_team() {
   CHECK(inner_runs == outer.size(), "a team inside a team is its caller alone");
 }
 
+// A handler of a signal makes calls in the midst of another.
+void test_borrowing_within() {
+  set_num_threads(8);
+  {
+    const BorrowedThreads outer(3);
+    {
+      const BorrowedThreads inner(2);
+      CHECK(get_num_threads() == 2, "the inner call's");
+    }
+    {
+      const BorrowedThreads inner(0);
+      CHECK(get_num_threads() == 8, "an ordinary one within");
+    }
+    CHECK(get_num_threads() == 3, "the outer call's again");
+  }
+  CHECK(get_num_threads() == 8, "and nobody's");
+  set_num_threads(1);
+}
+
 void test_fork() {
   {
     Team team(3);
@@ -188,6 +207,7 @@ int main(int argc, char** argv) {
   test_many_callers();
   test_other_calls_keep_a_thread();
   test_team_inside_a_team();
+  test_borrowing_within();
   if (fork_too) test_fork();
   test_shares_cover_everything_once();
   test_work_is_split_by_what_it_is();

@@ -104,7 +104,7 @@ def pickling():
     stream = lstmfast.LSTM(40, 128, seed=0).stream(3)
     return lambda: pickle.loads(pickle.dumps(stream))
 
-def writing():  # all of a save that is ours; the rest, safetensors' own code, once crashed here
+def writing():  # all of a save that is ours
     from lstmfast._files.writing import write
     path = os.path.join(sys.argv[2], f"{os.getpid()}-{threading.get_ident()}")
     return lambda: write(path, b"weights" * 10_000)

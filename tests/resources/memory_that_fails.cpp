@@ -1,5 +1,5 @@
-// Loaded before a process' own libraries: C++'s allocations, those of the core's buffers, and NumPy's of arrays fail where
-// they are told to.
+// Loaded before a process' own libraries: C++'s allocations, those of the core's buffers, and NumPy's of arrays fail
+// where they are told to.
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -63,8 +63,7 @@ struct {
 } numpy_handler = {"memory that fails", 1, nullptr, new_array, new_zeros, larger_array, free_array};
 
 int posix_memalign(void** memory, size_t alignment, size_t size) {
-  static auto* const real =
-      reinterpret_cast<int (*)(void**, size_t, size_t)>(dlsym(RTLD_NEXT, "posix_memalign"));
+  static auto* const real = reinterpret_cast<int (*)(void**, size_t, size_t)>(dlsym(RTLD_NEXT, "posix_memalign"));
   return fails() ? 12 : real(memory, alignment, size);  // ENOMEM
 }
 

@@ -281,7 +281,7 @@ def test_arguments(kind: str, dtype: str, what: str, with_graph: bool) -> None:
 def test_a_state_of_rows_beside_an_input_without(
     which: str, dtype: str, frozen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch's own step looks at some of its sizes alone, so it is not asked."""
+    """PyTorch's own step may go on with it, so it is not asked."""
     ours = lstmfast.torch.LSTMCell(I, H, dtype=getattr(torch, dtype))
     if frozen:
         ours.freeze()

@@ -24,6 +24,7 @@ y = module(x)[0]
 loss = y.square().sum()
 for _ in range(2):
     assert interrupted(lambda: module(x)) < 1
+assert was_not_made(lambda: module(x))
 loss.backward(retain_graph=True)
 expected = [p.grad.clone() for p in module.parameters()]
 module.zero_grad()

@@ -15,7 +15,8 @@ struct GivenUp : std::exception {
 };
 
 // While it lives, calls of this thread ask now and then whether they are to go on, always on this thread; and give up
-// once they hear that they are not. Between steps alone: one step is never left in its middle.
+// once they hear that they are not. Between steps alone: one step is never left in its middle. Whoever answers may make
+// calls, which ask nobody, or whom they have been given for themselves.
 class AskedToGoOn {
  public:
   using GoesOn = bool (*)(void* context) noexcept;
@@ -32,7 +33,7 @@ class AskedToGoOn {
 
   // For the core: that of this thread's calls, null for none.
   static const AskedToGoOn* here();
-  bool ask() const noexcept { return goes_on_(context_); }
+  bool ask() const noexcept;
   const Patience& patience() const { return patience_; }
 
  private:

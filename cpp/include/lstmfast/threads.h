@@ -35,6 +35,9 @@ class BorrowedThreads {
   ~BorrowedThreads();
   BorrowedThreads(const BorrowedThreads&) = delete;
   BorrowedThreads& operator=(const BorrowedThreads&) = delete;
+
+ private:
+  const int before_;  // of a call in whose midst this one is made
 };
 
 // Threads of a program that runs a function of ours a number of times, at once or one after another as it likes, and

@@ -67,10 +67,7 @@ def call(module: Any, x: Any, hx: Any) -> Any:
 
 
 def refuse_rows(module: Any, x: Any, hx: Any) -> None:
-    """Refuse a state of rows beside an input without, of an LSTMCell.
-
-    PyTorch's own step looks at two of its sizes alone, which may fit by chance, and then computes with gates
-    that are none.
+    """Refuse a state of rows beside an input without, of an LSTMCell: PyTorch's own step may go on with it.
 
     Raises
     ------
