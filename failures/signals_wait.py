@@ -56,6 +56,7 @@ def steps_of(seconds: float, call: Callable[[int], Any]) -> int:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began this may have had it ignored
     lstmfast.set_num_threads(1)
     layer = lstmfast.LSTM(1, H, seed=0)
     frames = np.random.default_rng(0).standard_normal((4, B, 1)).astype(np.float32)

@@ -6,6 +6,9 @@ from __future__ import annotations
 INTERRUPTED = """
 import signal, threading, time
 
+# A shell may start its background jobs, this test among them, with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def interrupted(call):
     "Seconds of CPU from Ctrl-C, soon after a call begins, to the answer: others may be at work here, too."
     sent = []
