@@ -13,7 +13,7 @@ import numpy as np
 
 from lstmfast import GRU, LSTM, RNN, reference
 
-from .helpers import Array, parts
+from .helpers import ROOT, Array, parts
 
 Model: TypeAlias = LSTM | RNN | GRU
 
@@ -173,16 +173,28 @@ def run_python(script: str, *arguments: str, timeout: float = 120, **environment
     For what may kill a process, or needs one without a history. Warnings are left to the script: since
     Python 3.12 fork in a process with threads warns, which is no error of ours.
     """
+    return _ended_well("-c", script, *arguments, timeout=timeout, **environment).stdout
+
+
+def run_module(name: str, *arguments: str, timeout: float = 300) -> str:
+    """Run a module of the tests likewise, warnings aside; children can import it as their main."""
+    done = _ended_well("-W", "ignore", "-m", name, *arguments, timeout=timeout)
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def _ended_well(*arguments: str, timeout: float, **environment: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
         env=users_environment(**environment),
+        cwd=ROOT if "-m" in arguments else None,
     )
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return done
 
 
 def state_like(model: Model, h: Array, c: Array) -> Any:

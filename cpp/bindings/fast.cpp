@@ -46,13 +46,6 @@ void* bound_value(PyObject* object) {
 }
 
 void register_fast(py::module_& m) {
-  // Python's error is set already.
-  py::register_local_exception_translator([](std::exception_ptr error) {
-    try {
-      if (error) std::rethrow_exception(error);
-    } catch (const PythonError&) {
-    }
-  });
   const auto& api = py::detail::npy_api::get();
   numpy = {api.PyArray_Type_, py::dtype::of<float>().release().ptr(), py::dtype::of<double>().release().ptr(),
            py::dtype::of<Index>().release().ptr(), api.PyArray_NewFromDescr_};

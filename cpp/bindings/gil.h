@@ -81,9 +81,8 @@ auto without_gil(Work&& work) {
   }
 }
 
-// Multiply-adds below which a call is done sooner than the GIL could be handed over and back (some 1.2 us).
-inline constexpr std::ptrdiff_t kShortCall = 50'000;
-// Bytes that are read or written sooner than that.
+// Bytes that are read or written sooner than the GIL could be handed over and back (some 1.2 us); so are calls of fewer
+// than kShortCall multiply-adds.
 inline constexpr std::ptrdiff_t kSmallCopy = 64 * 1024;
 
 template <class Work>

@@ -1,16 +1,18 @@
 // lstmfast._core: the table of contents. Documented in python/lstmfast/_core.pyi.
 #include <stdexcept>
 
+#include "bindings/python.h"
 #include "bindings/register.h"
 
 namespace lstmfast::bindings {
 namespace {
 
-// Where Python has no memory for a tuple or a number, pybind11 throws what becomes a RuntimeError, over the MemoryError
-// that Python has set: that one is to stay.
-void keep_memory_errors(std::exception_ptr thrown) {
+// Python's own error is set already, and is to stay: where PythonError says so, and where Python has no memory for a
+// tuple or a number, of which pybind11 would make a RuntimeError over the MemoryError.
+void keep_pythons_error(std::exception_ptr thrown) {
   try {
     std::rethrow_exception(thrown);
+  } catch (const PythonError&) {
   } catch (const std::runtime_error&) {
     if (!PyErr_Occurred() || !PyErr_ExceptionMatches(PyExc_MemoryError)) throw;
   }
@@ -32,7 +34,7 @@ constexpr const char* kMainOnly =
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   using namespace lstmfast::bindings;
   if (is_subinterpreter()) throw std::runtime_error(kMainOnly);  // Python 3.13 calls what is below from the main one
-  pybind11::register_local_exception_translator(&keep_memory_errors);
+  pybind11::register_local_exception_translator(&keep_pythons_error);
   m.attr("__version__") = LSTMFAST_VERSION;
   register_isa(m);
   register_threads(m);

@@ -25,12 +25,14 @@ std::atomic<bool> ignored{false};
 
 void ignore_crowding(bool ignore) { ignored.store(ignore, std::memory_order_relaxed); }
 
+bool Crowding::is_ignored() { return ignored.load(std::memory_order_relaxed); }
+
 void Crowding::note(int size, Nanoseconds busy, Nanoseconds lost, Nanoseconds now) {
   lost = std::clamp<Nanoseconds>(lost, 0, busy);
   const auto alone = static_cast<Nanoseconds>(kGain * size * static_cast<double>(busy - lost));
   // What goes well makes good what went badly, but nothing in advance.
   behind_ = std::max<Nanoseconds>(behind_ + busy - alone, 0);
-  if (behind_ <= kPatience || ignored.load(std::memory_order_relaxed)) return;
+  if (behind_ <= kPatience || is_ignored()) return;
   const Nanoseconds resumed = alone_until_.load(std::memory_order_relaxed);
   const bool again = pause_ != 0 && now - resumed < std::max(pause_, busy + kFirstPause);
   pause_ = again ? std::min(2 * pause_, kMostPause) : kFirstPause;

@@ -23,10 +23,12 @@ class Crowding {
   template <class Clock>
   bool crowded(const Clock& now) const {
     const Nanoseconds until = alone_until_.load(std::memory_order_relaxed);
-    return until != 0 && now() < until;
+    return until != 0 && !is_ignored() && now() < until;
   }
 
  private:
+  static bool is_ignored();  // ignore_crowding(), in lstmfast/threads.h
+
   Nanoseconds behind_ = 0;  // how much longer teams have lately taken than their callers alone would have
   Nanoseconds pause_ = 0;   // the last one's length
   std::atomic<Nanoseconds> alone_until_{0};

@@ -13,9 +13,9 @@ namespace lstmfast {
 
 class Watch {
  public:
-  // Of a call of so many multiply-adds that begins on this thread. Brief ones are done before anybody would ask.
+  // Of a call of so many multiply-adds that begins on this thread.
   explicit Watch(Index terms) {
-    if (terms < kBrief) return;  // without a look at what is this thread's, which a brief call would notice
+    if (terms < kShortCall) return;  // without a look at what is this thread's, which takes its time
     const AskedToGoOn* const here = AskedToGoOn::here();
     if (!here || terms < here->patience().terms) return;
     asked_ = here;
@@ -35,7 +35,6 @@ class Watch {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr Index kBrief = 50'000;
 
   void ask(Index terms) {
     terms_ += terms;

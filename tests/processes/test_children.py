@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
 import sys
 
 import pytest
 
-from ..core_helpers import run_python, users_environment
+from ..core_helpers import run_module, run_python
 from ..forks import ENDED
-from ..helpers import ROOT
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_they_go_on(method: str) -> None:
     """By pickle or by fork, while another thread of the parent uses the model: the same bits."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.processes.children", method],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=users_environment(),
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\nTrue\n", "")
+    assert run_module("tests.processes.children", method) == "True True\nTrue\n"
 
 
 FORK = """

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
-import sys
 
 import pytest
 
-from ..core_helpers import users_environment
-from ..helpers import ROOT
+from ..core_helpers import run_module
 
 pytest.importorskip("torch")
 
@@ -20,13 +17,4 @@ METHODS = sorted(set(multiprocessing.get_all_start_methods()) - {"fork"})
 
 @pytest.mark.parametrize("method", METHODS)
 def test_workers_make_the_same(method: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.torch.workers", method],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=users_environment(),
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    assert run_module("tests.torch.workers", method) == "True\n"

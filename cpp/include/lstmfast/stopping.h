@@ -8,6 +8,9 @@
 
 namespace lstmfast {
 
+// Multiply-adds of a call that is over in a microsecond or two: nobody hands a lock over for it, or asks in its midst.
+inline constexpr Index kShortCall = 50'000;
+
 // What a call throws that was given up. Its results are then anything; states that it was to replace in their place
 // (h_n where h0 is, c_n where c0 is) are as they were before.
 struct GivenUp : std::exception {
