@@ -31,7 +31,7 @@ def sources(package: str, folder: Path) -> Path:
         Path("/etc/apt/sources.list.d/sources.list").write_text(wanted)
         run("apt-get", "update", "-qq")
         run("apt-get", "source", "-qq", "--download-only", package, folder=folder)
-        (archive,) = folder.glob("*.orig.tar.*z*")
+        (archive,) = (file for file in folder.glob("*.orig.tar.*z*") if file.suffix != ".asc")  # its signature
         run("tar", "xf", str(archive), folder=folder)
     (found,) = folder.glob("Python-*")
     return found

@@ -208,7 +208,7 @@ void test_small(const Isa& isa) {
 
 // Work that is shared, on threads that are there already.
 const NetworkShape kShared = {Cell::lstm, 64, 128, 2, 1, true};
-constexpr Index kSharedSteps = 20, kSharedRows = 12;
+constexpr Index kSharedSteps = 12, kSharedRows = 12;
 
 // Threads that are sent, as JAX' and ONNX Runtime's are, while their leader's memory fails: he alone throws, and all
 // others leave.
