@@ -31,7 +31,8 @@ def sources(package: str, folder: Path) -> Path:
         Path("/etc/apt/sources.list.d/sources.list").write_text(wanted)
         run("apt-get", "update", "-qq")
         run("apt-get", "source", "-qq", "--download-only", package, folder=folder)
-        (archive,) = (file for file in folder.glob("*.orig.tar.*z*") if file.suffix != ".asc")  # its signature
+        # Beside it lies its signature.
+        (archive,) = (file for file in folder.glob("*.orig.tar.*z*") if file.suffix != ".asc")
         run("tar", "xf", str(archive), folder=folder)
     (found,) = folder.glob("Python-*")
     return found
