@@ -1,8 +1,8 @@
 """What MkDocs does beside its own work: files from outside docs/ become pages, and pictures part of theirs.
 
-Pages are plain Markdown that is read in the repository, too, so their links are the repository's. Of those that
-lead out of docs/, a Markdown file that the navigation names becomes a page under the path it has there; any other
-file is shown as source, on a page that the navigation does not name.
+Pages are plain Markdown that is read in the repository, too, so their links are the repository's. Of what
+these lead to outside docs/, a Markdown file that the navigation names becomes a page under its own path, and
+any other file is shown as source, on a page that the navigation does not name.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put pictures into their page, whose colours they then have, and let wide tables scroll by themselves."""
+    """Put pictures into their page, whose colours they then have."""
 
     def drawn(match: re.Match[str]) -> str:
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', match[0]))
         name = posixpath.basename(attributes["src"])
         svg = (ROOT / "docs" / "pictures" / name).read_text(encoding="utf-8")
         svg = svg[svg.index("<svg") :]
-        svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+        svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.S)
         svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that every picture has
         label = html.escape(html.unescape(attributes["alt"]), quote=True)
         svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
