@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numbers_drawn import PICTURES, Numbers
@@ -45,14 +48,20 @@ def rounded(numbers: Numbers) -> Numbers:
     return {name: [float(f"{value:.4g}") for value in values] for name, values in numbers.items()}
 
 
+def metadata_of(path: Path) -> Any:  # noqa: ANN401 - JSON
+    """Return what a picture's file says that it shows, None if it says nothing."""
+    found = (
+        re.search(r"<metadata>(.*?)</metadata>", path.read_text(encoding="utf-8")) if path.is_file() else None
+    )
+    return json.loads(found[1]) if found else None
+
+
 def check() -> list[str]:
     """Say of each picture that is not as it would be drawn now why it is not."""
-    from svg import metadata_of
-
     wrong = []
     for name, numbers in PICTURES.items():
         path = HERE / f"{name}.svg"
-        shown = metadata_of(path.read_text(encoding="utf-8")) if path.is_file() else None
+        shown = metadata_of(path)
         now = numbers()
         if shown is None:
             wrong.append(f"{name}: is not there, or says nothing of itself")

@@ -7,7 +7,7 @@ pictures that no longer show what the code computes are found without drawing th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from lstmfast._demo import gradients
 Numbers: TypeAlias = dict[str, list[float]]
 
 # One cell with one unit, for the two pictures of one step; docs/how-it-works.md has the same.
-WEIGHTS = {
+WEIGHTS: dict[str, Any] = {
     "weight_ih_l0": [[1.0], [0.5], [1.0], [0.5]],  # of i, f, g, o
     "weight_hh_l0": [[0.5], [1.0], [1.0], [-1.0]],
     "bias_ih_l0": [0.0, 1.0, 0.0, 1.0],

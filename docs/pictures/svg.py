@@ -22,7 +22,7 @@ INK = "#010203"  # stands for the text's colour
 NAMES = {BLUE: "blue", ORANGE: "orange", GREEN: "green", GREY: "grey"}
 WIDTH = 4.2  # inches, 403 pixels
 
-STYLE = {
+STYLE: Any = {  # of matplotlib, whose types name every key
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -66,9 +66,3 @@ def text_of(picture: Figure, name: str, metadata: Mapping[str, Any]) -> str:
     head = re.search(r"<svg [^>]*>", svg)
     assert head
     return f"{svg[: head.end()]}\n {kept}{svg[head.end() :]}"
-
-
-def metadata_of(svg: str) -> Any:  # noqa: ANN401 - JSON
-    """Return what a picture's file says that it shows."""
-    found = re.search(r"<metadata>(.*?)</metadata>", svg, re.S)
-    return json.loads(found[1]) if found else None

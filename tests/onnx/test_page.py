@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import lstmfast
-
 from ..helpers import random
 from ..pages import run_page
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+
+import lstmfast.onnx  # noqa: E402
 
 
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import lstmfast.torch  # noqa: E402
 
 
 def test_the_page() -> None:
-    class Model(torch.nn.Module):  # type: ignore[misc]
+    class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
         """A model with a layer, whose reset and lengths its reader has at hand."""
 
         def __init__(self) -> None:
