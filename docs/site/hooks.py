@@ -49,6 +49,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Let links lead to where files are on the site; what is within fences stays."""
     if page.file.src_uri.startswith(SOURCE):
         return markdown
+    if page.file.src_uri.startswith("api/"):  # whoever searches for a word first wants to be told of it
+        page.meta.setdefault("search", {"boost": 0.5})
     here = _place(page.file)
 
     def led(match: re.Match[str]) -> str:
