@@ -300,6 +300,18 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation's site, warnings being errors; `-- serve` serves it while pages are written.
+
+    lstmfast itself is not installed: docstrings are read as text, and pictures are there.
+    """
+    session.install(*requirements("docs"))
+    command = session.posargs or ["build", "--strict"]
+    # A notice of the theme's on every run, of what comes after it.
+    session.run("mkdocs", *command, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel; see what is in it, how large it is and how long it takes to import."""
     install_wheel(session)

@@ -24,6 +24,7 @@ class Reference:
     Parameters
     ----------
     cell : {"lstm", "rnn_tanh", "rnn_relu", "gru", "gru_reset_before"}
+        What all layers are made of.
     parameters : mapping
         PyTorch's names to arrays: weight_ih_l0 [G, I], weight_hh_l0 [G, P] and, unless there is no
         bias, bias_ih_l0 [G] and bias_hh_l0 [G]; for an LSTM with peepholes weight_ch_l0, [3, H] of i, f and o
