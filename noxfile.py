@@ -138,7 +138,7 @@ def races(session: nox.Session) -> None:
 
     Most of that is building Python, once: from Debian's sources, in a folder of its suite.
     """
-    packages = "python3,clang,dpkg-dev,make,libffi-dev,libssl-dev,zlib1g-dev,ca-certificates"
+    packages = "python3,clang,libclang-rt-dev,dpkg-dev,make,libffi-dev,libssl-dev,zlib1g-dev,ca-certificates"
     steps = (
         "python3 .ci/free_threaded.py python3.13 /srv/free-threaded",
         'python3 .ci/check_races.py /srv/free-threaded "$@"',

@@ -2,7 +2,7 @@
 
 Debian has no such Python, but the sources of one: PACKAGE is theirs, python3.13 say. FOLDER gets them, and
 the Python in FOLDER/python. What is there already is not made again, but lstmfast is. Needs Debian's packages
-clang, dpkg-dev, make, libffi-dev, libssl-dev and zlib1g-dev.
+clang, libclang-rt-dev, dpkg-dev, make, libffi-dev, libssl-dev and zlib1g-dev.
 """
 
 from __future__ import annotations

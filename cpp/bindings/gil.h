@@ -7,9 +7,6 @@
 #include <cstddef>
 #include <exception>
 #include <type_traits>
-#if defined(__GLIBCXX__)
-#include <cxxabi.h>
-#endif
 
 #include "bindings/python.h"
 #include "lstmfast/stopping.h"
@@ -18,13 +15,14 @@ namespace lstmfast::bindings {
 
 // Runs what comes back for the GIL. When the interpreter is ending, Python before 3.14 unwinds a daemon thread that
 // does, and on the way destructors would touch objects that are not theirs any more. Stay here instead, as Python does
-// since: the process ends soon.
+// since: the process ends soon. Python's functions throw nothing else; and nothing is named, for a reference to what is
+// thrown then (abi::__forced_unwind) would be one to nothing.
 template <class Work>
 auto or_stay_here(Work&& work) {
 #if defined(__GLIBCXX__)
   try {
     return work();
-  } catch (abi::__forced_unwind&) {
+  } catch (...) {
     for (;;) pause();
   }
 #else
