@@ -2,13 +2,14 @@
 #pragma once
 
 #include <Python.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <exception>
 #include <type_traits>
-#if defined(__GLIBCXX__)
+#if defined(__GLIBCXX__) && !defined(_WIN32)  // where ending a thread is an exception
+#define LSTMFAST_THREADS_UNWIND
 #include <cxxabi.h>
+#include <unistd.h>
 #endif
 
 #include "bindings/python.h"
@@ -21,7 +22,7 @@ namespace lstmfast::bindings {
 // since: the process ends soon.
 template <class Work>
 auto or_stay_here(Work&& work) {
-#if defined(__GLIBCXX__)
+#if defined(LSTMFAST_THREADS_UNWIND)
   try {
     return work();
   } catch (abi::__forced_unwind&) {
