@@ -154,6 +154,26 @@ def speed(session: nox.Session) -> None:
     session.run("pytest", "-m", "speed", *session.posargs)
 
 
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Time earlier revisions beside this one: `-- REV... [--option=...]`; fails if this one is slower.
+
+    Not in .ci/run: a quiet machine is needed. The earlier ones, the earliest first, are built once and kept
+    below build/compare.
+    """
+    revisions = [word for word in session.posargs if not word.startswith("-")]
+    if not revisions:
+        session.error("expected a revision to compare with: nox -s compare -- v0.1.0")
+    session.install(".[demo]")
+    made = []
+    for revision in revisions:
+        folder = str(ROOT / "build" / "compare")
+        said = session.run("python", ".ci/revision.py", folder, revision, silent=True, stderr=None)
+        made.append(f"{revision}={str(said).split()[-1]}")
+    options = [word for word in session.posargs if word.startswith("-")]
+    session.run("python", "-m", "lstmfast._bench.compare", *made, *options)
+
+
 # Steps of each soak, as many as docs/reliability.md tells of.
 SOAKS = {"streams": 10**8, "training": 10**5, "torch": 10**4}
 

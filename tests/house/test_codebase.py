@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: versions, docstrings, and who may know whom."""
+"""The house rules that a machine can check: extras, docstrings, and who may know whom."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-import lstmfast
 
 from ..helpers import ROOT
 
@@ -43,16 +41,6 @@ def text_files() -> Iterator[Path]:
 
 
 # What several files say, they say alike.
-
-
-def test_version_is_the_same_everywhere() -> None:
-    said = {
-        "pyproject.toml": re.search(r'^version = "(.+)"$', read("pyproject.toml"), re.M),
-        "CMakeLists.txt": re.search(r"^project\(lstmfast VERSION (\S+)", read("CMakeLists.txt"), re.M),
-        "CHANGELOG.md": re.search(r"^## (\d\S*)", read("CHANGELOG.md"), re.M),
-    }
-    versions = {file: match and match[1] for file, match in said.items()}
-    assert versions == dict.fromkeys(said, lstmfast.__version__)
 
 
 def test_every_extra_that_a_message_names_exists() -> None:
