@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lstmfast._bench import compare, comparison, peer, pictures
+from lstmfast._bench.asked import AskedError
 from lstmfast._bench.cases import Case
 from lstmfast._bench.comparison import SHAPES, THIS, TWIN, Comparison, Limits, Row, Shape
 from lstmfast._bench.revisions import Revision
@@ -200,7 +201,7 @@ def test_a_revision_that_is_wrong_has_no_time(tmp_path: Path) -> None:
 
 
 def test_a_revision_that_ends(tmp_path: Path) -> None:
-    with pytest.raises(compare.AskedError, match="its process ended: signal SIGABRT"):
+    with pytest.raises(AskedError, match="its process ended: signal SIGABRT"):
         measured(old=revision("old", module(tmp_path / "dead", DEAD)))
 
 
