@@ -96,6 +96,14 @@ class Row:
         logs = self.logs(name)
         return math.exp(fmean(logs)) if logs else None
 
+    def words(self, name: str) -> str:
+        """Put a revision's ratio, its spread and its bits into words, or why there are none."""
+        ratio, logs = self.ratio(name), self.logs(name)
+        if ratio is None:
+            return self.notes.get(name, "-")
+        bits = "" if self.same_bits.get(name) else ", other bits"
+        return f"{ratio:.3f} ({math.exp(min(logs)):.3f} to {math.exp(max(logs)):.3f}){bits}"
+
     @property
     def noise(self) -> float:
         """By how much, as a logarithm, the same revision was apart from itself at most."""
@@ -154,7 +162,7 @@ class Comparison:
         for row in self.rows:
             mine = row.best.get(THIS)
             cells = [time(min(mine)) if mine else "-"]
-            lines.append([row.shape.label, *cells, *map(row_cell(row), self.revisions), _percent(row.noise)])
+            lines.append([row.shape.label, *cells, *map(row.words, self.revisions), _percent(row.noise)])
         means = [f"**{self.mean(name):.3f}**" for name in self.revisions]
         lines.append(["geometric mean", "", *means, _percent(self.noise)])
         for group in GROUPS:
@@ -175,19 +183,6 @@ class Comparison:
             "noise": _number(self.noise),
             "failures": self.failures,
         }
-
-
-def row_cell(row: Row) -> Any:  # noqa: ANN401 - a function of a revision's name
-    """Return what puts a revision's ratio, its spread and its bits into words."""
-
-    def cell(name: str) -> str:
-        ratio, logs = row.ratio(name), row.logs(name)
-        if ratio is None:
-            return row.notes.get(name, "-")
-        bits = "" if row.same_bits.get(name) else ", other bits"
-        return f"{ratio:.3f} ({math.exp(min(logs)):.3f} to {math.exp(max(logs)):.3f}){bits}"
-
-    return cell
 
 
 def _percent(log: float) -> str:
