@@ -104,6 +104,7 @@ MAY_INCLUDE = {
         "lstmfast/stream_ids.h",
         "lstmfast/streams.h",
         "lstmfast/stopping.h",
+        "lstmfast/system.h",
         "lstmfast/threads.h",
         "lstmfast/types.h",
     ),
@@ -155,6 +156,23 @@ def test_only_bindings_know_python() -> None:
         if re.match(r"<(pybind11/|Python\.h|numpy/)", name)
     }
     assert knowing == {"bindings"}
+
+
+def test_one_header_knows_what_systems_call_things() -> None:
+    """Or Windows would be lost again. The others ask for glibc's, or for what ends a thread by unwinding it."""
+    of_systems = r"<(pthread|sched|signal|unistd|malloc|time|windows|sys/\w+)\.h>"
+    knowing = {
+        path.relative_to(CPP).as_posix()
+        for path in cpp_files()
+        for name in includes(path)
+        if re.match(of_systems, name)
+    }
+    assert knowing == {
+        "include/lstmfast/system.h",
+        "bindings/gil.h",
+        "bindings/memory.cpp",
+        "dispatch/caches.cpp",
+    }
 
 
 def test_kernels_use_no_standard_library() -> None:
