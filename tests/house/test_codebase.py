@@ -159,7 +159,7 @@ def test_only_bindings_know_python() -> None:
 
 
 def test_one_header_knows_what_systems_call_things() -> None:
-    """Or Windows would be lost again. The others ask for glibc's, or for what ends a thread by unwinding it."""
+    """Or Windows would be lost again. Others ask for glibc, or for what ends a thread by unwinding it."""
     of_systems = r"<(pthread|sched|signal|unistd|malloc|time|windows|sys/\w+)\.h>"
     knowing = {
         path.relative_to(CPP).as_posix()
