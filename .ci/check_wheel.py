@@ -9,7 +9,8 @@ MOST_BYTES = 3_000_000
 PYTHON = Path(__file__).parents[1] / "python"
 
 wheel = Path(sys.argv[1])
-names = set(zipfile.ZipFile(wheel).namelist())
+# Without the folders, which auditwheel adds.
+names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
 
 modules = {name for name in names if re.fullmatch(r"lstmfast/_core\.[\w-]+\.so", name)}
 info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info/"

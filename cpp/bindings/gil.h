@@ -2,11 +2,14 @@
 #pragma once
 
 #include <Python.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <exception>
 #include <type_traits>
+#if defined(__GLIBCXX__) && !defined(_WIN32)  // where ending a thread is an exception
+#define LSTMFAST_THREADS_UNWIND
+#include <unistd.h>
+#endif
 
 #include "bindings/python.h"
 #include "lstmfast/stopping.h"
@@ -19,7 +22,7 @@ namespace lstmfast::bindings {
 // thrown then (abi::__forced_unwind) would be one to nothing.
 template <class Work>
 auto or_stay_here(Work&& work) {
-#if defined(__GLIBCXX__)
+#if defined(LSTMFAST_THREADS_UNWIND)
   try {
     return work();
   } catch (...) {

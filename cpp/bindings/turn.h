@@ -1,17 +1,17 @@
 // One thread at a time in an object, without a lock that anybody waits for.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <stdexcept>
+
+#include "lstmfast/system.h"
 
 namespace lstmfast::bindings {
 
 // How many forks lie between this process and the one that loaded the module, plus 1.
 inline std::atomic<unsigned>& process_generation() {
   static std::atomic<unsigned> generation{1};
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { ++generation; });
+  static const bool registered = system::in_children([] { ++generation; });
   static_cast<void>(registered);  // where it could not be, a fork in the midst of a turn leaves the object taken
   return generation;
 }

@@ -1,9 +1,9 @@
 // A barrier for threads that work in steps of a few microseconds: it spins, and yields when a partner is late.
 #pragma once
 
-#include <sched.h>
-
 #include <atomic>
+
+#include "lstmfast/system.h"
 
 namespace lstmfast {
 
@@ -24,7 +24,7 @@ inline void spin_until(const Done& done) {
     if (spins < patience)
       spin_pause();
     else
-      sched_yield();
+      system::yield();
   }
 }
 

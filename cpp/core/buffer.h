@@ -1,11 +1,6 @@
 // Memory of the core: aligned to a cache line (large memory to a large page), freed with its owner.
 #pragma once
 
-#include <stdlib.h>  // posix_memalign
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <cstddef>
 #include <initializer_list>
 #include <limits>
@@ -13,6 +8,7 @@
 #include <new>
 
 #include "core/spare.h"
+#include "lstmfast/system.h"
 #include "lstmfast/types.h"
 
 namespace lstmfast {
@@ -53,15 +49,11 @@ class Buffer {
 
   static void* fresh(Index bytes) {
     const Index alignment = bytes < kLargePage ? kLine : kLargePage;
-    void* memory = nullptr;
-    // Not aligned_alloc, whose sizes must be multiples of the alignment.
-    if (posix_memalign(&memory, static_cast<std::size_t>(alignment), static_cast<std::size_t>(bytes)) != 0)
-      throw std::bad_alloc();
-#if defined(__linux__)
+    void* const memory = system::allocate(static_cast<std::size_t>(alignment), static_cast<std::size_t>(bytes));
+    if (!memory) throw std::bad_alloc();
     // Weights of megabytes are read once a step: with 4 KiB pages, 3 to 17 % of that time goes to finding them.
-    // Only whole large pages are made, so no more memory is taken; where the system has none, nothing happens.
-    if (alignment == kLargePage) madvise(memory, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);
-#endif
+    // Only whole large pages are made, so no more memory is taken.
+    if (alignment == kLargePage) system::prefer_large_pages(memory, static_cast<std::size_t>(bytes));
     return memory;
   }
 
@@ -69,7 +61,7 @@ class Buffer {
     Index capacity = 0;  // bytes
     void operator()(T* p) const {
       if (capacity < kLeastSpareBytes)
-        free(p);
+        system::release(p);
       else
         keep_spare(p, capacity);
     }

@@ -1,9 +1,9 @@
 #include "core/lost_time.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <chrono>
+
+#include "lstmfast/system.h"
 
 namespace lstmfast {
 namespace {
@@ -12,12 +12,7 @@ constexpr Nanoseconds kSample = 1'000'000;
 // Runs no further apart than this follow one another: what their threads do in between is small beside the runs.
 constexpr Nanoseconds kGap = 50'000;
 
-// Of this thread alone.
-Nanoseconds cpu_time() {
-  timespec time = {};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<Nanoseconds>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
+Nanoseconds cpu_time() { return system::thread_time().count(); }
 
 void raise_to(std::atomic<Nanoseconds>& most, Nanoseconds value) {
   Nanoseconds seen = most.load(std::memory_order_relaxed);
@@ -62,7 +57,7 @@ void LostTime::begin(Timed& timed, Job job, void* context, int size) {
   const bool follows = now - returned_ <= kGap && size == size_;
   bool measured = true;
   if (!follows || sample_ == 0) {
-    measured = follows || now - opened_ >= kSample;
+    measured = system::kThreadsHaveClocks && (follows || now - opened_ >= kSample);
     sample_ = 0;
     if (measured) {
       while (sample_ == 0) sample_ = samples.fetch_add(1, std::memory_order_relaxed) + 1;

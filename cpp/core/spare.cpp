@@ -1,8 +1,8 @@
 #include "core/spare.h"
 
-#include <stdlib.h>
-
 #include <atomic>
+
+#include "lstmfast/system.h"
 
 namespace lstmfast {
 namespace {
@@ -27,7 +27,7 @@ std::atomic<Index> kept_bytes{0};
 
 void drop(Block* block) {
   kept_bytes.fetch_sub(block->capacity, std::memory_order_relaxed);
-  free(block);
+  system::release(block);
 }
 
 void put(Block* block) {

@@ -4,9 +4,6 @@
 // thread lives on in the child: the child forgets the pool and makes a new one when it needs it.
 #include "core/team.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -21,6 +18,7 @@
 #include "core/crowding.h"
 #include "core/float_environment.h"
 #include "core/lost_time.h"
+#include "lstmfast/system.h"
 #include "lstmfast/threads.h"
 
 namespace lstmfast {
@@ -124,17 +122,13 @@ class Pool {
 
   // Makes workers up to `wanted`; returns how many there are, if fewer.
   int ensure_workers(int wanted) {
-    // Signals are for the threads of the application.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const system::WithoutSignals quiet;
     try {
       while (static_cast<int>(workers_.size()) < wanted) workers_.emplace_back(static_cast<int>(workers_.size()) + 1);
     } catch (const std::system_error&) {
       // No more threads to be had: work with those there are.
     } catch (const std::bad_alloc&) {
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     const int have = static_cast<int>(workers_.size());
     return have < wanted ? have : wanted;
   }
@@ -201,7 +195,7 @@ void abandon_pool() {
 
 // Sees to it, once, that a child forgets threads that it does not have; false where that cannot be.
 bool forgets_in_child() {
-  static const bool registered = pthread_atfork(nullptr, nullptr, abandon_pool) == 0;
+  static const bool registered = system::in_children(abandon_pool);
   return registered;
 }
 

@@ -230,8 +230,14 @@ class Factory : public EpFactory {
 }  // namespace
 }  // namespace lstmfast::onnxruntime
 
+#if defined(_WIN32)
+#define LSTMFAST_EXPORT __declspec(dllexport)
+#else
+#define LSTMFAST_EXPORT [[gnu::visibility("default")]]
+#endif
+
 // Kept for the process: sessions may live until its end, and another registration finds the same.
-extern "C" [[gnu::visibility("default")]] lstmfast::onnxruntime::Status* CreateEpFactories(
+extern "C" LSTMFAST_EXPORT lstmfast::onnxruntime::Status* CreateEpFactories(
     const char*, const lstmfast::onnxruntime::ApiBase* base, const void*, lstmfast::onnxruntime::EpFactory** factories,
     std::size_t room, std::size_t* count) {
   using namespace lstmfast::onnxruntime;
@@ -249,7 +255,7 @@ extern "C" [[gnu::visibility("default")]] lstmfast::onnxruntime::Status* CreateE
   });
 }
 
-extern "C" [[gnu::visibility("default")]] lstmfast::onnxruntime::Status* ReleaseEpFactory(
+extern "C" LSTMFAST_EXPORT lstmfast::onnxruntime::Status* ReleaseEpFactory(
     lstmfast::onnxruntime::EpFactory*) {
   return nullptr;
 }

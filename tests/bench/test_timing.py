@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lstmfast._bench import timing
+from lstmfast._bench import clock, timing
 from lstmfast._bench.engines import Run
 
 
@@ -123,7 +123,7 @@ def test_only_several_threads_need_a_rest(machine: Machine) -> None:
     timing.measure(runs, 0.1, failed=nothing_fails)
     assert machine.slept == 0
     timing.measure(runs, 0.1, threads=2, failed=nothing_fails)
-    assert machine.slept == pytest.approx((1 + timing.ROUNDS) * timing.PAUSE)
+    assert machine.slept == pytest.approx((1 + timing.ROUNDS) * clock.PAUSE)
 
 
 @pytest.mark.parametrize("spinning", [0.0, 0.025, 0.04, 60.0])
@@ -134,8 +134,8 @@ def test_a_rest_lasts_until_no_thread_spins(machine: Machine, spinning: float) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "process_time", cpu_time)
         timing.rest()
-    longest = timing.MOST_PAUSES * timing.PAUSE
-    assert min(spinning, longest) <= machine.slept <= min(spinning + 2 * timing.PAUSE, longest) + 1e-9
+    longest = clock.MOST_PAUSES * clock.PAUSE
+    assert min(spinning, longest) <= machine.slept <= min(spinning + 2 * clock.PAUSE, longest) + 1e-9
 
 
 def test_one_that_fails_leaves_and_the_others_go_on(machine: Machine) -> None:

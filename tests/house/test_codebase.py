@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: versions, docstrings, and who may know whom."""
+"""The house rules that a machine can check: extras, docstrings, and who may know whom."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-import lstmfast
 
 from ..helpers import ROOT
 
@@ -43,16 +41,6 @@ def text_files() -> Iterator[Path]:
 
 
 # What several files say, they say alike.
-
-
-def test_version_is_the_same_everywhere() -> None:
-    said = {
-        "pyproject.toml": re.search(r'^version = "(.+)"$', read("pyproject.toml"), re.M),
-        "CMakeLists.txt": re.search(r"^project\(lstmfast VERSION (\S+)", read("CMakeLists.txt"), re.M),
-        "CHANGELOG.md": re.search(r"^## (\d\S*)", read("CHANGELOG.md"), re.M),
-    }
-    versions = {file: match and match[1] for file, match in said.items()}
-    assert versions == dict.fromkeys(said, lstmfast.__version__)
 
 
 def test_every_extra_that_a_message_names_exists() -> None:
@@ -116,6 +104,7 @@ MAY_INCLUDE = {
         "lstmfast/stream_ids.h",
         "lstmfast/streams.h",
         "lstmfast/stopping.h",
+        "lstmfast/system.h",
         "lstmfast/threads.h",
         "lstmfast/types.h",
     ),
@@ -167,6 +156,23 @@ def test_only_bindings_know_python() -> None:
         if re.match(r"<(pybind11/|Python\.h|numpy/)", name)
     }
     assert knowing == {"bindings"}
+
+
+def test_one_header_knows_what_systems_call_things() -> None:
+    """Or Windows would be lost again. Others ask for glibc, or for what ends a thread by unwinding it."""
+    of_systems = r"<(pthread|sched|signal|unistd|malloc|time|windows|sys/\w+)\.h>"
+    knowing = {
+        path.relative_to(CPP).as_posix()
+        for path in cpp_files()
+        for name in includes(path)
+        if re.match(of_systems, name)
+    }
+    assert knowing == {
+        "include/lstmfast/system.h",
+        "bindings/gil.h",
+        "bindings/memory.cpp",
+        "dispatch/caches.cpp",
+    }
 
 
 def test_kernels_use_no_standard_library() -> None:

@@ -14,5 +14,7 @@ The order of work, and where it lives:
 - `results`: what was measured; `targets`: what it was to show; `inside`: sessions of ONNX Runtime, its own
   and ours, and from `memory` what they take; `limits`: the least time that the machine needs; `machine`:
   where it was;
-- `table`, `pictures`, `page`, `outputs`: how it is told.
+- `table`, `pictures`, `page`, `outputs`: how it is told;
+- `compare`: this revision of lstmfast beside earlier ones, `revisions`, each a `peer` in a Python of its own;
+  `comparison` makes a verdict of it.
 """

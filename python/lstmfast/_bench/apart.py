@@ -13,25 +13,20 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from . import engines, processes, timing
+from .asked import Asked, send
+from .asked import AskedError as ApartError
 from .engines import Engine, Run, UnsupportedError
 from .problem import Problem
 
 __all__ = ["Apart", "ApartError", "load"]
-
-
-class ApartError(Exception):
-    """What an engine's own process has raised, type and all, or how it ended."""
 
 
 def load(spec: str, threads: int, isa: str | None) -> Engine:
@@ -41,16 +36,15 @@ def load(spec: str, threads: int, isa: str | None) -> Engine:
     return engine if variables is None else Apart(engine, (spec, threads, isa, dict(variables)))
 
 
-class Apart:
-    """An engine seen from here. Its process starts when it is first asked, and anew after it has ended."""
+class Apart(Asked):
+    """An engine seen from here."""
 
     def __init__(self, engine: Engine, asked: tuple[str, int, str | None, dict[str, str]]) -> None:
         """Take the engine's name and precision from here, and what its process is to be told."""
+        super().__init__(processes.command(__name__), asked)
         self.name = engine.name
         self.precision = engine.precision
-        self._asked = asked
-        self._process: subprocess.Popen[bytes] | None = None
-        self._words: IO[bytes] | None = None
+        self._variables = asked[-1]
 
     def missing(self) -> str | None:
         """Start the process, and have it import the engine."""
@@ -66,78 +60,23 @@ class Apart:
 
     def settings(self) -> dict[str, str]:
         """Return what it was told, variables of its process among it."""
-        *_, variables = self._asked
-        own = " ".join(["its own", *(f"{name}={value}" for name, value in variables.items())])
+        own = " ".join(["its own", *(f"{name}={value}" for name, value in self._variables.items())])
         return {**self._ask("settings"), "process": own}
 
     def prepare(self, problem: Problem) -> Run:
         """Have the model built over there."""
-        if self._process is None and (reason := self.missing()):
+        if not self._is_running and (reason := self.missing()):
             raise ApartError(reason)
         # The truth stays here, where results are judged.
         tape_bytes = self._ask("prepare", replace(problem, truth={}))
         return Run(_elsewhere, _elsewhere, away=self._away, tape_bytes=tape_bytes)
 
-    def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._end()
-
     def _away(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - as it returns
         return self._ask("do", function, *arguments)
-
-    def _ask(self, *question: object) -> Any:  # noqa: ANN401 - as the engine returns it
-        if self._process is None:
-            self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            _send(question, self._process.stdin)
-            kind, answer = pickle.load(self._process.stdout)
-        except (BrokenPipeError, EOFError, pickle.UnpicklingError):
-            raise ApartError(f"its process ended: {self._end()}") from None
-        if kind == "unsupported":
-            raise UnsupportedError(answer)
-        if kind == "failed":
-            raise ApartError(answer)
-        return answer
-
-    def _start(self) -> None:
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `_end`
-        self._process = subprocess.Popen(
-            processes.command(__name__),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._words,
-        )
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has died at once; how, the first question finds out
-            _send(self._asked, self._process.stdin)
-
-    def _end(self) -> str:
-        """Forget the process, and say how it ended."""
-        process, words = self._process, self._words
-        assert process is not None
-        assert words is not None
-        self._process = self._words = None
-        with words:
-            code = process.wait()
-            for pipe in (process.stdin, process.stdout):
-                with suppress(BrokenPipeError):  # what it was not told any more
-                    if pipe is not None:
-                        pipe.close()
-            return processes.last_words(code, words.fileno())
 
 
 def _elsewhere(*_: object) -> NoReturn:
     raise TypeError("this run is in another process: use Run.do")
-
-
-def _send(what: object, pipe: IO[bytes]) -> None:
-    pickle.dump(what, pipe)
-    pipe.flush()
 
 
 # The other side --------------------------------------------------------------------------------------
@@ -156,7 +95,7 @@ def work() -> None:
             name, *arguments = pickle.load(questions)
         except EOFError:
             return
-        _send(_answer(getattr(host, name), arguments), answers)
+        send(_answer(getattr(host, name), arguments), answers)
 
 
 def _answer(method: Callable[..., object], arguments: list[object]) -> tuple[str, object]:

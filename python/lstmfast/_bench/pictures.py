@@ -1,8 +1,12 @@
-"""The two pictures, speed-ups row by row and a roofline, drawn without pyplot: no display, no globals."""
+"""The pictures, drawn without pyplot: no display, no globals.
+
+Speed-ups row by row and a roofline of a run; and of a comparison, how fast each revision is.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,11 +14,12 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from .._base.colours import BLUE, GREEN, GREY, ORANGE
 from .._files.writing import picture
+from .comparison import GROUPS, THIS, Comparison
 from .engines import OURS
 from .limits import intensity
 from .results import Report
 
-__all__ = ["both", "roofline", "speedups"]
+__all__ = ["both", "by_revision", "roofline", "speedups"]
 
 OURS_COLOR, SLOWER_COLOR = BLUE, ORANGE
 COLORS = {
@@ -65,6 +70,41 @@ def roofline(report: Report, kind: str = "svg") -> bytes:
     figure = Figure(figsize=(10, 6.5), dpi=110, layout="constrained")
     _draw_roofline(figure.subplots(), report)
     return picture(figure, kind)
+
+
+def by_revision(comparison: Comparison, kind: str = "svg") -> bytes:
+    """Draw how many times as fast as the first revision each is: means of groups, and faintly rows."""
+    figure = Figure(figsize=(9, 5), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    names = [*comparison.revisions, THIS]
+    for group, color in zip(GROUPS, (BLUE, GREEN, ORANGE, GREY), strict=True):
+        for row in comparison.rows:
+            if row.shape.group == group:
+                axes.plot(*_speeds(names, row.ratio), color=color, alpha=0.25, linewidth=0.8)
+        means = {name: comparison.group_means(name).get(group) for name in comparison.revisions}
+        axes.plot(*_speeds(names, means.get), color=color, linewidth=2, marker="o", label=group)
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(range(len(names)), names)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_title("How many times as fast as the first revision that has it", loc="left")
+    axes.legend(fontsize=8)
+    return picture(figure, kind)
+
+
+def _speeds(names: list[str], ratio: Callable[[str], float | None]) -> tuple[list[int], list[float]]:
+    """Place each revision that has a time by its speed, that of the first one being 1.
+
+    `ratio` is of this revision's time to another's: so much slower, or faster, than this one that other is.
+    """
+    speeds = {k: 1.0 if name == THIS else ratio(name) for k, name in enumerate(names)}
+    there = {k: speed for k, speed in speeds.items() if speed is not None}
+    first = next(iter(there.values()))
+    return list(there), [speed / first for speed in there.values()]
 
 
 def _height(report: Report) -> float:

@@ -36,5 +36,6 @@ def _how(code: int) -> str:
 def _tail(file: int) -> str:
     """Return the end of what the process has said on standard error."""
     size = os.fstat(file).st_size
-    text = os.pread(file, LAST_WORDS, max(0, size - LAST_WORDS)).decode("utf-8", "replace").strip()
+    os.lseek(file, max(0, size - LAST_WORDS), os.SEEK_SET)
+    text = os.read(file, LAST_WORDS).decode("utf-8", "replace").strip()
     return f": {text.splitlines()[-1]}" if text else ""

@@ -60,7 +60,10 @@ def events(request: Request) -> Generator[dict[str, Any], None, None]:
         finally:
             process.kill()
             process.wait()
-            with suppress(ProcessLookupError, PermissionError):  # the engines' own processes, if any are left
-                os.killpg(process.pid, signal.SIGKILL)
+            if hasattr(os, "killpg"):
+                with suppress(
+                    ProcessLookupError, PermissionError
+                ):  # the engines' own processes, if any are left
+                    os.killpg(process.pid, signal.SIGKILL)
             assert process.stdout is not None
             process.stdout.close()

@@ -8,24 +8,18 @@ rounds the best and the median are kept (and all, in the JSON file).
 from __future__ import annotations
 
 import gc
-import itertools
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from . import clock
+from .clock import rest
 from .engines import Run
 
-__all__ = ["Timing", "measure"]
+__all__ = ["Timing", "measure", "rest"]
 
 ROUNDS = 12
 FEWEST_ROUNDS = 3
-# The threads of the engine before spin a while for more work (0.05 to 40 ms, as they are made), on CPUs that
-# the next one needs. So several threads begin with a rest: pauses until the process takes no CPU time in one,
-# which the system may count in ticks of 4 ms.
-PAUSE = 0.01
-QUIET = 0.002
-MOST_PAUSES = 20
 
 
 @dataclass
@@ -81,7 +75,7 @@ def measure(
             if threads > 1:
                 rest()
             try:
-                one = run.do(_estimate, share, seconds)
+                one = run.do(clock.estimate, share, seconds)
             except Exception as error:  # an engine may raise anything
                 failed(name, error)
                 continue
@@ -93,7 +87,9 @@ def measure(
                 if threads > 1:
                     rest()
                 try:
-                    timings[name].take(*runs[name].do(_round, timings[name].calls, timings[name].warm))
+                    timings[name].take(
+                        *runs[name].do(clock.take_round, timings[name].calls, timings[name].warm)
+                    )
                 except Exception as error:
                     failed(name, error)
                     del timings[name]
@@ -113,48 +109,6 @@ def without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def rest() -> None:
-    """Wait until all threads of this process are asleep, for `MOST_PAUSES` pauses at most."""
-    for _ in range(MOST_PAUSES):
-        before = time.process_time()
-        time.sleep(PAUSE)
-        if time.process_time() - before < QUIET:
-            return
-
-
 def spread(slots: int, count: int) -> list[bool]:
     """Choose `count` of so many slots, evenly."""
     return [(k + 1) * count // slots > k * count // slots for k in range(slots)]
-
-
-def _estimate(run: Run, share: float, seconds: float) -> float:
-    """Find about how long a call takes, at best: one that is disturbed must not seem to be a long one."""
-    with run.context():
-        one = _time(run.call, 1)
-        if one < seconds:
-            one = min(one, _time(run.call, 1), _time(run.call, 1))
-        calls = 1
-        while calls * one < share / 4 and calls < 1 << 20:
-            calls *= 4
-            one = min(one, _time(run.call, calls) / calls)
-    return max(one, 1e-9)
-
-
-def _round(run: Run, calls: int, warm: bool) -> tuple[float, float]:
-    """Return the seconds that so many calls took, and the CPU time of the whole process meanwhile."""
-    with run.context():
-        if warm:
-            # Not timed: wakes threads up, brings code and weights back into the caches.
-            for _ in range(min(calls, 3)):
-                run.call()
-        cpu = time.process_time()
-        elapsed = _time(run.call, calls)
-        return elapsed, time.process_time() - cpu
-
-
-def _time(call: Callable[[], object], calls: int) -> float:
-    turns: Iterable[None] = itertools.repeat(None, calls)  # the cheapest loop there is
-    start = time.perf_counter()
-    for _ in turns:
-        call()
-    return time.perf_counter() - start

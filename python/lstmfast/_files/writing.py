@@ -41,6 +41,7 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())  # or a power failure could leave the new name on an empty file
+        file.close()  # Windows moves no file that is open
         os.replace(file.name, target)
 
 
@@ -58,6 +59,7 @@ def check(path: str | os.PathLike[str]) -> None:
         with open(text, "ab"):
             return
     with _beside(text, before) as (file, _):
+        file.close()
         os.unlink(file.name)
 
 
@@ -90,7 +92,7 @@ def _beside(text: str, before: os.stat_result | None) -> Iterator[tuple[BinaryIO
     file = _opened(temporary, text, private=before is not None)
     try:
         with file:
-            if before is not None:
+            if before is not None and hasattr(os, "fchmod"):  # Windows has other permissions
                 os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
             yield file, target
     except BaseException:

@@ -63,7 +63,7 @@ def borrow() -> bool:
         try:
             found = ctypes.CDLL(library)
             lent = _lend(found)
-        except (OSError, AttributeError):
+        except (OSError, AttributeError, TypeError):  # TypeError: on Windows nothing is loaded without a name
             continue
         if lent:
             _forks.survive(found)
