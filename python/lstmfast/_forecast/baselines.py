@@ -19,7 +19,8 @@ SEASON = "same season last period"
 LINEAR = "linear autoregression"
 
 ORDERS = (1, 2, 3, 6, 12, 24)
-JUDGED = 2000  # origins, at most, by which forms are compared
+JUDGED = 1000  # origins, at most, by which forms are compared
+RETURNS = 0.98  # of the later rows that are where the earlier were, for a level to be something to learn from
 GAIN = 0.98  # what a season must bring the error down to, so that chance is not taken for one
 
 
@@ -47,11 +48,14 @@ class Baselines:
         Of the season; 0: none was found, and there is no such baseline.
     anchor : str
         The name of the best one: what the network's forecast is a correction of.
+    returns : tuple of bool
+        Of each column: whether it comes back to levels where it was.
     """
 
     linear: Linear
     period: int
     anchor: str
+    returns: tuple[bool, ...]
 
     @classmethod
     def choose(
@@ -94,10 +98,10 @@ class Baselines:
         # The yardstick of every period: the better of the two baselines that have one.
         least, form = best_of(forms(0))
         bar, found = GAIN * min(least, error(last(z, origins, horizon))), 0
-        possible = candidates(z[:half], seasons) if period is None else [period] if period else []
+        possible = sorted(candidates(z[:half], seasons)) if period is None else [period] if period else []
         for p in possible:
-            if 3 * (p + 2) > half:
-                continue
+            if 3 * (p + 2) > half or (found and p % found == 0 and p not in seasons):
+                continue  # too long; or two of a season that is found already
             with_season, seasonal = best_of(forms(p))
             judged = min(with_season, error(same_season(z, origins, horizon, p)))
             if judged < bar or period:
@@ -112,7 +116,10 @@ class Baselines:
         if found:
             errors[SEASON] = error(same_season(z, origins, horizon, found))
         anchor = min(errors, key=lambda name: errors[name])
-        return cls(Linear.fit(form, z[:train], observed[:train]), found, anchor)
+        early, later = z[:half], z[half:]
+        inside = ((later >= early.min(axis=0)) & (later <= early.max(axis=0))).mean(axis=0)
+        returns = tuple(bool(part >= RETURNS) for part in inside)
+        return cls(Linear.fit(form, z[:train], observed[:train]), found, anchor, returns)
 
     @property
     def names(self) -> list[str]:
