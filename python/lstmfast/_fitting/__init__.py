@@ -14,11 +14,12 @@
 3
 """
 
+from .applying import apply
 from .batches import Batch, Batches
 from .fitting import evaluate, fit
 from .history import History
 from .seeds import streams
-from .sequences import Sequences
+from .sequences import Sequences, checked_rows
 from .settings import Settings
 from .windows import Windows, horizons
 
@@ -29,6 +30,8 @@ __all__ = [
     "Sequences",
     "Settings",
     "Windows",
+    "apply",
+    "checked_rows",
     "evaluate",
     "fit",
     "horizons",

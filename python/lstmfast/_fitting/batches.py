@@ -20,8 +20,8 @@ class Batch:
     ----------
     x : [T, B, I]
     target
-        What the head's outputs are held against. Where every step is scored, [T - skipped, B, ...]; where only
-        the last is, [B, ...].
+        What the head's outputs are held against. Where every step is scored, [T - skipped, B, ...]; where
+        only the last is, [B, ...].
     weight : None, or an array that broadcasts to the target (for classes as integers, of its very shape)
         How much each place of the target counts; 0 where there is none.
     lengths : None, or int64 [B]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from .._layers.recurrent import Recurrent
 from ..training import Adam, Dense, clip_global_norm
 from . import losses
 from .batches import Batch, Batches
+from .best import Best
 from .history import History
 from .model import Model
 from .seeds import streams
@@ -20,7 +21,7 @@ from .settings import Settings
 
 OnEpoch = Callable[[int, float, "float | None"], Any]
 
-# Rows of a batch whose loss alone is wanted: as many as fill the kernels' tiles, and a bounded amount of memory.
+# Rows of a batch of which only outputs are wanted: as many as fill the kernels' tiles, in bounded memory.
 EVALUATED = 256
 
 
@@ -36,24 +37,28 @@ def fit(
 ) -> History:
     """Train a layer and its head, in place.
 
+    The same weights, data and settings give the same bits: on any number of threads, instruction set and
+    machine whose NumPy draws the same random numbers.
+
     Parameters
     ----------
     layer : LSTM, GRU, RNN or LayerNormLSTM
         Of any kind and depth, time first.
     head : training.Dense
-        Its in_features are the layer's outputs.
+        Its in_features are the layer's outputs; activation "identity" for "squared", "softmax" for
+        "cross_entropy".
     data : Windows or Sequences
         What is trained on.
     loss : {"squared", "cross_entropy"}
-        Mean squared error, or cross entropy for a head with "softmax" or "sigmoid".
+        Mean squared error, or cross entropy with integer classes.
     held_out : Windows or Sequences, or None
-        What no step of Adam sees: training ends when its loss falls no more, and the weights are then those of
-        the epoch in which it was least.
+        What no step of Adam sees: training ends when its loss falls no more, and the weights are then those
+        of the epoch in which it was least.
     settings
         See `Settings`.
     on_epoch : callable
-        Called as ``on_epoch(epoch, train_loss, held_out_loss)`` after each, the first being 1; held_out_loss is
-        None without held-out data. What it raises ends the training, with the best weights so far.
+        Called as ``on_epoch(epoch, train_loss, held_out_loss)`` after each, the first being 1; held_out_loss
+        is None without held-out data. What it raises ends the training, with the best weights so far.
 
     Returns
     -------
@@ -71,56 +76,46 @@ def fit(
     settings = _checked(settings, data, held_out, layer)
     model = Model(layer, head, each_step=data.each_step, skipped=data.skipped)
     measure = losses.chosen(loss, head)
-    adam = Adam(layer, head, learning_rate=settings.learning_rate)
+    adam = Adam(*model.parts, learning_rate=settings.learning_rate)
     order, dropout = streams(settings.seed, 2)
-    history, best = History(), _Best(model, settings.min_delta)
+    history, best = History(), Best(model.parts, settings.min_delta)
 
     def step(batch: Batch) -> tuple[float, float]:
         passed = model.forward(batch, dropout)
-        value, dp = measure(passed.p, passed.head_tape, batch.target, batch.weight)
+        value, dz = measure(passed.head.z, batch.target, batch.weight)
         if not math.isfinite(value):
-            raise _Diverged(f"the loss became {value}")
+            raise _DivergedError(f"the loss became {value}")
         try:
-            clipped, _ = clip_global_norm(*model.backward(passed, dp), max_norm=settings.max_norm)
+            clipped, _ = clip_global_norm(*model.backward(passed, dz), max_norm=settings.max_norm)
             adam.step(*clipped)
-        except ValueError as error:  # the only ones that are left say that a gradient is not finite
-            raise _Diverged(str(error)) from error
+        except ValueError as error:  # all that is left to be wrong: a gradient is not finite
+            raise _DivergedError(str(error)) from error
         return value, _counted(batch)
 
     try:
         for epoch in range(1, settings.epochs + 1):
             adam.learning_rate = settings.rate(epoch)
             mean = _mean(step(batch) for batch in data.shuffled(settings.batch_size, order))
-            judged = None
-            if held_out is not None:
-                judged = evaluate(layer, head, held_out, loss=loss)
-                if not math.isfinite(judged):
-                    raise _Diverged(f"the held-out loss became {judged}")
-                history.held_out_loss.append(judged)
-            history.train_loss.append(mean)
+            judged = None if held_out is None else _judged(model, held_out, measure)
+            if judged is not None and not math.isfinite(judged):
+                raise _DivergedError(f"the held-out loss became {judged}")
+            history.add(mean, judged)
             if best.take(epoch, judged):
                 history.best_epoch = epoch
             if on_epoch is not None:
                 on_epoch(epoch, mean, judged)
-            if judged is not None and settings.patience is not None:
-                if epoch - best.improved >= settings.patience:
-                    history.ended = "early"
-                    break
+            if judged is not None and epoch - best.improved >= (settings.patience or math.inf):
+                history.ended = "early"
+                break
     except KeyboardInterrupt:
         history.ended = "interrupted"
-        del history.held_out_loss[len(history.train_loss) :]
-        best.restore()
-    except _Diverged as error:
-        best.restore()
+    except _DivergedError as error:
         raise FloatingPointError(
-            f"training: {error} in epoch {history.epochs + 1}; expected finite numbers. A smaller learning_rate"
-            f" (now {settings.learning_rate:g}), a smaller max_norm (now {settings.max_norm:g}) or data of the"
-            " size of 1 help. The weights are the best until then"
+            f"training: {error} in epoch {history.epochs + 1}; expected finite numbers. A smaller"
+            f" learning_rate (now {settings.learning_rate:g}) or max_norm (now {settings.max_norm:g}) helps,"
+            " and numbers of the size of 1. The weights are the best until then"
         ) from error
-    except BaseException:
-        best.restore()
-        raise
-    else:
+    finally:
         best.restore()
     return history
 
@@ -128,85 +123,52 @@ def fit(
 def evaluate(layer: Recurrent[Any, Any], head: Dense, data: Batches, *, loss: str = "squared") -> float:
     """Find the mean loss over some data, without dropout: the same bits every time."""
     model = Model(layer, head, each_step=data.each_step, skipped=data.skipped)
-    measure = losses.chosen(loss, head)
-
-    def judge(batch: Batch) -> tuple[float, float]:
-        return measure(*model.outputs(batch), batch.target, batch.weight)[0], _counted(batch)
-
-    return _mean(judge(batch) for batch in data.in_order(EVALUATED))
+    return _judged(model, data, losses.chosen(loss, head))
 
 
-class _Diverged(ArithmeticError):
+class _DivergedError(ArithmeticError):
     """A loss or a gradient is not finite."""
 
 
-class _Best:
-    """The best weights so far."""
-
-    def __init__(self, model: Model, min_delta: float) -> None:
-        self._models = (model.layer, model.head)
-        self._min_delta = min_delta
-        self._least = self._bar = math.inf
-        self.improved = 0  # the last epoch that was better by min_delta than those before
-        self._keep()
-
-    def take(self, epoch: int, loss: float | None) -> bool:
-        """Look at an epoch's held-out loss, and keep its weights if it is the least (or if there is none)."""
-        if loss is not None and loss >= self._least:
-            return False
-        if loss is not None:
-            self._least = loss
-            if loss < self._bar - self._min_delta:
-                self._bar, self.improved = loss, epoch
-        self._keep()
-        return True
-
-    def restore(self) -> None:
-        """Give the models the best weights back, where they have others."""
-        for model, weights in zip(self._models, self._weights, strict=True):
-            model.update(weights)
-
-    def _keep(self) -> None:
-        # Parameters are replaced, never written to: to keep them is to hold them.
-        self._weights = [dict(model.parameters) for model in self._models]
-
-
-def _checked(
-    settings: Settings | None, data: Batches, held_out: Batches | None, layer: Recurrent[Any, Any]
-) -> Settings:
-    if settings is None:
-        settings = Settings()
-    if not isinstance(settings, Settings):
-        raise TypeError(f"settings: expected Settings, got {checks.shown(settings)}")
-    for name, given in (("data", data), ("held_out", held_out)):
-        if given is None:
-            if name == "held_out":
-                continue
-        if not hasattr(given, "shuffled"):
-            raise TypeError(f"{name}: expected Windows or Sequences, got {checks.shown(given)}")
-        if given.input_size != layer.input_size:
-            raise ValueError(
-                f"{name}: expected inputs of {layer.input_size} numbers, the layer's input_size,"
-                f" got {given.input_size}"
-            )
-    if held_out is not None and (held_out.each_step, held_out.skipped) != (data.each_step, data.skipped):
-        raise ValueError("held_out: expected it to be scored at the steps where data are, got others")
-    return settings
+def _judged(model: Model, data: Batches, measure: losses.Loss) -> float:
+    return _mean(
+        (measure(model.logits(batch), batch.target, batch.weight)[0], _counted(batch))
+        for batch in data.in_order(EVALUATED)
+    )
 
 
 def _counted(batch: Batch) -> float:
     """How much a batch counts in a mean over batches."""
     if batch.weight is None:
         return float(batch.target.size)
-    weight = batch.weight
-    places = np.broadcast_shapes(weight.shape, batch.target.shape)
-    return float(np.sum(weight, dtype=np.float64)) * (math.prod(places) // weight.size)
+    places = math.prod(np.broadcast_shapes(batch.weight.shape, batch.target.shape))
+    return float(np.sum(batch.weight, dtype=np.float64)) * (places // batch.weight.size)
 
 
-def _mean(pairs: Any) -> float:
+def _mean(pairs: Iterable[tuple[float, float]]) -> float:
     """Weighted mean of (value, weight) pairs."""
     total = weight = 0.0
     for value, counted in pairs:
         total += value * counted
         weight += counted
     return total / weight
+
+
+def _checked(
+    settings: Settings | None, data: Batches, held_out: Batches | None, layer: Recurrent[Any, Any]
+) -> Settings:
+    settings = Settings() if settings is None else settings
+    if not isinstance(settings, Settings):
+        raise TypeError(f"settings: expected Settings, got {checks.shown(settings)}")
+    given = {"data": data} if held_out is None else {"data": data, "held_out": held_out}
+    for name, batches in given.items():
+        if not hasattr(batches, "shuffled"):
+            raise TypeError(f"{name}: expected Windows or Sequences, got {checks.shown(batches)}")
+        if batches.input_size != layer.input_size:
+            raise ValueError(
+                f"{name}: expected inputs of {layer.input_size} numbers, the layer's input_size,"
+                f" got {batches.input_size}"
+            )
+        if (batches.each_step, batches.skipped) != (data.each_step, data.skipped):
+            raise ValueError(f"{name}: expected it to be scored at the steps where data is, got others")
+    return settings

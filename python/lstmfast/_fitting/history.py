@@ -28,6 +28,12 @@ class History:
     best_epoch: int = 0
     ended: str = "epochs"
 
+    def add(self, train_loss: float, held_out_loss: float | None) -> None:
+        """Note an epoch's losses."""
+        self.train_loss.append(train_loss)
+        if held_out_loss is not None:
+            self.held_out_loss.append(held_out_loss)
+
     @property
     def epochs(self) -> int:
         """How many epochs were done."""

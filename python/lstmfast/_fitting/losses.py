@@ -1,40 +1,54 @@
-"""Which losses there are, and what each has for a head."""
+"""Which losses there are: each of a head's logits, with its gradient with respect to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .._base import checks
 from .._base.checks import Array
-from ..training import Dense, DenseTape, LogitGradient, cross_entropy, mean_squared_error
+from ..training import Dense, mean_squared_error
+from . import exact
 
-# p, the head's tape, target, weight -> the loss, and what Dense.backward takes.
-Loss: TypeAlias = Callable[
-    [Array, DenseTape, NDArray[Any], NDArray[Any] | None], tuple[float, "Array | LogitGradient"]
-]
-
-
-def _squared(
-    p: Array, tape: DenseTape, target: NDArray[Any], weight: NDArray[Any] | None
-) -> tuple[float, Array]:
-    return mean_squared_error(p, target, weight)
+# z, target, weight -> the loss, dz.
+Loss: TypeAlias = Callable[[Array, NDArray[Any], "NDArray[Any] | None"], "tuple[float, Array]"]
 
 
-def _entropy(
-    p: Array, tape: DenseTape, target: NDArray[Any], weight: NDArray[Any] | None
-) -> tuple[float, LogitGradient]:
-    return cross_entropy(tape, target, weight)
+def cross_entropy(z: Array, classes: NDArray[Any], weight: NDArray[Any] | None) -> tuple[float, Array]:
+    """Mean of -log of each class' probability, and dz: `training.cross_entropy`, the same bits everywhere.
+
+    Parameters
+    ----------
+    z : [..., C]
+        Logits of a softmax head.
+    classes : integers [...]
+        From 0 to C - 1; where the weight is 0, any of these.
+    weight : [...], or None
+        How much each counts.
+    """
+    with checks.quiet():
+        p, log_p = exact.softmax(z)
+    w = np.ones(classes.shape) if weight is None else weight.astype(np.float64)
+    total = float(w.sum())
+    places = classes[..., np.newaxis]
+    taken = np.take_along_axis(log_p, places, axis=-1)[..., 0]
+    loss = -float(np.sum(w * taken)) / total
+    np.put_along_axis(p, places, np.take_along_axis(p, places, axis=-1) - 1, axis=-1)
+    return loss, checks.converted(p * (w / total)[..., np.newaxis], z.dtype)
 
 
-LOSSES: dict[str, Loss] = {"squared": _squared, "cross_entropy": _entropy}
+LOSSES: dict[str, Loss] = {"squared": mean_squared_error, "cross_entropy": cross_entropy}
+ACTIVATIONS = {"squared": "identity", "cross_entropy": "softmax"}
 
 
 def chosen(loss: str, head: Dense) -> Loss:
     """Find a loss by its name, and see that the head is one for it."""
     checks.choice(loss, "loss", tuple(LOSSES))
-    if loss == "cross_entropy" and head.activation == "identity":
-        raise ValueError("head: expected activation 'sigmoid' or 'softmax' for cross entropy, got 'identity'")
+    if head.activation != ACTIVATIONS[loss]:
+        raise ValueError(
+            f"head: expected activation {ACTIVATIONS[loss]!r} for the loss {loss!r}, got {head.activation!r}"
+        )
     return LOSSES[loss]

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .._base import checks
 from .._base.checks import Array
 from .._layers.recurrent import Recurrent
-from ..training import Dense, DenseTape, LogitGradient
+from .._layers.tape import Tape
+from ..training import Dense
 from .batches import Batch
+from .head import Head, HeadPass
+
+State: TypeAlias = "Array | tuple[Array, Array]"
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
     """A forward pass, as the backward pass needs it."""
 
-    p: Array  # the head's outputs
-    head_tape: DenseTape
-    layer_tape: Any
+    head: HeadPass
+    tape: Tape
     y: Array
 
 
 class Model:
     """The two together.
 
-    The head reads the output of every step but the first `skipped`, or else the state h of the last layer after
-    each row's last step, both directions side by side: what a row is like as a whole.
+    The head reads the output of every step but the first `skipped`, or else the state h of the last layer
+    after each row's last step, both directions side by side: what a row is like as a whole.
     """
 
-    def __init__(self, layer: Recurrent[Any, Any], head: Dense, *, each_step: bool, skipped: int) -> None:
+    def __init__(
+        self, layer: Recurrent[Any, Any], head: Dense, *, each_step: bool = False, skipped: int = 0
+    ) -> None:
         if not isinstance(layer, Recurrent):
             raise TypeError(f"layer: expected an LSTM, GRU, RNN or LayerNormLSTM, got {checks.shown(layer)}")
         if not isinstance(head, Dense):
@@ -43,42 +48,46 @@ class Model:
             raise ValueError(
                 f"head: expected in_features {features}, the layer's outputs, got {head.in_features}"
             )
-        self.layer, self.head = layer, head
+        if head.dtype != layer.dtype:
+            raise ValueError(f"head: expected dtype {layer.dtype}, the layer's, got {head.dtype}")
+        self.layer, self.head = layer, Head(head)
         self._each_step, self._skipped = each_step, skipped
         self._ways = 2 if layer.bidirectional else 1
 
-    def outputs(self, batch: Batch) -> tuple[Array, DenseTape]:
-        """Compute p, and the head's tape, without dropout and without what `backward` needs of the layer."""
+    @property
+    def parts(self) -> tuple[Recurrent[Any, Any], Dense]:
+        """What has parameters."""
+        return self.layer, self.head.dense
+
+    def logits(self, batch: Batch) -> Array:
+        """Compute the head's logits, without dropout and keeping nothing."""
         y, state = self.layer(batch.x, lengths=batch.lengths)
-        return self.head.forward(self._read(y, state))
+        return self.head.logits(self._read(y, state))
 
     def forward(self, batch: Batch, generator: np.random.Generator) -> Pass:
-        """Compute p, and keep what `backward` needs. The generator is of dropout."""
+        """Compute them, and keep what `backward` needs. The generator is of dropout."""
         y, state, tape = self.layer.forward(batch.x, lengths=batch.lengths, seed=generator)
-        p, head_tape = self.head.forward(self._read(y, state))
-        return Pass(p, head_tape, tape, y)
+        return Pass(self.head.forward(self._read(y, state)), tape, y)
 
-    def backward(self, passed: Pass, dp: Array | LogitGradient) -> tuple[dict[str, Array], dict[str, Array]]:
+    def backward(self, passed: Pass, dz: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         """Find the gradients of the layer's parameters and of the head's."""
-        head = self.head.backward(passed.head_tape, dp)
-        if self._each_step:
-            dy = head.x
-            if self._skipped:
-                dy = np.zeros_like(passed.y)
-                dy[self._skipped :] = head.x
-            layer = self.layer.backward(passed.layer_tape, dy)
-        else:
-            layer = self.layer.backward(passed.layer_tape, None, self._dstate(head.x))
-        return layer.parameters, head.parameters
+        dread, head = self.head.backward(passed.head, dz)
+        if not self._each_step:
+            return self.layer.backward(passed.tape, None, self._dstate(dread)).parameters, head
+        dy = dread
+        if self._skipped:
+            dy = np.zeros_like(passed.y)
+            dy[self._skipped :] = dread
+        return self.layer.backward(passed.tape, dy).parameters, head
 
-    def _read(self, y: Array, state: Any) -> Array:
+    def _read(self, y: Array, state: State) -> Array:
         if self._each_step:
             return y[self._skipped :]
         h = state[0] if isinstance(state, tuple) else state
         last: Array = h[-self._ways :]  # [D, B, S]
         return last.swapaxes(0, 1).reshape(last.shape[1], -1)
 
-    def _dstate(self, dread: Array) -> Any:
+    def _dstate(self, dread: Array) -> Array | tuple[Array, None]:
         """Turn the gradient of what was read, [B, D*S], into that of the state."""
         dh = np.zeros((self.layer._depth, len(dread), dread.shape[1] // self._ways), dread.dtype)
         dh[-self._ways :] = dread.reshape(len(dread), self._ways, -1).swapaxes(0, 1)

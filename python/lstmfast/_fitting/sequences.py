@@ -74,8 +74,8 @@ class Sequences:
         if self.skipped >= self.lengths.min():
             k = int(self.lengths.argmin())
             raise ValueError(
-                f"warm_up: expected less than the shortest sequence, sequences[{k}] of {self.lengths[k]} steps,"
-                f" got {self.skipped}"
+                f"warm_up: expected less than the steps of the shortest sequence, {self.lengths[k]} of"
+                f" sequences[{k}], got {self.skipped}"
             )
 
     def __len__(self) -> int:
@@ -113,22 +113,20 @@ class Sequences:
         return Batch(x, target, weight, lengths)
 
 
-def checked_rows(sequences: Array | Sequence[Array]) -> list[Array]:
-    """Check sequences; return them as a list of arrays [T_k, I] of real numbers."""
-    rows = [checks.real_array(row, f"sequences[{k}]") for k, row in enumerate(sequences)]
+def checked_rows(sequences: Array | Sequence[Array], name: str = "sequences") -> list[Array]:
+    """Check sequences, which messages call `name`; return them as a list of arrays [T_k, I]."""
+    rows = [checks.real_array(row, f"{name}[{k}]") for k, row in enumerate(sequences)]
     if not rows:
-        raise ValueError("sequences: expected at least one, got none")
+        raise ValueError(f"{name}: expected at least one, got none")
     for k, row in enumerate(rows):
         if row.ndim != 2 or row.shape[1] != rows[0].shape[1]:
             I = rows[0].shape[1] if rows[0].ndim == 2 else "I"
-            raise ValueError(f"sequences[{k}]: expected shape [T, {I}], got {row.shape}")
+            raise ValueError(f"{name}[{k}]: expected shape [T, {I}], got {row.shape}")
         if 0 in row.shape:
-            raise ValueError(
-                f"sequences[{k}]: expected at least one step and one number, got shape {row.shape}"
-            )
+            raise ValueError(f"{name}[{k}]: expected at least one step and one number, got shape {row.shape}")
         if not np.isfinite(row).all():
             step = int(np.flatnonzero(~np.isfinite(row).all(axis=1))[0])
-            raise ValueError(f"sequences[{k}]: expected finite numbers, got {row[step]} at step {step}")
+            raise ValueError(f"{name}[{k}]: expected finite numbers, got {row[step]} at step {step}")
     return rows
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .._base import checks
 
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,14 @@ class Settings:
         Rows of a step of Adam.
     learning_rate : float > 0
         Adam's, at the first step.
-    schedule : {"constant", "cosine"}
-        What becomes of it: nothing, or half a cosine from learning_rate at the first epoch to a hundredth of it
-        at the last, number `epochs`.
+    schedule : {"constant", "linear"}
+        What becomes of it: nothing, or a line from learning_rate at the first epoch to a hundredth of it at
+        the last, number `epochs`.
     max_norm : float > 0
         Gradients are scaled down where their joint norm is above this; infinity: never.
     patience : int >= 1, or None
-        Training ends after so many epochs without a held-out loss that is better by `min_delta` than the best.
-        None: it goes through all epochs. Without held-out data it has no meaning.
+        Training ends after so many epochs without a held-out loss that is better by `min_delta` than the
+        best. None: it goes through all epochs. Without held-out data it has no meaning.
     min_delta : float >= 0
         In units of the loss.
     seed : int >= 0, or None
@@ -61,9 +61,8 @@ class Settings:
         """Adam's learning rate in an epoch, the first being 1."""
         if self.schedule == "constant" or self.epochs == 1:
             return self.learning_rate
-        lowest = self.learning_rate / 100
         part = (epoch - 1) / (self.epochs - 1)
-        return lowest + (self.learning_rate - lowest) * (1 + math.cos(math.pi * part)) / 2
+        return self.learning_rate * (1 - 0.99 * part)
 
 
 def _size(value: object, name: str, *, zero: bool, infinite: bool) -> None:

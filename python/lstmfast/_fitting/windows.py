@@ -21,8 +21,8 @@ class Windows:
     inputs : [N, I]
         What is read at each step; finite in every window.
     targets : [N, K] or [N, ...]
-        What is to be said after each step, such as `horizons` makes it, flattened to K numbers. NaN where there
-        is nothing to be said: these places are not scored.
+        What is to be said after each step, such as `horizons` makes it, flattened to K numbers. NaN where
+        there is nothing to be said: these places are not scored.
     length : int
         T, steps of a window.
     starts : integers [W], or None
@@ -54,7 +54,8 @@ class Windows:
         steps = len(self._inputs)
         if self._targets.ndim < 2 or len(self._targets) != steps or 0 in self._targets.shape:
             raise ValueError(
-                f"targets: expected shape [N, K] with N = {steps} as inputs have it, got {self._targets.shape}"
+                f"targets: expected shape [N, K] with N = {steps} as inputs have it,"
+                f" got {self._targets.shape}"
             )
         self.length = checks.integer(length, "length", 1, steps)
         self.skipped = checks.integer(warm_up, "warm_up", 0, self.length - 1)
@@ -116,7 +117,7 @@ class Windows:
 
 
 def horizons(series: Array, steps: int) -> Array:
-    """What follows each step of a series: [N, C] to [N, steps, C], NaN beyond its end.
+    """Find what follows each step of a series: [N, C] to [N, steps, C], NaN beyond its end.
 
     ``horizons(series, H)[t, h]`` is ``series[t + 1 + h]``. It is a view of one copy of the series: a step's
     targets take no memory of their own.

@@ -28,8 +28,8 @@ def mean_squared_error(
     target : the shape of p
         Real numbers, converted to p's dtype: what is beyond it becomes infinite.
     weight : the shape of p, or one that broadcasts to it
-        How much each place counts: finite numbers that are not negative, or bools. Where it is 0, p and target
-        may be anything, NaN too: steps past the ends of sequences, say, or gaps. None: all places alike.
+        How much each place counts: finite numbers that are not negative, or bools. Where it is 0, p and
+        target may be anything, NaN too: steps past the ends of sequences, say, or gaps. None: all alike.
 
     Returns
     -------
@@ -39,7 +39,8 @@ def mean_squared_error(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not an array of real numbers, shapes differ, or there is nothing to take the mean of.
+        If an argument is not an array of real numbers, shapes differ, or there is nothing to take the mean
+        of.
     """
     p = _arguments.floating(p, "p")
     target = checks.real_array(target, "target")
@@ -81,9 +82,9 @@ def cross_entropy(
         softmax: either integer classes from 0 to out_features - 1, in the shape of p without its last
         axis; or, in the shape of p, probabilities with a sum of 1 over the last axis (such as one-hot rows).
     weight
-        sigmoid: the shape of p, or one that broadcasts to it. softmax: that of p without its last axis, or one
-        that broadcasts to it. How much each output or sample counts, as in `mean_squared_error`: the loss is
-        then a weighted mean. Where it is 0, targets may be anything of their dtype.
+        sigmoid: the shape of p, or one that broadcasts to it. softmax: that of p without its last axis, or
+        one that broadcasts to it. How much each output or sample counts, as in `mean_squared_error`: the loss
+        is then a weighted mean. Where it is 0, targets may be anything of their dtype.
 
     Returns
     -------
@@ -111,10 +112,9 @@ def cross_entropy(
     if tape.activation == "sigmoid":
         t = _probabilities(given, z)
         _check_not_empty(z, "p")
-        # -log p = log(1 + exp(-z)) = max(-z, 0) + log1p(exp(-|z|)), and likewise for 1 - p.
         with checks.quiet():
-            losses = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
-            return float(np.mean(losses, dtype=np.float64)), LogitGradient((sigmoid(z) - t) / z.size)
+            losses, dz = _sigmoid_losses(z, t)
+            return float(np.mean(losses, dtype=np.float64)), LogitGradient(dz / z.size)
 
     t = _one_hot(given, z) if given.shape == z.shape[:-1] else _probabilities(given, z, sum_to_one=True)
     _check_not_empty(z, "p")
@@ -124,12 +124,18 @@ def cross_entropy(
         return float(np.sum(losses, dtype=np.float64)) / samples, LogitGradient(dz / samples)
 
 
+def _sigmoid_losses(z: Array, t: Array) -> tuple[Array, Array]:
+    """Losses -(t log p + (1 - t) log(1 - p)) of each output, and dz of their sum."""
+    # -log p = log(1 + exp(-z)) = max(-z, 0) + log1p(exp(-|z|)), and likewise for 1 - p.
+    return np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z))), sigmoid(z) - t
+
+
 def _softmax_losses(z: Array, t: Array) -> tuple[Array, Array]:
-    """-(sum of t log p over the classes) of each sample [...], and its dz [..., C]."""
+    """Losses -(sum of t log p over the classes) of each sample [...], and dz [..., C] of their sum."""
     shifted = z - z.max(axis=-1, keepdims=True)
     e = np.exp(shifted)
     e_sum = e.sum(axis=-1, keepdims=True)
-    losses: Array = -np.sum(t * (shifted - np.log(e_sum)), axis=-1, dtype=np.float64)
+    losses: Array = -(t * (shifted - np.log(e_sum))).sum(axis=-1, dtype=np.float64)
     # The sum of t is 1 but for rounding; with it the gradient is that of the very loss above.
     dz: Array = e / e_sum * t.sum(axis=-1, keepdims=True) - t
     return losses, dz
@@ -146,7 +152,7 @@ def _weighted_cross_entropy(
             given = np.where(w > 0, given, given.dtype.type(0))
         t = _probabilities(given, z)
         with checks.quiet():
-            losses, dz = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z))), sigmoid(z) - t
+            losses, dz = _sigmoid_losses(z, t)
     else:
         w, total = _weights(weight, z.shape[:-1], "that of p without its last axis")
         if given.shape == z.shape[:-1]:
@@ -162,12 +168,11 @@ def _weighted_cross_entropy(
     scale = w / total
     if activation == "softmax":
         counted, scale = counted[..., np.newaxis], scale[..., np.newaxis]
-    dz = np.where(counted, dz, z.dtype.type(0)) * scale
-    return loss, LogitGradient(checks.converted(dz, z.dtype))
+    return loss, LogitGradient(checks.converted(np.where(counted, dz, z.dtype.type(0)) * scale, z.dtype))
 
 
-def _weights(weight: ArrayLike, shape: tuple[int, ...], symbols: str) -> tuple[NDArray[np.float64], float]:
-    """Weights of this shape, which is called `symbols` in messages, and their sum."""
+def _weights(weight: ArrayLike, shape: tuple[int, ...], symbols: str) -> tuple[Array, float]:
+    """Find weights of this shape, which is called `symbols` in messages, and their sum."""
     given = checks.real_array(weight, "weight")
     try:
         w = np.broadcast_to(checks.converted(given, checks.FLOAT64), shape)
