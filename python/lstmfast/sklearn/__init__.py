@@ -24,6 +24,7 @@ if tuple(map(int, _sklearn.__version__.split(".")[:2])) < (1, 6):
     )
 
 from ._classifier import SequenceClassifier
+from ._forecaster import SequenceForecaster
 from ._regressor import SequenceRegressor
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["SequenceClassifier", "SequenceForecaster", "SequenceRegressor"]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _layers
@@ -19,8 +17,10 @@ from .._base.checks import Array
 from .._fitting import History, Sequences, Settings, apply, fit, streams
 from ..training import Dense
 from . import _held_out
+from ._random import seed_of
 from ._reading import Rows, chosen, read
 from ._scaling import Scaling
+from ._telling import tell
 
 CELLS = ("LSTM", "GRU", "RNN", "LayerNormLSTM")
 
@@ -110,7 +110,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             loss=self._LOSS,
             held_out=part(unseen) if len(unseen) else None,
             settings=settings,
-            on_epoch=_say if checks.flag(self.verbose, "verbose") else None,
+            on_epoch=tell if checks.flag(self.verbose, "verbose") else None,
         )
         self.n_iter_ = self.history_.epochs
         if self.history_.ended == "interrupted":
@@ -156,14 +156,6 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def seed_of(random_state: Any) -> int:
-    """Make one seed of what scikit-learn takes as random_state: an integer is that itself."""
-    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
-        check_random_state(random_state)  # which says what is wrong with a negative one
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1, dtype=np.int64))
-
-
 def counted(
     rows: Rows, y: NDArray[Any], sample_weight: Any
 ) -> tuple[Rows, NDArray[Any], NDArray[np.float64] | None]:
@@ -181,8 +173,3 @@ def counted(
         raise ValueError("sample_weight: expected finite numbers, none below zero and not all zero")
     places = np.flatnonzero(weights)
     return chosen(rows, places), y[places], np.asarray(weights[places], np.float64)
-
-
-def _say(epoch: int, train_loss: float, held_out_loss: float | None) -> None:
-    held_out = "" if held_out_loss is None else f", held out {held_out_loss:.6f}"
-    print(f"epoch {epoch}: loss {train_loss:.6f}{held_out}")

@@ -54,7 +54,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         targets = y.reshape(len(y), -1).astype(np.float64)
         self._one_target = y.ndim == 1
         self._targets = Scaling.of(targets) if self.standardize else Scaling.none(targets.shape[1])
-        scaled = self._targets.to_model(targets)
+        scaled = self._targets.scaled(targets)
         self._train(rows, scaled, targets.shape[1], weights=weights, classes=None)
         return self
 

@@ -40,13 +40,14 @@ class Scaling:
     def to_model(self, rows: Rows) -> Rows:
         """Scale sequences, in float32."""
         if isinstance(rows, np.ndarray):
-            return self._scaled(rows)
-        return [self._scaled(row) for row in rows]
+            return self.scaled(rows)
+        return [self.scaled(row) for row in rows]
 
     def to_numbers(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
         """Undo it."""
         numbers: NDArray[np.float64] = scaled.astype(np.float64) * self.deviation + self.mean
         return numbers
 
-    def _scaled(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
+    def scaled(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale numbers [..., I], in float32."""
         return ((numbers - self.mean) / self.deviation).astype(np.float32)
