@@ -40,7 +40,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         bidirectional: bool = False,
         dropout: float = 0.0,
         standardize: bool = True,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-2,
         batch_size: int = 32,
         max_iter: int = 100,
         max_norm: float = 1.0,

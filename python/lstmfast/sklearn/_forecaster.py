@@ -67,9 +67,9 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     X is a series [N] or [N, C] of at least 100 rows (and ten times the horizon), the oldest first, without
-    gaps. `fit` and `score` take a y, which they do not use, as scikit-learn's tools hand them one: what is to be
-    forecast is X itself. To be scored by parts of a series it takes those of `TimeSeriesSplit`; others would
-    train on what comes after.
+    gaps. `fit` and `score` take a y, which they do not use, as scikit-learn's tools hand them one: what is
+    to be forecast is X itself. For cross-validation there is scikit-learn's `TimeSeriesSplit`; other ways to
+    split would train on what comes after.
     """
 
     _one_column: bool
@@ -224,7 +224,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         one_column: bool = given.ndim == 1
         if not reset and one_column and not self._one_column:
             raise ValueError(
-                f"X: expected shape [N, {self.n_features_in_}], as fit was given, got {given.shape}"
+                f"X: expected shape [N, {self.n_features_in_}], as fit was given, got {given.shape}. Reshape your data"
             )
         table = np.asarray(given)[:, np.newaxis] if one_column else X
         series = validate_data(self, table, reset=reset, dtype=np.float64)

@@ -42,8 +42,8 @@ def read(estimator: Any, X: Any, *, reset: bool) -> Rows:
     array = check_array(
         X, dtype="numeric", allow_nd=True, ensure_min_features=1, estimator=estimator, input_name="X"
     )
-    if array.shape[2] == 0:
-        raise ValueError(f"X: expected at least one number a step, got shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"X: expected at least one step of at least one number, got shape {array.shape}")
     _compare(estimator, array.shape[2], False, reset)
     return np.asarray(array, _real(array))
 

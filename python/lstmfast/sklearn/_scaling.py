@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._base import checks
 from ._reading import Rows
 
 
@@ -50,4 +51,4 @@ class Scaling:
 
     def scaled(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
         """Scale numbers [..., I], in float32."""
-        return ((numbers - self.mean) / self.deviation).astype(np.float32)
+        return checks.converted((numbers - self.mean) / self.deviation, checks.FLOAT32)  # type: ignore[return-value]
