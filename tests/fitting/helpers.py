@@ -34,7 +34,8 @@ def forecaster(hidden: int = 8, ahead: int = 2, **options: Any) -> tuple[Any, De
 def series(steps: int = 300) -> Array:
     """A wave and noise, [steps, 1]."""
     noise = np.random.default_rng(0).standard_normal(steps)
-    return (np.sin(0.3 * np.arange(steps)) + 0.1 * noise)[:, np.newaxis].astype(np.float32)
+    numbers: Array = (np.sin(0.3 * np.arange(steps)) + 0.1 * noise)[:, np.newaxis].astype(np.float32)
+    return numbers
 
 
 def windows(first: int, last: int, ahead: int = 2) -> Windows:

@@ -27,5 +27,5 @@ def test_log() -> None:
 def test_softmax() -> None:
     z = np.array([[1e4, 0, -1e4], [2, 2, 2]], np.float32)
     p, log_p = exact.softmax(z)
-    np.testing.assert_allclose(p, [[1, 0, 0], [1 / 3] * 3], rtol=1e-15)
-    np.testing.assert_allclose(log_p, [[0, -1e4, -2e4], [-np.log(3)] * 3], rtol=1e-15)
+    np.testing.assert_allclose(p, np.array([[1, 0, 0], [1 / 3] * 3]), rtol=1e-15)
+    np.testing.assert_allclose(log_p, np.array([[0, -1e4, -2e4], [-float(np.log(3))] * 3]), rtol=1e-15)

@@ -48,7 +48,8 @@ def test_finite_differences(layer: Any, loss: str, each_step: bool) -> None:
     passed = model.forward(given, np.random.default_rng(0))
     _, dz = measure(passed.head.z, given.target, given.weight)
     gradients = model.backward(passed, dz)
-    for part, found in zip(model.parts, gradients, strict=True):
+    parts: tuple[Any, ...] = model.parts
+    for part, found in zip(parts, gradients, strict=True):
         for name, gradient in found.items():
             before, direction = part.parameters[name], random(gradient.shape, np.float64, seed=3)
             slopes = []

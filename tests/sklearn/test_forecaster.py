@@ -44,6 +44,7 @@ def test_it_forecasts_the_next_years(fitted: SequenceForecaster) -> None:
     assert after_each.shape == (270, 4)
     np.testing.assert_allclose(after_each[-1], fitted.forecast(X=numbers[:270]), rtol=1e-6)
     assert fitted.n_iter_ == len(fitted.history_.train_loss)
+    assert fitted.evaluation_ is not None
     assert fitted.evaluation_.rows > 30
 
 

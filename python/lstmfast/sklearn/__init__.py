@@ -1,4 +1,4 @@
-# Known by: nobody
+# Known by: users
 """Estimators of scikit-learn's kind over lstmfast's own training: classes or numbers of sequences, forecasts.
 
 >>> import numpy as np

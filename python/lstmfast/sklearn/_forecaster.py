@@ -224,7 +224,8 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         one_column: bool = given.ndim == 1
         if not reset and one_column and not self._one_column:
             raise ValueError(
-                f"X: expected shape [N, {self.n_features_in_}], as fit was given, got {given.shape}. Reshape your data"
+                f"X: expected shape [N, {self.n_features_in_}], as fit was given, got {given.shape}."
+                " Reshape your data"
             )
         table = np.asarray(given)[:, np.newaxis] if one_column else X
         series = validate_data(self, table, reset=reset, dtype=np.float64)

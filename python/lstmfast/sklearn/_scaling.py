@@ -51,4 +51,4 @@ class Scaling:
 
     def scaled(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
         """Scale numbers [..., I], in float32."""
-        return checks.converted((numbers - self.mean) / self.deviation, checks.FLOAT32)  # type: ignore[return-value]
+        return checks.converted((numbers - self.mean) / self.deviation, checks.FLOAT32)
