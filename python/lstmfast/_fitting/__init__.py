@@ -1,4 +1,4 @@
-# Known by: sklearn
+# Known by: _forecast, sklearn
 """Training recurrent layers on arrays: windows, batches by length, Adam, early stopping. NumPy alone.
 
 >>> import numpy as np, lstmfast

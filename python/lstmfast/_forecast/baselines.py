@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,20 +107,19 @@ class Baselines:
             judged = min(with_season, error(same_season(z, origins, horizon, p)))
             if judged < bar or period:
                 bar, found, least, form = judged, p, with_season, seasonal
-        if period:
-            found = period
+        season = period or _season(found, possible, error, z, origins, horizon)
         if z.shape[1] > 1:
             together = replace(form, together=True)
             if z.shape[1] * len(together.lags) * 8 <= half and linear_error(together) < least:
                 form = together
         errors = {LINEAR: linear_error(form), LAST: error(last(z, origins, horizon))}
-        if found:
-            errors[SEASON] = error(same_season(z, origins, horizon, found))
+        if season:
+            errors[SEASON] = error(same_season(z, origins, horizon, season))
         anchor = min(errors, key=lambda name: errors[name])
         early, later = z[:half], z[half:]
         inside = ((later >= early.min(axis=0)) & (later <= early.max(axis=0))).mean(axis=0)
         returns = tuple(bool(part >= RETURNS) for part in inside)
-        return cls(Linear.fit(form, z[:train], observed[:train]), found, anchor, returns)
+        return cls(Linear.fit(form, z[:train], observed[:train]), season, anchor, returns)
 
     @property
     def names(self) -> list[str]:
@@ -131,11 +131,38 @@ class Baselines:
         """How many rows the best one needs to have read."""
         return {LAST: 1, SEASON: self.period, LINEAR: self.linear.form.reach}[self.anchor]
 
+    @property
+    def inputs(self) -> int:
+        """How many numbers the network reads of each row: see `network`."""
+        each = 1 + bool(self.period) + (self.anchor == LINEAR)
+        return each * len(self.returns) + sum(self.returns)
+
     def forecast(self, name: str, z: _Values, origins: NDArray[np.int64], horizon: int) -> _Values:
         """Forecast by one of them: [n, horizon, C]."""
         if name == LINEAR:
             return self.linear.forecast(z, origins, horizon)
         return last(z, origins, horizon) if name == LAST else same_season(z, origins, horizon, self.period)
+
+
+def _season(
+    found: int,
+    possible: list[int],
+    error: Callable[[_Values], float],
+    z: _Values,
+    origins: NDArray[np.int64],
+    horizon: int,
+) -> int:
+    """Return the period of the season itself, where `found` is that whose lags serve the regression best.
+
+    Lags of three days may do that and the season be a day all the same: the shortest part of it that is about as
+    good. Where the regression needs none, its lags cover one, or there is none: that whose last values are better
+    than the last value.
+    """
+    errors = {p: error(same_season(z, origins, horizon, p)) for p in possible}
+    if found:
+        return next(p for p in possible if found % p == 0 and errors[p] <= 1.05 * errors[found])
+    least = min(possible, key=lambda p: errors[p], default=0)
+    return least if least and errors[least] < GAIN * error(last(z, origins, horizon)) else 0
 
 
 def _error(z: _Values, observed: NDArray[np.bool_], origins: NDArray[np.int64], forecast: _Values) -> float:

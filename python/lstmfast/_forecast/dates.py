@@ -56,7 +56,10 @@ def are_dates(table: Table, name: str) -> bool:
     if isinstance(column, np.ndarray):
         if column.dtype.kind != "O":
             return column.dtype.kind == "M"
-        column = [value if isinstance(value, str) else str(getattr(value, "isoformat", str)()) for value in column[:1]]
+        column = [
+            value if isinstance(value, str) else str(getattr(value, "isoformat", str)())
+            for value in column[:1]
+        ]
     return bool(column) and is_date(column[0])
 
 
@@ -75,7 +78,9 @@ def parse(table: Table, name: str) -> tuple[NDArray[np.datetime64], bool]:
             for row in np.flatnonzero(np.isnat(times)):
                 raise _wrong(table, name, int(row), "nothing")
             return times, False
-        column = [value.isoformat() if hasattr(value, "isoformat") else str(value) for value in column.tolist()]
+        column = [
+            value.isoformat() if hasattr(value, "isoformat") else str(value) for value in column.tolist()
+        ]
     form, reader = _form(table, name, column)
     times, zones = [], set()
     for row, text in enumerate(column):
@@ -93,7 +98,9 @@ def parse(table: Table, name: str) -> tuple[NDArray[np.datetime64], bool]:
 
 
 def _wrong(table: Table, name: str, row: int, got: str) -> SeriesError:
-    return SeriesError(f"{table.source}, {table.place(row)}: expected a date in the column {name!r}, got {got}")
+    return SeriesError(
+        f"{table.source}, {table.place(row)}: expected a date in the column {name!r}, got {got}"
+    )
 
 
 def _form(
@@ -114,7 +121,9 @@ def _form(
             f"{table.source}: column {name!r}: cannot tell days from months in dates like {first!r};"
             " write them as YYYY-MM-DD"
         )
-    return _STROKES, (lambda match: _read(match, "a", "b")) if day_first else lambda match: _read(match, "b", "a")
+    return _STROKES, (lambda match: _read(match, "a", "b")) if day_first else lambda match: _read(
+        match, "b", "a"
+    )
 
 
 def _read(match: re.Match[str], day: str = "d", month: str = "m") -> np.datetime64:

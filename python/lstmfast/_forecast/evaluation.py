@@ -104,7 +104,9 @@ def score(name: str, errors: _Values, unit: _Values) -> Scores:
     return Scores(name, mae, np.sqrt(np.nanmean(errors**2, axis=0)), (mae / unit).mean(axis=1))
 
 
-def compare(network: _Values, baseline: _Values, unit: _Values, name: str, errors: float = 1.96) -> Comparison:
+def compare(
+    network: _Values, baseline: _Values, unit: _Values, name: str, errors: float = 1.96
+) -> Comparison:
     """Compare errors [n, H, C] of both, row by row.
 
     F. X. Diebold, R. S. Mariano, "Comparing predictive accuracy", JBES 13, 1995; the variance of the mean with

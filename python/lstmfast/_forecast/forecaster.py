@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._base import checks
+from .._files import writing
 from .._fitting import History, Settings
 from . import evaluation, saved
 from .baselines import Baselines
@@ -66,6 +67,8 @@ class Forecaster:
         Of the first weights; that of the order of windows is in `settings`.
     names : sequence of str
         Of the columns; empty: "column 1" and so on.
+    step : str
+        What is between rows, such as "1 hour": kept with the model, for whoever reads its file.
     """
 
     horizon: int = 12
@@ -77,6 +80,7 @@ class Forecaster:
     settings: Settings = field(default_factory=lambda: Settings(epochs=100, patience=10))
     seed: int = 0
     names: Sequence[str] = ()
+    step: str = ""
     # What `fit` finds.
     parts: Parts | None = field(default=None, init=False)
     scaling: Scaling | None = field(default=None, init=False)
@@ -178,7 +182,9 @@ class Forecaster:
             )
         values = values[-self.reads :]
         if len(values) < self.needs:
-            raise SeriesError(f"history: expected at least {self.needs} rows to forecast from, got {len(values)}")
+            raise SeriesError(
+                f"history: expected at least {self.needs} rows to forecast from, got {len(values)}"
+            )
         below = np.flatnonzero(scaling.log & (values <= 0).any(axis=0))
         if below.size:
             name = self._names(values.shape[1])[below[0]]
@@ -206,7 +212,7 @@ class Forecaster:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it to one safetensors file, which appears at once and whole."""
-        saved.save(self, path)
+        writing.write(checks.path(path), saved.to_bytes(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Forecaster:
@@ -240,9 +246,7 @@ class Forecaster:
             return evaluation.residuals(truth, said, first, end)
 
         origins = np.arange(len(z))
-        found = {
-            name: errors(baselines.forecast(name, z, origins, self.horizon)) for name in baselines.names
-        }
+        found = {name: errors(baselines.forecast(name, z, origins, self.horizon)) for name in baselines.names}
         ours = errors(ahead)
         scores = [evaluation.score(name, each, unit) for name, each in found.items()]
         best = min(scores, key=lambda each: float(each.scaled.mean())).name

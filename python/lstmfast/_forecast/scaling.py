@@ -30,7 +30,9 @@ class Scaling:
     deviation: _Values
 
     @classmethod
-    def of(cls, training: _Values, positive: NDArray[np.bool_], block: int, names: tuple[str, ...]) -> Scaling:
+    def of(
+        cls, training: _Values, positive: NDArray[np.bool_], block: int, names: tuple[str, ...]
+    ) -> Scaling:
         """Learn it.
 
         Parameters
@@ -49,7 +51,9 @@ class Scaling:
                     f"column {name!r}: expected numbers that change, got {training[0, k]:g} in all of the first"
                     f" {len(training)} rows, which are those to learn from"
                 )
-        log = np.array([positive[k] and _spread_grows(training[:, k], block) for k in range(training.shape[1])])
+        log = np.array(
+            [positive[k] and _spread_grows(training[:, k], block) for k in range(training.shape[1])]
+        )
         z = _logarithms(training, log)
         return cls(log, z.mean(axis=0), z.std(axis=0))
 

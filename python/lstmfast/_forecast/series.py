@@ -106,7 +106,9 @@ def choose(
         if np.isnan(values[:, k]).all():
             raise SeriesError(f"{table.source}: expected numbers in the column {name!r}, got none")
     if len(values) < 2:
-        raise SeriesError(f"{table.source}: expected a series, got {len(values)} row{'s'[: len(values) != 1]}")
+        raise SeriesError(
+            f"{table.source}: expected a series, got {len(values)} row{'s'[: len(values) != 1]}"
+        )
     times, utc = _times(table, when)
     step = steps.Rows() if when is None else _step(table, when, times)
     places = step.places(times)
