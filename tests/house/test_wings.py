@@ -13,7 +13,7 @@ from .imports import PACKAGE, circles, graph, modules, wing
 
 # The sources, also where a wheel of them is what is imported.
 FOLDER = Path(__file__).parents[2] / "python" / PACKAGE
-MOST_WINGS = 15
+MOST_WINGS = 18
 ALL = "all"
 CORE = "_core"  # compiled, and known by whoever hands it arrays
 

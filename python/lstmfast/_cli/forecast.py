@@ -20,8 +20,8 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "forecast",
         help="forecast a series in a CSV or Parquet file, with intervals, beside honest baselines",
-        description="Train an LSTM on a series, judge it on the last rows beside the last value, the same season of"
-        " the last period and a linear autoregression, and forecast onward with 80 and 95 % intervals that were"
+        description="Train an LSTM on a series, judge it on the last rows beside the last value, the same"
+        " season of the last period and a linear autoregression, and forecast onward with 80 and 95 %% intervals"
         " measured on rows not learned from. Or apply a model that was learned before to new data.",
         allow_abbrev=False,
     )
@@ -53,7 +53,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="DIR",
         type=Path,
         default=Path("lstmfast-forecast"),
-        help="folder for forecast.csv, forecast.png, evaluation.csv, model.safetensors (default: %(default)s)",
+        help="folder for the forecast, picture, evaluation and model (default: %(default)s)",
     )
     learning = parser.add_argument_group("learning")
     for name, kind, text in (

@@ -1,5 +1,5 @@
 # Known by: _cli
-"""`lstmfast forecast`: a forecast of a series in a file, with intervals, beside honest baselines. NumPy alone.
+"""`lstmfast forecast`: forecasts of a series in a file, with intervals, beside honest baselines.
 
 >>> import numpy as np
 >>> from lstmfast._forecast import Forecaster

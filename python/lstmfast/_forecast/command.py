@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._fitting import Settings
-from . import outputs, progress, report, saved, table
+from . import outputs, progress, reading, report, saved
 from .errors import SeriesError
 from .forecaster import Forecaster, Prediction
 from .parts import Parts
@@ -54,7 +54,8 @@ def run(options: Options) -> None:
     Raises
     ------
     SeriesError
-        If something about the series, the model or the folder has to be put right first. Nothing is written then.
+        If something about the series, the model or the folder has to be put right first. Nothing is written
+        then.
     OSError
         If a file cannot be read or written.
     """
@@ -63,12 +64,12 @@ def run(options: Options) -> None:
     if model is not None:
         if names and list(names) != list(model.names):
             raise SeriesError(
-                f"--column: {options.model} is a model of {', '.join(map(repr, model.names))}, which are all needed;"
+                f"--column: {options.model} is a model of {', '.join(map(repr, model.names))}, all needed;"
                 f" got {', '.join(map(repr, names))}"
             )
         names = model.names
     option = "--column" if model is None else f"--model {options.model}"
-    series = choose(table.read(options.file), names, options.time, option=option)
+    series = choose(reading.read(options.file), names, options.time, option=option)
     outputs.check(options.out)
 
     def say(lines: Sequence[str]) -> None:
@@ -157,9 +158,9 @@ def _files(series: Series, model: Forecaster, prediction: Prediction) -> tuple[d
         notes.append(f"No picture: it needs matplotlib ({EXTRA}).")
     else:
         files["forecast.png"] = picture.draw(series, prediction, model.evaluation)
-    if model.evaluation is not None:  # one that was loaded is in its file already
+    if model.learned is not None and model.evaluation is not None:  # one that was loaded has a file already
         try:
-            files["model.safetensors"] = saved.to_bytes(model)
+            files["model.safetensors"] = saved.to_bytes(model.learned)
         except ImportError:
             notes.append(f"No model file: it needs safetensors ({EXTRA}).")
     return files, notes

@@ -1,9 +1,9 @@
 """The network: after every row it says how the next ones will differ from the best baseline's forecast.
 
-What it reads of a row are numbers that say the same wherever the series has got to: the change since the last row,
-since the last season, and by how much the baseline was wrong; and the level itself only where the series comes back
-to one. Its weights begin with a head of zeros, which is the baseline itself, and unless training makes that better on
-held-out rows, by more than a standard error, it stays so.
+What it reads of a row are numbers that say the same wherever the series has got to: the change since the last
+row, since the last season, and by how much the baseline was wrong; and the level itself only where the series
+comes back to one. Its weights begin with a head of zeros, which is the baseline itself, and unless training
+makes that better on held-out rows, by more than chance does (a 95 % interval), it stays so.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Network:
     horizon : int
         H, rows ahead.
     context : int
-        Rows that are read before the first that is scored: each forecast has read from `context` to twice as many.
+        Rows that are read before the first that is scored: each forecast has read from `context` to twice as
+        many.
     units : Units
     seed : int
         Of the first weights.
@@ -152,12 +153,12 @@ class Network:
         data = windows(rows < train, max(1, self.context // 2))
         later = windows((rows >= train) & (rows < stop), self.context)
         history = fit(self.layer, self.head, data, held_out=later, settings=settings, on_epoch=on_epoch)
-        # The rows that have chosen the epoch cannot be quite fair. A standard error is what is asked of chance.
+        # The rows that have chosen the epoch cannot be quite fair, so that not just any gain will do.
         truth = np.where(observed, z, np.nan)[:stop]
         anchor = _anchor(z[:stop], self.baselines, self.horizon)
         ours = residuals(truth, self.forecast(z[:stop]), train, stop)
         theirs = residuals(truth, anchor, train, stop)
-        if compare(ours, theirs, np.ones(z.shape[1]), "", errors=1).high >= 0:
+        if compare(ours, theirs, np.ones(z.shape[1]), "").high >= 0:
             self.silence()
         return history
 
@@ -168,7 +169,8 @@ class Network:
     def _corrections(self, z: _Values) -> _Values:
         """Return what the head says after each row, [N, H, C].
 
-        Blocks of `context` rows, each read after the rows of the block before it, the last of which ends with z.
+        Blocks of `context` rows, each read after the rows of the block before it, the last of which ends with
+        z.
         """
         N, C, scored = len(z), z.shape[1], self.context
         blocks = -(-N // scored)

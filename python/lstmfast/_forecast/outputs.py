@@ -1,4 +1,4 @@
-"""What a run leaves: the forecast and the evaluation as CSV, a picture, the model. All of it is made before any is written."""
+"""What a run leaves: the forecast and the evaluation as CSV, a picture, the model."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def check(folder: Path) -> None:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files, each at once and whole."""
+    """Write all files, which are made by now, each at once and whole."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         writing.write(folder / name, data)
 
 
 def forecast_csv(series: Series, prediction: Prediction) -> bytes:
-    """Times, and for every column its forecast and the ends of its intervals.
+    """Make a table of times and, for every column, its forecast and the ends of its intervals.
 
     Columns are called by the series' names: load, load_lower_80, load_upper_80, load_lower_95, load_upper_95.
     """
@@ -73,7 +73,7 @@ def evaluation_csv(series: Series, evaluation: Evaluation) -> bytes:
     for h in range(len(evaluation.network.mae)):
         for c, name in enumerate(series.names):
             for scores in (evaluation.network, *evaluation.baselines):
-                held = evaluation.coverage[:, h] if scores is evaluation.network else []
+                held: Iterable[float] = evaluation.coverage[:, h] if scores is evaluation.network else []
                 rows.append(
                     [str(h + 1), name, scores.name]
                     + _text([scores.mae[h, c], scores.rmse[h, c], scores.scaled[h]])

@@ -1,4 +1,4 @@
-"""How far training is, on stderr: a bar where rich and a terminal are there, else a line every few seconds."""
+"""How far training is, on stderr: a bar where there are rich and a terminal, else a line now and then."""
 
 from __future__ import annotations
 

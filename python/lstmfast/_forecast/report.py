@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .baselines import SEASON
 from .evaluation import Comparison, Evaluation, Scores
@@ -23,24 +24,33 @@ def heading(series: Series) -> list[str]:
     first, last = series.shown(series.times[[0, -1]])
     names = ", ".join(map(repr, series.names))
     return [
-        f"{series.source}: {names}, {len(series.values):,} rows from {first} to {last}, a step of {series.step}",
+        f"{series.source}: {names}, {len(series.values):,} rows from {first} to {last},"
+        f" a step of {series.step}",
         *series.notes,
     ]
 
 
 def evaluation(series: Series, forecaster: Forecaster) -> list[str]:
     """Say how good it is, beside the baselines, and whether intervals hold."""
-    found, parts, network = forecaster.evaluation, forecaster.parts, forecaster.network
-    history = forecaster.history
-    assert found is not None and parts is not None and network is not None and history is not None
+    found, parts, history, learned = (
+        forecaster.evaluation,
+        forecaster.parts,
+        forecaster.history,
+        forecaster.learned,
+    )
+    assert found
+    assert parts
+    assert history
+    assert learned
+    network = learned.network
     first, last = series.shown(series.times[[parts.calibrate, -1]])
     train, stop = series.shown(series.times[[parts.train - 1, parts.stop - 1]])
     baselines = network.baselines
     season = f"a season of {baselines.period} rows" if baselines.period else "no season found"
-    logs = [name for name, log in zip(series.names, forecaster.scaling.log, strict=True) if log]  # type: ignore[union-attr]
+    logs = [name for name, log in zip(series.names, learned.scaling.log, strict=True) if log]
     lines = [
-        f"Learned from the rows to {train}, {season}; training ended after {history.epochs} epochs, by the rows to"
-        f" {stop}.",
+        f"Learned from the rows to {train}, {season}; training ended after {history.epochs} epochs,"
+        f" by the rows to {stop}.",
     ]
     if logs:
         lines.append(f"In logarithms, as spread grows with size: {', '.join(map(repr, logs))}.")
@@ -62,8 +72,8 @@ def evaluation(series: Series, forecaster: Forecaster) -> list[str]:
         "",
         f"{what} over {found.rows:,} rows from {first} to {last}, each forecast from the rows before it:",
         *table(rows),
-        f"(Intervals were measured by the rows before these. Chance alone moves their parts by {chance[0]} and"
-        f" {chance[1]} points, one standard error, at the last step ahead.)",
+        f"(Intervals were measured by the rows before these. Chance alone moves their parts by {chance[0]}"
+        f" and {chance[1]} points, one standard error, at the last step ahead.)",
         "",
         *verdict(found.network, found.comparison, found, network.is_silent, baselines.anchor),
     ]
@@ -80,8 +90,8 @@ def verdict(
     lines = []
     if silent:
         lines.append(
-            f"The {name} found nothing in the series that held on later rows beyond the baseline {anchor!r}: its"
-            " forecast is that baseline's."
+            f"The {name} found nothing in the series that held on later rows beyond the baseline {anchor!r}:"
+            " its forecast is that baseline's."
         )
     if comparison.verdict == "better":
         lines.append(
@@ -89,14 +99,15 @@ def verdict(
         )
     elif comparison.verdict == "worse":
         lines.append(
-            f"The {name} does not beat the baselines: {best!r} is better; the {name}'s errors are {size} ({span})."
+            f"The {name} does not beat the baselines: {best!r} is better; the {name}'s errors are {size}"
+            f" ({span})."
         )
     elif silent and best == anchor:
         lines.append(f"The {name} does not beat the baselines: {best!r} is as good.")
     else:
         lines.append(
-            f"The {name} does not beat the baselines: its errors are {size} than those of {best!r}, which may be"
-            f" chance or is too little to matter ({span})."
+            f"The {name} does not beat the baselines: its errors are {size} than those of {best!r}, which may"
+            f" be chance or is too little to matter ({span})."
         )
     return lines
 
@@ -126,6 +137,6 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _some(horizon: int) -> np.ndarray:  # type: ignore[type-arg]
+def _some(horizon: int) -> NDArray[np.int64]:
     """Return a few steps ahead, the first and the last among them, from 0."""
-    return np.unique(np.round(np.geomspace(1, horizon, min(horizon, MOST_STEPS))).astype(int)) - 1
+    return np.unique(np.round(np.geomspace(1, horizon, min(horizon, MOST_STEPS))).astype(np.int64)) - 1

@@ -1,7 +1,7 @@
-"""A forecaster as a file: safetensors, of the form that layers have (`lstmfast._files.format`), with the class Forecaster.
+"""A forecaster as a file: safetensors, of the form that layers have, with the class Forecaster.
 
-Tensors are the layer's and the head's weights, the linear autoregression's, and the units and widths; what is left
-is the configuration.
+Tensors are the layer's and the head's weights, the linear autoregression's, and the units and widths; what is
+left is the configuration.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,10 @@ from .._base import checks
 from .._files import format
 from .baselines import LAST, LINEAR, SEASON, Baselines
 from .intervals import LEVELS
+from .learned import Learned
 from .linear import Form, Linear
 from .network import Network, Shape, Units
 from .scaling import Scaling
-
-if TYPE_CHECKING:
-    from .forecaster import Forecaster
 
 __all__ = ["load", "to_bytes"]
 
@@ -33,20 +31,20 @@ _WHOLE = ("horizon", "hidden_size", "num_layers", "context", "order", "form_peri
 _LARGEST = 2**31
 
 
-def to_bytes(forecaster: Forecaster) -> bytes:
+def to_bytes(learned: Learned) -> bytes:
     """Make the file of a forecaster; see `Forecaster.save`."""
-    scaling, network, widths = forecaster._fitted()
+    network = learned.network
     baselines = network.baselines
     form = baselines.linear.form
     config = {
-        "horizon": forecaster.horizon,
+        "horizon": network.horizon,
         "cell": network.shape.cell,
         "hidden_size": network.shape.hidden_size,
         "num_layers": network.shape.num_layers,
         "context": network.context,
-        "names": list(forecaster._names(len(scaling.mean))),
-        "step": forecaster.step,
-        "log": scaling.log.tolist(),
+        "names": list(learned.names),
+        "step": learned.step,
+        "log": learned.scaling.log.tolist(),
         "order": form.order,
         "form_period": form.period,
         "differenced": form.differenced,
@@ -58,27 +56,25 @@ def to_bytes(forecaster: Forecaster) -> bytes:
     tensors = {
         **{_LAYER + name: array for name, array in network.layer.parameters.items()},
         **{_HEAD + name: array for name, array in network.head.parameters.items()},
-        **_numbers(scaling, network, widths),
+        **_numbers(learned),
     }
     return format.to_bytes(CLASS, config, {name: np.ascontiguousarray(t) for name, t in tensors.items()})
 
 
-def _numbers(
-    scaling: Scaling, network: Network, widths: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    linear = network.baselines.linear
+def _numbers(learned: Learned) -> dict[str, NDArray[np.float64]]:
+    network, linear = learned.network, learned.network.baselines.linear
     return {
-        "mean": scaling.mean,
-        "deviation": scaling.deviation,
+        "mean": learned.scaling.mean,
+        "deviation": learned.scaling.deviation,
         "linear.constant": linear.constant,
         "linear.weights": linear.weights,
         "inputs": network.units.inputs,
         "targets": network.units.targets,
-        "widths": widths,
+        "widths": learned.widths,
     }
 
 
-def load(cls: type[Forecaster], path: str | os.PathLike[str]) -> Forecaster:
+def load(path: str | os.PathLike[str]) -> Learned:
     """Read the file; see `Forecaster.load`."""
     text = checks.path(path)
     module = format.safetensors_module()
@@ -87,7 +83,7 @@ def load(cls: type[Forecaster], path: str | os.PathLike[str]) -> Forecaster:
     try:
         with module.safe_open(text, framework="numpy") as file:
             config = _config(file.metadata())
-            return _made(cls, config, {name: file.get_tensor(name) for name in file.keys()})
+            return _made(config, {name: file.get_tensor(name) for name in list(file.keys())})
     except module.SafetensorError as error:
         raise ValueError(f"{text}: expected a whole model file of lstmfast forecast: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
@@ -127,12 +123,12 @@ def _config(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     return config
 
 
-def _made(cls: type[Forecaster], config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Forecaster:
-    """Make the forecaster, having compared every tensor's shape with what the configuration says."""
+def _made(config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Learned:
+    """Make the model, having compared every tensor's shape with what the configuration says."""
     C, H = len(config["names"]), config["horizon"]
     form = Form(config["order"], config["form_period"], config["differenced"], config["together"])
     F = tensors["inputs"].size
-    shapes = {
+    expected: dict[str, tuple[int, ...]] = {
         "mean": (C,),
         "deviation": (C,),
         "linear.constant": (C,),
@@ -141,40 +137,31 @@ def _made(cls: type[Forecaster], config: dict[str, Any], tensors: dict[str, NDAr
         "targets": (H, C),
         "widths": (len(LEVELS), H, C),
     }
-    for name, shape in shapes.items():
+    for name, axes in expected.items():
         tensor = tensors[name]
-        if tensor.dtype != np.float64 or tensor.shape != shape or not np.isfinite(tensor).all():
-            raise ValueError(f"{name}: expected finite float64 {shape}, got {tensor.dtype} {tensor.shape}")
+        if tensor.dtype != np.float64 or tensor.shape != axes or not np.isfinite(tensor).all():
+            raise ValueError(f"{name}: expected finite float64 {axes}, got {tensor.dtype} {tensor.shape}")
     if form.order > len(tensors["linear.weights"]) or len(form.lags) != len(tensors["linear.weights"]):
         raise ValueError(
             f"linear.weights: expected those of order {form.order}, got {len(tensors['linear.weights'])}"
         )
     # Before a layer is made of sizes that no tensor bears out.
     gates = 4 if config["cell"] == "lstm" else 3
-    found, expected = tensors[_LAYER + "weight_ih_l0"].shape, (gates * config["hidden_size"], F)
-    if found != expected or len(tensors) > 4 * config["num_layers"] + 20 or H * C > 2**24:
-        raise ValueError(f"{_LAYER}weight_ih_l0: expected {expected}, got {found}")
+    found, wanted = tensors[_LAYER + "weight_ih_l0"].shape, (gates * config["hidden_size"], F)
+    if found != wanted or len(tensors) > 4 * config["num_layers"] + 20 or H * C > 2**24:
+        raise ValueError(f"{_LAYER}weight_ih_l0: expected {wanted}, got {found}")
 
     linear = Linear(form, tensors["linear.constant"], tensors["linear.weights"])
     baselines = Baselines(linear, config["period"], config["anchor"], tuple(config["returns"]))
     units = Units(tensors["inputs"], tensors["targets"])
     if baselines.inputs != F:
         raise ValueError(f"inputs: expected {baselines.inputs}, as the configuration has them, got {F}")
-    made = cls(
-        horizon=H,
-        cell=config["cell"],
-        hidden_size=config["hidden_size"],
-        num_layers=config["num_layers"],
-        names=tuple(config["names"]),
-        step=config["step"],
-    )
-    shape = Shape(made.cell, made.hidden_size, made.num_layers)
-    made.network = Network(shape, baselines, H, config["context"], units)
-    made.network.layer.load_state_dict(_named(tensors, _LAYER))
-    made.network.head.load_state_dict(_named(tensors, _HEAD))
-    made.scaling = Scaling(np.array(config["log"]), tensors["mean"], tensors["deviation"])
-    made.widths = tensors["widths"]
-    return made
+    shape = Shape(config["cell"], config["hidden_size"], config["num_layers"])
+    network = Network(shape, baselines, H, config["context"], units)
+    network.layer.load_state_dict(_named(tensors, _LAYER))
+    network.head.load_state_dict(_named(tensors, _HEAD))
+    scaling = Scaling(np.array(config["log"]), tensors["mean"], tensors["deviation"])
+    return Learned(tuple(config["names"]), config["step"], scaling, network, tensors["widths"])
 
 
 def _named(tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
