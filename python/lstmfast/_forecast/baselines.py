@@ -1,7 +1,8 @@
-"""Honest baselines, and which of them fits a series: all of one form, chosen by rows before the calibration part."""
+"""Honest baselines, and which of them fits a series: chosen by rows before the calibration part."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ LINEAR = "linear autoregression"
 ORDERS = (1, 2, 3, 6, 12, 24)
 JUDGED = 1000  # origins, at most, by which forms are compared
 RETURNS = 0.98  # of the later rows that are where the earlier were, for a level to be something to learn from
+CLEAR_GAIN = 0.9  # what the last season must do better than the last value, where no regression speaks for it
 GAIN = 0.98  # what a season must bring the error down to, so that chance is not taken for one
 
 
@@ -30,7 +32,7 @@ def last(z: _Values, origins: NDArray[np.int64], horizon: int) -> _Values:
 
 
 def same_season(z: _Values, origins: NDArray[np.int64], horizon: int, period: int) -> _Values:
-    """Forecast what was at the same place of the last season that is known: [n, horizon, C], NaN before one is."""
+    """Forecast what was at the same place of the last season known: [n, horizon, C], NaN before one is."""
     ahead = np.arange(1, horizon + 1)
     back = ahead - period * -(-ahead // period)
     places = origins[:, np.newaxis] + back
@@ -68,7 +70,7 @@ class Baselines:
         period: int | None,
         seasons: list[int],
     ) -> Baselines:
-        """Choose the form by the second half of z [N, C], having fitted to the first; then fit to `train` rows.
+        """Choose the form by the second half of z [N, C], fitted to the first; then fit to `train` rows.
 
         Parameters
         ----------
@@ -106,20 +108,19 @@ class Baselines:
             judged = min(with_season, error(same_season(z, origins, horizon, p)))
             if judged < bar or period:
                 bar, found, least, form = judged, p, with_season, seasonal
-        if period:
-            found = period
+        season = period or _season(found, possible, error, z, origins, horizon)
         if z.shape[1] > 1:
             together = replace(form, together=True)
             if z.shape[1] * len(together.lags) * 8 <= half and linear_error(together) < least:
                 form = together
         errors = {LINEAR: linear_error(form), LAST: error(last(z, origins, horizon))}
-        if found:
-            errors[SEASON] = error(same_season(z, origins, horizon, found))
+        if season:
+            errors[SEASON] = error(same_season(z, origins, horizon, season))
         anchor = min(errors, key=lambda name: errors[name])
         early, later = z[:half], z[half:]
         inside = ((later >= early.min(axis=0)) & (later <= early.max(axis=0))).mean(axis=0)
         returns = tuple(bool(part >= RETURNS) for part in inside)
-        return cls(Linear.fit(form, z[:train], observed[:train]), found, anchor, returns)
+        return cls(Linear.fit(form, z[:train], observed[:train]), season, anchor, returns)
 
     @property
     def names(self) -> list[str]:
@@ -131,11 +132,38 @@ class Baselines:
         """How many rows the best one needs to have read."""
         return {LAST: 1, SEASON: self.period, LINEAR: self.linear.form.reach}[self.anchor]
 
+    @property
+    def inputs(self) -> int:
+        """How many numbers the network reads of each row: see `network`."""
+        each = 1 + bool(self.period) + (self.anchor == LINEAR)
+        return each * len(self.returns) + sum(self.returns)
+
     def forecast(self, name: str, z: _Values, origins: NDArray[np.int64], horizon: int) -> _Values:
         """Forecast by one of them: [n, horizon, C]."""
         if name == LINEAR:
             return self.linear.forecast(z, origins, horizon)
         return last(z, origins, horizon) if name == LAST else same_season(z, origins, horizon, self.period)
+
+
+def _season(
+    found: int,
+    possible: list[int],
+    error: Callable[[_Values], float],
+    z: _Values,
+    origins: NDArray[np.int64],
+    horizon: int,
+) -> int:
+    """Return the period of the season itself, where `found` is that whose lags serve the regression best.
+
+    Lags of three days may do that and the season be a day all the same: the shortest part of it that is about
+    as good. Where the regression needs none, its lags cover one, or there is none: that whose last values are
+    better than the last value.
+    """
+    errors = {p: error(same_season(z, origins, horizon, p)) for p in possible}
+    if found:
+        return next(p for p in possible if found % p == 0 and errors[p] <= 1.05 * errors[found])
+    least = min(possible, key=lambda p: errors[p], default=0)
+    return least if least and errors[least] < CLEAR_GAIN * error(last(z, origins, horizon)) else 0
 
 
 def _error(z: _Values, observed: NDArray[np.bool_], origins: NDArray[np.int64], forecast: _Values) -> float:

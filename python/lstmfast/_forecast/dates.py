@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SeriesError
-
-if TYPE_CHECKING:
-    from .table import Table
+from .table import Table
 
 __all__ = ["UNIT", "are_dates", "is_date", "parse"]
 
@@ -24,7 +21,7 @@ UNIT = "datetime64[us]"
 
 _TIME = r"(?:[T ]+(?P<H>\d{1,2})(?::(?P<M>\d{2})(?::(?P<S>\d{2}(?:\.\d{1,9})?))?)?)?"
 _ZONE = r"\s*(?P<zone>Z|UTC|[-+]\d{2}:?\d{2})?"
-_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_NAMES = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 
 # The form's name, its pattern.
@@ -56,7 +53,10 @@ def are_dates(table: Table, name: str) -> bool:
     if isinstance(column, np.ndarray):
         if column.dtype.kind != "O":
             return column.dtype.kind == "M"
-        column = [value if isinstance(value, str) else str(getattr(value, "isoformat", str)()) for value in column[:1]]
+        column = [
+            value if isinstance(value, str) else str(getattr(value, "isoformat", str)())
+            for value in column[:1]
+        ]
     return bool(column) and is_date(column[0])
 
 
@@ -72,28 +72,34 @@ def parse(table: Table, name: str) -> tuple[NDArray[np.datetime64], bool]:
     if isinstance(column, np.ndarray):
         if column.dtype.kind == "M":
             times = column.astype(UNIT)
-            for row in np.flatnonzero(np.isnat(times)):
-                raise _wrong(table, name, int(row), "nothing")
+            missing = np.flatnonzero(np.isnat(times))
+            if missing.size:
+                raise _wrong(table, name, int(missing[0]), "nothing")
             return times, False
-        column = [value.isoformat() if hasattr(value, "isoformat") else str(value) for value in column.tolist()]
+        column = [
+            value.isoformat() if hasattr(value, "isoformat") else str(value) for value in column.tolist()
+        ]
     form, reader = _form(table, name, column)
-    times, zones = [], set()
+    found: list[np.datetime64] = []
+    zones = set()
     for row, text in enumerate(column):
         match = form.fullmatch(text)
         if not match:
             raise _wrong(table, name, row, repr(text) if text else "nothing")
         try:
-            times.append(reader(match))
+            found.append(reader(match))
         except ValueError:
             raise _wrong(table, name, row, repr(text)) from None
         zones.add("zone" in form.groupindex and match["zone"] is not None)
     if len(zones) > 1:
         raise SeriesError(f"{table.source}: column {name!r}: expected a time zone in all rows, or in none")
-    return np.array(times, UNIT), zones == {True}
+    return np.array(found, UNIT), zones == {True}
 
 
 def _wrong(table: Table, name: str, row: int, got: str) -> SeriesError:
-    return SeriesError(f"{table.source}, {table.place(row)}: expected a date in the column {name!r}, got {got}")
+    return SeriesError(
+        f"{table.source}, {table.place(row)}: expected a date in the column {name!r}, got {got}"
+    )
 
 
 def _form(
@@ -114,7 +120,9 @@ def _form(
             f"{table.source}: column {name!r}: cannot tell days from months in dates like {first!r};"
             " write them as YYYY-MM-DD"
         )
-    return _STROKES, (lambda match: _read(match, "a", "b")) if day_first else lambda match: _read(match, "b", "a")
+    return _STROKES, (lambda match: _read(match, "a", "b")) if day_first else lambda match: _read(
+        match, "b", "a"
+    )
 
 
 def _read(match: re.Match[str], day: str = "d", month: str = "m") -> np.datetime64:
@@ -148,4 +156,5 @@ def _week(year: int, week: int) -> np.datetime64:
         raise ValueError
     fourth = np.datetime64(f"{year}-01-04", "D")
     monday = fourth - np.timedelta64((int(fourth.astype(np.int64)) + 3) % 7, "D")
-    return (monday + np.timedelta64(7 * (week - 1), "D")).astype(UNIT)
+    begins: np.datetime64 = (monday + np.timedelta64(7 * (week - 1), "D")).astype(UNIT)
+    return begins

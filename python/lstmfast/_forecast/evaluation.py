@@ -1,4 +1,4 @@
-"""Rolling-origin evaluation: every row of the test part is forecast from 1, 2, ... rows before it, by everybody."""
+"""Rolling-origin evaluation: every row of the test part is forecast 1, 2, ... rows ahead, by everybody."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Scores:
     mae, rmse : float64 array [H, C]
         Mean absolute and root mean squared error for each step ahead, in the series' units.
     scaled : float64 array [H]
-        Mean absolute scaled error (Hyndman & Koehler 2006): `mae` in units of the mean change over a season (from
-        row to row where there is none) in the training part, the mean of all columns.
+        Mean absolute scaled error (Hyndman & Koehler 2006): `mae` in units of the mean change over a season
+        (from row to row where there is none) in the training part, the mean of all columns.
     """
 
     name: str
@@ -74,7 +74,8 @@ class Evaluation:
     coverage : float64 array [levels, H]
         Part of the test rows that were within the interval, of all columns.
     spread : float64 array [levels, H]
-        Standard error of that, were the interval right: forecasts of h rows ahead miss together for about h rows.
+        Standard error of that, were the interval right: forecasts of h rows ahead miss together for about h
+        rows.
     """
 
     rows: int
@@ -86,7 +87,7 @@ class Evaluation:
 
 
 def residuals(truth: _Values, forecast: _Values, first: int, end: int) -> _Values:
-    """Truth minus forecast by the row that is forecast: [end - first, H, C] from truth [N, C], forecast [N, H, C].
+    """Truth [N, C] minus forecast [N, H, C], by the row that is forecast: [end - first, H, C].
 
     Entry [s, h] is of row first + s, said h + 1 rows before. NaN where truth is, or nothing was said.
     """
@@ -104,12 +105,14 @@ def score(name: str, errors: _Values, unit: _Values) -> Scores:
     return Scores(name, mae, np.sqrt(np.nanmean(errors**2, axis=0)), (mae / unit).mean(axis=1))
 
 
-def compare(network: _Values, baseline: _Values, unit: _Values, name: str, errors: float = 1.96) -> Comparison:
+def compare(
+    network: _Values, baseline: _Values, unit: _Values, name: str, errors: float = 1.96
+) -> Comparison:
     """Compare errors [n, H, C] of both, row by row.
 
-    F. X. Diebold, R. S. Mariano, "Comparing predictive accuracy", JBES 13, 1995; the variance of the mean with
-    Bartlett's weights over twice the horizon, as neighbouring rows are forecast from nearly the same. The interval
-    reaches as many standard `errors` to both sides.
+    F. X. Diebold, R. S. Mariano, "Comparing predictive accuracy", JBES 13, 1995; the variance of the mean
+    with Bartlett's weights over twice the horizon, as neighbouring rows are forecast from nearly the same.
+    The interval reaches as many standard `errors` to both sides.
     """
     ours, theirs = (np.nanmean(np.abs(e) / unit, axis=(1, 2)) for e in (network, baseline))
     both = ~(np.isnan(ours) | np.isnan(theirs))

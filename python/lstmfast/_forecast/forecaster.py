@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._base import checks
+from .._files import writing
 from .._fitting import History, Settings
 from . import evaluation, saved
 from .baselines import Baselines
 from .errors import SeriesError
 from .evaluation import Evaluation
 from .intervals import LEVELS, half_widths
+from .learned import Learned, Prediction
 from .network import Network, Shape
 from .parts import Parts
 from .scaling import Scaling
@@ -24,26 +26,6 @@ from .scaling import Scaling
 __all__ = ["Forecaster", "Prediction"]
 
 _Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A forecast, in the series' units.
-
-    Attributes
-    ----------
-    mean : float64 array [H, C]
-        The middle of what is expected of each row ahead. (Of columns in logarithms that is the median.)
-    lower, upper : float64 array [levels, H, C]
-        The ends of the intervals of `levels`.
-    levels : tuple of float
-        0.80 and 0.95.
-    """
-
-    mean: _Values
-    lower: _Values
-    upper: _Values
-    levels: tuple[float, ...] = LEVELS
 
 
 @dataclass
@@ -66,6 +48,8 @@ class Forecaster:
         Of the first weights; that of the order of windows is in `settings`.
     names : sequence of str
         Of the columns; empty: "column 1" and so on.
+    step : str
+        What is between rows, such as "1 hour": kept with the model, for whoever reads its file.
     """
 
     horizon: int = 12
@@ -77,11 +61,10 @@ class Forecaster:
     settings: Settings = field(default_factory=lambda: Settings(epochs=100, patience=10))
     seed: int = 0
     names: Sequence[str] = ()
+    step: str = ""
     # What `fit` finds.
+    learned: Learned | None = field(default=None, init=False)
     parts: Parts | None = field(default=None, init=False)
-    scaling: Scaling | None = field(default=None, init=False)
-    network: Network | None = field(default=None, init=False)
-    widths: _Values | None = field(default=None, init=False)  # [levels, H, C], scaled
     history: History | None = field(default=None, init=False)
     evaluation: Evaluation | None = field(default=None, init=False)
 
@@ -123,11 +106,12 @@ class Forecaster:
         names = self._names(values.shape[1])
         if self.period and 3 * self.period > parts.train:
             raise SeriesError(
-                f"period: expected at most {parts.train // 3} rows, a third of those to learn from, got {self.period}"
+                f"period: expected at most {parts.train // 3} rows, a third of those to learn from,"
+                f" got {self.period}"
             )
         suggested = [period for period in self.seasons if period >= 2]
         block = self.period or next((period for period in suggested if period >= 4), 12)
-        scaling = Scaling.of(values[: parts.train], (values > 0).all(axis=0), block, names)
+        scaling = Scaling.of(values[: parts.train], np.atleast_1d((values > 0).all(axis=0)), block, names)
         z = scaling.to_model(values)
         baselines = Baselines.choose(
             z[: parts.stop],
@@ -146,10 +130,11 @@ class Forecaster:
         ahead = network.forecast(z)
         truth = np.where(observed, z, np.nan)
         judging = half_widths(evaluation.residuals(truth, ahead, parts.stop, parts.calibrate))
-        self.parts, self.scaling, self.network, self.history = parts, scaling, network, history
-        self.evaluation = self._evaluated(values, z, observed, ahead, judging)
         # What is forecast from here on may know all residuals of rows that the weights have not seen.
-        self.widths = half_widths(evaluation.residuals(truth, ahead, parts.stop, parts.test))
+        widths = half_widths(evaluation.residuals(truth, ahead, parts.stop, parts.test))
+        self.learned = Learned(names, self.step, scaling, network, widths)
+        self.parts, self.history = parts, history
+        self.evaluation = self._evaluated(values, z, observed, ahead, judging)
         return self
 
     def predict(self, history: ArrayLike, steps: int | None = None) -> Prediction:
@@ -167,51 +152,33 @@ class Forecaster:
         SeriesError
             If there are other columns, too few rows, or a number that is not above 0 where all were.
         """
-        scaling, network, widths = self._fitted()
         values, _ = self._checked(history, None)
-        steps = self.horizon if steps is None else checks.integer(steps, "steps", 1)
-        if steps > self.horizon:
-            raise SeriesError(f"steps: expected at most the horizon learned, {self.horizon}, got {steps}")
-        if values.shape[1] != len(scaling.mean):
-            raise SeriesError(
-                f"history: expected {len(scaling.mean)} columns as in what was learned from, got {values.shape[1]}"
-            )
-        values = values[-self.reads :]
-        if len(values) < self.needs:
-            raise SeriesError(f"history: expected at least {self.needs} rows to forecast from, got {len(values)}")
-        below = np.flatnonzero(scaling.log & (values <= 0).any(axis=0))
-        if below.size:
-            name = self._names(values.shape[1])[below[0]]
-            raise SeriesError(
-                f"column {name!r}: expected numbers above 0, as all were that the model has learned from, got"
-                f" {values[:, below[0]].min():g}"
-            )
-        z = network.forecast(scaling.to_model(values))[-1]
-        return Prediction(
-            scaling.to_values(z)[:steps],
-            scaling.to_values(z - widths)[:, :steps],
-            scaling.to_values(z + widths)[:, :steps],
-        )
-
-    @property
-    def needs(self) -> int:
-        """How many rows a forecast needs at the least."""
-        return max(self._fitted()[1].baselines.reach, 2)
-
-    @property
-    def reads(self) -> int:
-        """How many rows a forecast reads at the most: earlier ones change nothing."""
-        network = self._fitted()[1]
-        return 2 * network.context + max(network.baselines.reach, network.baselines.period) + 2
+        found = self._fitted()
+        steps = found.horizon if steps is None else checks.integer(steps, "steps", 1)
+        if steps > found.horizon:
+            raise SeriesError(f"steps: expected at most the horizon learned, {found.horizon}, got {steps}")
+        whole = found.predict(values)
+        return Prediction(whole.mean[:steps], whole.lower[:, :steps], whole.upper[:, :steps])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all of it to one safetensors file, which appears at once and whole."""
-        saved.save(self, path)
+        """Write what was learned to a safetensors file, which appears at once and whole."""
+        writing.write(checks.path(path), saved.to_bytes(self._fitted()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Forecaster:
-        """Read what `save` wrote. Without `history`, and without an evaluation."""
-        made: Forecaster = saved.load(cls, path)
+        """Read what `save` wrote. There is no history then, and no evaluation."""
+        learned = saved.load(path)
+        shape = learned.network.shape
+        made = cls(
+            learned.horizon,
+            shape.cell,
+            shape.hidden_size,
+            shape.num_layers,
+            learned.network.baselines.period,
+            names=learned.names,
+            step=learned.step,
+        )
+        made.learned = learned
         return made
 
     def _evaluated(
@@ -223,7 +190,7 @@ class Forecaster:
         widths: _Values,
     ) -> Evaluation:
         """Judge by the test part; `widths` are of the calibration part alone."""
-        scaling, network, _ = self._fitted(widths)
+        scaling, network = self._fitted().scaling, self._fitted().network
         assert self.parts is not None
         first, end = self.parts.calibrate, self.parts.test
         baselines = network.baselines
@@ -240,9 +207,7 @@ class Forecaster:
             return evaluation.residuals(truth, said, first, end)
 
         origins = np.arange(len(z))
-        found = {
-            name: errors(baselines.forecast(name, z, origins, self.horizon)) for name in baselines.names
-        }
+        found = {name: errors(baselines.forecast(name, z, origins, self.horizon)) for name in baselines.names}
         ours = errors(ahead)
         scores = [evaluation.score(name, each, unit) for name, each in found.items()]
         best = min(scores, key=lambda each: float(each.scaled.mean())).name
@@ -261,11 +226,10 @@ class Forecaster:
             spread,
         )
 
-    def _fitted(self, widths: _Values | None = None) -> tuple[Scaling, Network, _Values]:
-        widths = self.widths if widths is None else widths
-        if self.scaling is None or self.network is None or widths is None:
+    def _fitted(self) -> Learned:
+        if self.learned is None:
             raise ValueError("forecaster: expected one that has learned; call fit first")
-        return self.scaling, self.network, widths
+        return self.learned
 
     def _names(self, count: int) -> tuple[str, ...]:
         if self.names and len(self.names) != count:

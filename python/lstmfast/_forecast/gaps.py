@@ -50,7 +50,9 @@ def fill(
     """
     whole = np.flatnonzero(~np.isnan(values).any(axis=1))
     if whole.size < 2:
-        raise SeriesError(f"{source}: expected rows with numbers in all of {', '.join(names)}, got {whole.size}")
+        raise SeriesError(
+            f"{source}: expected rows with numbers in all of {', '.join(names)}, got {whole.size}"
+        )
     first, last = whole[0], whole[-1]
     notes = []
     for count, where in ((first, "first"), (len(values) - 1 - last, "last")):

@@ -1,9 +1,9 @@
 """Intervals from held-out residuals: split conformal prediction, one step ahead at a time.
 
-Of n residuals that are exchangeable with the next, the next is not larger than the ceil((n + 1) p)-th smallest with
-probability p at least: V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World", 2005; J. Lei and
-others, "Distribution-free predictive inference for regression", JASA 113, 2018. Residuals of a series are not quite
-exchangeable, which is why coverage is measured on later rows and printed.
+Of n residuals that are exchangeable with the next, the next is not larger than the ceil((n + 1) p)-th
+smallest with probability p at least: V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random
+World", 2005; J. Lei and others, "Distribution-free predictive inference for regression", JASA 113, 2018.
+Residuals of a series are not quite exchangeable, which is why coverage is measured on later rows and printed.
 """
 
 from __future__ import annotations

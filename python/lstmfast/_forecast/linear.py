@@ -2,8 +2,9 @@
 
     w_t = a + sum over lags k of w_{t-k} B_k
 
-w is the series or its differences from row to row. Lags are the last few rows and, where there is a season, the
-three around the same time of the last one: Box and Jenkins' seasonal autoregression, without moving averages.
+w is the series or its differences from row to row. Lags are the last few rows and, where there is a season,
+the three around the same time of the last one: Box and Jenkins' seasonal autoregression, without moving
+averages.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The network: after every row it says how the next ones will differ from the best baseline's forecast.
 
-What it reads of a row are numbers that say the same wherever the series has got to: the change since the last row,
-since the last season, and by how much the baseline was wrong; and the level itself only where the series comes back
-to one. Its weights begin with a head of zeros, which is the baseline itself, and unless training makes that better on
-held-out rows, by more than a standard error, it stays so.
+What it reads of a row are numbers that say the same wherever the series has got to: the change since the last
+row, since the last season, and by how much the baseline was wrong; and the level itself only where the series
+comes back to one. Its weights begin with a head of zeros, which is the baseline itself, and unless training
+makes that better on held-out rows, by more than chance does (a 95 % interval), it stays so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import GRU, LSTM
-from .._fitting import History, Settings, Windows, fit, horizons
+from .._fitting import Batch, History, Settings, Windows, fit, horizons
+from .._fitting.model import Model
 from ..training import Dense
 from .baselines import LINEAR, Baselines
 from .evaluation import compare, residuals
@@ -64,7 +65,8 @@ class Network:
     horizon : int
         H, rows ahead.
     context : int
-        Rows that are read before the first that is scored: each forecast has read from `context` to twice as many.
+        Rows that are read before the first that is scored: each forecast has read from `context` to twice as
+        many.
     units : Units
     seed : int
         Of the first weights.
@@ -86,7 +88,9 @@ class Network:
         self.silence()
 
     @classmethod
-    def new(cls, shape: Shape, baselines: Baselines, z: _Values, train: int, horizon: int, seed: int) -> Network:
+    def new(
+        cls, shape: Shape, baselines: Baselines, z: _Values, train: int, horizon: int, seed: int
+    ) -> Network:
         """Make one for a series z [N, C], of whose first `train` rows it learns the units."""
         longest = max(baselines.period, horizon)
         context = max(8, min(128, max(32, 2 * longest), train // 4))
@@ -126,7 +130,9 @@ class Network:
             Which of its numbers count as a truth.
         """
         inputs, targets = self._padded(z[:stop]), self._targets(z[:stop], observed[:stop])
-        rows = np.arange(stop)[:, np.newaxis] + np.arange(1, self.horizon + 1)  # [stop, H]: of which row it is
+        rows = np.arange(stop)[:, np.newaxis] + np.arange(
+            1, self.horizon + 1
+        )  # [stop, H]: of which row it is
         length, scored = 2 * self.context, self.context
 
         def windows(wanted: NDArray[np.bool_], stride: int) -> Windows:
@@ -142,21 +148,17 @@ class Network:
             starts = np.unique(starts[sums[np.minimum(starts + scored, stop)] > sums[starts]])
             padding = np.full((self.context, *chosen.shape[1:]), np.nan, np.float32)
             both = np.concatenate([padding, chosen])
-            return Windows(
-                inputs, both.reshape(len(both), -1), length, starts=starts, warm_up=self.context
-            )
+            return Windows(inputs, both.reshape(len(both), -1), length, starts=starts, warm_up=self.context)
 
         data = windows(rows < train, max(1, self.context // 2))
         later = windows((rows >= train) & (rows < stop), self.context)
-        history = fit(
-            self.layer, self.head, data, held_out=later, settings=settings, on_epoch=on_epoch
-        )
-        # The rows that have chosen the epoch cannot be quite fair. A standard error is what is asked of chance.
+        history = fit(self.layer, self.head, data, held_out=later, settings=settings, on_epoch=on_epoch)
+        # The rows that have chosen the epoch cannot be quite fair, so that not just any gain will do.
         truth = np.where(observed, z, np.nan)[:stop]
         anchor = _anchor(z[:stop], self.baselines, self.horizon)
         ours = residuals(truth, self.forecast(z[:stop]), train, stop)
         theirs = residuals(truth, anchor, train, stop)
-        if compare(ours, theirs, np.ones(z.shape[1]), "", errors=1).high >= 0:
+        if compare(ours, theirs, np.ones(z.shape[1]), "").high >= 0:
             self.silence()
         return history
 
@@ -167,7 +169,8 @@ class Network:
     def _corrections(self, z: _Values) -> _Values:
         """Return what the head says after each row, [N, H, C].
 
-        Blocks of `context` rows, each read after the rows of the block before it, the last of which ends with z.
+        Blocks of `context` rows, each read after the rows of the block before it, the last of which ends with
+        z.
         """
         N, C, scored = len(z), z.shape[1], self.context
         blocks = -(-N // scored)
@@ -175,11 +178,11 @@ class Network:
         inputs = self._padded(z)
         inputs = np.concatenate([np.zeros((front, inputs.shape[1]), np.float32), inputs])
         out = np.empty((blocks, scored, self.horizon, C))
+        model = Model(self.layer, self.head, each_step=True, skipped=scored)
         for first in range(0, blocks, EVALUATED):
             some = np.arange(first, min(first + EVALUATED, blocks))
             x = inputs[some * scored + np.arange(2 * scored)[:, np.newaxis]]
-            y, _ = self.layer(x)
-            said = self.head(y[scored:])  # [scored, blocks, H C]
+            said = model.logits(Batch(x, x))  # [scored, blocks, H C]
             out[some] = said.swapaxes(0, 1).reshape(len(some), scored, self.horizon, C)
         return out.reshape(blocks * scored, self.horizon, C)[front:]
 

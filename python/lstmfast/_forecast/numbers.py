@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SeriesError
-
-if TYPE_CHECKING:
-    from .table import Column, Table
+from .table import Table
 
 __all__ = ["are_numbers", "is_missing", "is_number", "parse"]
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "--", "?"))
-# float() also takes underscores, "infinity" and digits of other scripts, none of which a column has by design.
+# float() also takes underscores, "infinity" and digits of other scripts, none of which a column has by
+# design.
 _POINT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[-+]?(\d+,?\d*|,\d+)([eE][-+]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+|[-+]?\d{1,3}", re.ASCII)
@@ -91,7 +89,8 @@ def _of_array(table: Table, name: str, column: NDArray[np.generic]) -> NDArray[n
                 continue
             if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
                 raise SeriesError(
-                    f"{table.source}, {table.place(row)}: expected a number in the column {name!r}, got {value!r}"
+                    f"{table.source}, {table.place(row)}: expected a number in the column {name!r},"
+                    f" got {value!r}"
                 )
             values[row] = float(value)
         return _finite(table, name, values)
@@ -102,7 +101,7 @@ def _finite(table: Table, name: str, values: NDArray[np.float64]) -> NDArray[np.
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         raise SeriesError(
-            f"{table.source}, {table.place(int(infinite[0]))}: expected a finite number in the column {name!r},"
-            f" got {values[infinite[0]]}"
+            f"{table.source}, {table.place(int(infinite[0]))}: expected a finite number in the column"
+            f" {name!r}, got {values[infinite[0]]}"
         )
     return values

@@ -35,7 +35,7 @@ class Parts:
 
     @classmethod
     def of(cls, rows: int, horizon: int, source: str = "values") -> Parts:
-        """Cut so many rows: 60 %, 10 %, 15 % and 15 %, but for series so short that the third would be too small.
+        """Cut so many rows: 60 %, 10 %, 15 %, 15 %; more for the second and third where they would be few.
 
         Raises
         ------
@@ -44,16 +44,16 @@ class Parts:
         """
         if rows < FEWEST:
             raise SeriesError(
-                f"{source}: expected at least {FEWEST} rows, got {rows}: of fewer there is no telling whether a"
-                " forecast is right"
+                f"{source}: expected at least {FEWEST} rows, got {rows}: of fewer there is no telling whether"
+                " a forecast is right"
             )
         if rows < 10 * horizon:
             raise SeriesError(
-                f"{source}: expected at least ten times the horizon, {10 * horizon} rows, got {rows}; a horizon of"
-                f" {rows // 10} can be had"
+                f"{source}: expected at least ten times the horizon, {10 * horizon} rows, got {rows};"
+                f" a horizon of {rows // 10} can be had"
             )
         test = round(0.15 * rows)
         calibrate = max(CALIBRATION, test)
-        stop = round(0.1 * rows)
+        stop = max(round(0.1 * rows), 2 * horizon)
         train = rows - test - calibrate - stop
         return cls(train, train + stop, rows - test, rows)

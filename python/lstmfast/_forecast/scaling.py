@@ -1,4 +1,4 @@
-"""Between the series' units and what is computed with: logarithms where spread grows with size, mean 0, deviation 1."""
+"""Between the series' units and what is computed with: mean 0, deviation 1, some columns in logarithms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Scaling:
     deviation: _Values
 
     @classmethod
-    def of(cls, training: _Values, positive: NDArray[np.bool_], block: int, names: tuple[str, ...]) -> Scaling:
+    def of(
+        cls, training: _Values, positive: NDArray[np.bool_], block: int, names: tuple[str, ...]
+    ) -> Scaling:
         """Learn it.
 
         Parameters
@@ -46,10 +48,12 @@ class Scaling:
         for k, name in enumerate(names):
             if np.ptp(training[:, k]) == 0:
                 raise SeriesError(
-                    f"column {name!r}: expected numbers that change, got {training[0, k]:g} in all of the first"
-                    f" {len(training)} rows, which are those to learn from"
+                    f"column {name!r}: expected numbers that change, got {training[0, k]:g} in all of the"
+                    f" first {len(training)} rows, which are those to learn from"
                 )
-        log = np.array([positive[k] and _spread_grows(training[:, k], block) for k in range(training.shape[1])])
+        log = np.array(
+            [positive[k] and _spread_grows(training[:, k], block) for k in range(training.shape[1])]
+        )
         z = _logarithms(training, log)
         return cls(log, z.mean(axis=0), z.std(axis=0))
 
@@ -74,7 +78,7 @@ def _logarithms(values: _Values, log: NDArray[np.bool_]) -> _Values:
 
 
 def _spread_grows(column: _Values, block: int) -> bool:
-    """Whether changes from row to row grow with the level, by blocks: log spread against log mean has a slope.
+    """Whether changes from row to row grow with the level: log spread against log mean, by blocks.
 
     Only where levels differ enough for that to be seen.
     """

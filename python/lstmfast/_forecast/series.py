@@ -17,7 +17,8 @@ from .table import Table
 
 __all__ = ["Series", "choose"]
 
-TIME_NAMES = frozenset("time t date datetime timestamp ds year month week day hour index step when".split())
+TIME_NAMES = {"time", "t", "date", "datetime", "timestamp", "ds", "when", "index", "step"}
+TIME_NAMES |= {"year", "month", "week", "day", "hour"}
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,16 @@ def choose(
     columns
         Names of the values'; none: the first with numbers that is not the time.
     time
-        Name of the column of times; None: the first with dates, or else a first column of numbers that go up in
-        equal steps, or is called like a time.
+        Name of the column of times; None: the first with dates, or else a first column of numbers that go up
+        in equal steps, or is called like a time.
     option
         What asked for the columns, in messages.
 
     Raises
     ------
     SeriesError
-        If a column is not there or has no numbers, or times go backwards, come twice, or have no regular step;
-        or if too much is missing (`gaps.fill`).
+        If a column is not there or has no numbers, or times go backwards, come twice, or have no regular
+        step; or if too much is missing (`gaps.fill`).
     """
     if len(set(columns)) < len(columns):
         raise SeriesError(f"{option}: expected each column once, got {', '.join(map(repr, columns))}")
@@ -106,7 +107,9 @@ def choose(
         if np.isnan(values[:, k]).all():
             raise SeriesError(f"{table.source}: expected numbers in the column {name!r}, got none")
     if len(values) < 2:
-        raise SeriesError(f"{table.source}: expected a series, got {len(values)} row{'s'[: len(values) != 1]}")
+        raise SeriesError(
+            f"{table.source}: expected a series, got {len(values)} row{'s'[: len(values) != 1]}"
+        )
     times, utc = _times(table, when)
     step = steps.Rows() if when is None else _step(table, when, times)
     places = step.places(times)
@@ -159,7 +162,8 @@ def _value_column(table: Table, when: str | None, notes: list[str]) -> str:
         except SeriesError as error:
             problem = f" ({str(error).removeprefix(table.source + ', ')})"
         raise SeriesError(
-            f"{table.source}: expected a column of numbers, got none among {', '.join(map(repr, others))}{problem}"
+            f"{table.source}: expected a column of numbers, got none among {', '.join(map(repr, others))}"
+            f"{problem}"
         )
     if len(others) > 1:
         rest = ", ".join(map(repr, others))
@@ -172,16 +176,19 @@ def _times(table: Table, when: str | None) -> tuple[NDArray[Any], bool]:
     if when is None:
         return np.arange(len(table.lines), dtype=np.float64), False
     times: NDArray[Any]
-    if dates.are_dates(table, when) or not numbers.are_numbers(table, when):
-        times, utc = dates.parse(table, when)
-    elif _are_days_in_digits(table, when):
+    if (
+        dates.are_dates(table, when)
+        or not numbers.are_numbers(table, when)
+        or _are_days_in_digits(table, when)
+    ):
         times, utc = dates.parse(table, when)
     else:
         times, utc = numbers.parse(table, when), False
         missing = np.flatnonzero(np.isnan(times))
         if missing.size:
             raise SeriesError(
-                f"{table.source}, {table.place(int(missing[0]))}: expected a time in the column {when!r}, got none"
+                f"{table.source}, {table.place(int(missing[0]))}: expected a time in the column {when!r},"
+                " got none"
             )
     apart = np.diff(times)
     wrong = np.flatnonzero(apart <= apart.dtype.type(0))
@@ -214,8 +221,8 @@ def _step(table: Table, when: str, times: NDArray[Any]) -> Step:
     apart = np.diff(times)
     shortest, longest = int(apart.argmin()), int(apart.argmax())
     raise SeriesError(
-        f"{table.source}: expected regular times in the column {when!r}, got differences that are no multiples of"
-        f" their most frequent one: {_plain(times[shortest])} to {_plain(times[shortest + 1])},"
+        f"{table.source}: expected regular times in the column {when!r}, got differences that are no multiples"
+        f" of the most frequent: {_plain(times[shortest])} to {_plain(times[shortest + 1])},"
         f" {_plain(times[longest])} to {_plain(times[longest + 1])}; resample the series first"
     )
 

@@ -76,7 +76,7 @@ class Months:
         return moved
 
     def seasons(self) -> list[int]:
-        """A year, in steps."""
+        """Return a year, in steps."""
         return [12 // self.size] if self.size < 12 and 12 % self.size == 0 else []
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ class WorkingDays:
         return moved
 
     def seasons(self) -> list[int]:
-        """A week and a year."""
+        """Return a week and a year."""
         return [5, 261]
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ class Numbers:
         return moved
 
     def seasons(self) -> list[int]:
-        """None that are known beforehand."""
+        """Return none: nothing is known beforehand."""
         return []
 
     def __str__(self) -> str:
@@ -155,8 +155,8 @@ Step: TypeAlias = "Span | Months | WorkingDays | Numbers"
 def infer(times: Times) -> Step | None:
     """Find the step of times that go up: dates or float64, [rows], at least two; None where there is none.
 
-    The most frequent difference is taken, and all others must be multiples of it. Of months the greatest common
-    divisor, where all times are on one day of the month, or each on its month's last.
+    The most frequent difference is taken, and all others must be multiples of it. Of months the greatest
+    common divisor, where all times are on one day of the month, or each on its month's last.
     """
     if times.dtype.kind != "M":
         return _fitting([Numbers(float(_most_frequent(np.diff(times))))], times)
