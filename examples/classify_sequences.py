@@ -1,4 +1,4 @@
-"""Classify sequences of different lengths as scikit-learn does it: handwritten digits, row by row from the top.
+"""Classify sequences of different lengths, as scikit-learn does it: handwritten digits, row by row.
 
 pip install 'lstmfast[sklearn]'
 python examples/classify_sequences.py
@@ -20,9 +20,8 @@ x, new, y, truth = train_test_split(digits.images, digits.target, test_size=0.3,
 # To say something before all of a picture has been seen, learn from beginnings of 4 to 7 rows, too.
 rows = np.random.default_rng(0).integers(4, 8, len(x))
 X = [*x, *(picture[:seen] for picture, seen in zip(x, rows, strict=True))]
-classifier = SequenceClassifier("GRU", hidden_size=64, max_iter=15, random_state=0).fit(
-    X, np.concatenate([y, y])
-)
+classifier = SequenceClassifier("GRU", bidirectional=True, max_iter=20, random_state=0)
+classifier.fit(X, np.concatenate([y, y]))
 
 print(f"right of {len(new)} new pictures, by rows seen:")
 for seen in (4, 5, 6, 7, 8):
