@@ -15,7 +15,7 @@ from lstmfast.sklearn import SequenceClassifier, SequenceForecaster, SequenceReg
 
 SMALL: dict[str, Any] = {
     "max_iter": 25,
-    "n_iter_no_change": 3,
+    "n_iter_no_change": 5,
     "learning_rate": 0.03,
     "batch_size": 16,
     "random_state": 0,
