@@ -21,8 +21,8 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "forecast",
         help="forecast a series in a CSV or Parquet file, with intervals, beside honest baselines",
         description="Train an LSTM on a series, judge it on the last rows beside the last value, the same"
-        " season of the last period and a linear autoregression, and forecast onward with 80 and 95 %% intervals"
-        " measured on rows not learned from. Or apply a model that was learned before to new data.",
+        " season of the last period and a linear autoregression, and forecast onward with 80 and 95 %%"
+        " intervals measured on rows not learned from. Or apply a model that was learned before to new data.",
         allow_abbrev=False,
     )
     parser.add_argument(
