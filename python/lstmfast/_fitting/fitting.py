@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,8 +73,9 @@ def fit(
     FloatingPointError
         If the loss or a gradient is NaN or infinite. The models have the best weights until then.
     """
-    settings = _checked(settings, data, held_out, layer)
+    settings = _checked(settings, {"data": data, "held_out": held_out})
     model = Model(layer, head, each_step=data.each_step, skipped=data.skipped)
+    _check_sizes(model, data, held_out)
     measure = losses.chosen(loss, head)
     adam = Adam(*model.parts, learning_rate=settings.learning_rate)
     order, dropout = streams(settings.seed, 2)
@@ -94,7 +95,6 @@ def fit(
 
     try:
         for epoch in range(1, settings.epochs + 1):
-            adam.learning_rate = settings.rate(epoch)
             mean = _mean(step(batch) for batch in data.shuffled(settings.batch_size, order))
             judged = None if held_out is None else _judged(model, held_out, measure)
             if judged is not None and not math.isfinite(judged):
@@ -154,21 +154,24 @@ def _mean(pairs: Iterable[tuple[float, float]]) -> float:
     return total / weight
 
 
-def _checked(
-    settings: Settings | None, data: Batches, held_out: Batches | None, layer: Recurrent[Any, Any]
-) -> Settings:
+def _checked(settings: Settings | None, given: Mapping[str, Batches | None]) -> Settings:
+    """Check the settings, and that data is data."""
     settings = Settings() if settings is None else settings
     if not isinstance(settings, Settings):
         raise TypeError(f"settings: expected Settings, got {checks.shown(settings)}")
-    given = {"data": data} if held_out is None else {"data": data, "held_out": held_out}
-    for name, batches in given.items():
-        if not hasattr(batches, "shuffled"):
-            raise TypeError(f"{name}: expected Windows or Sequences, got {checks.shown(batches)}")
-        if batches.input_size != layer.input_size:
+    for name, data in given.items():
+        if not hasattr(data, "shuffled") and (name == "data" or data is not None):
+            raise TypeError(f"{name}: expected Windows or Sequences, got {checks.shown(data)}")
+    return settings
+
+
+def _check_sizes(model: Model, data: Batches, held_out: Batches | None) -> None:
+    """Check that data is the layer's, and what is held out like the rest."""
+    for name, batches in {"data": data, "held_out": held_out or data}.items():
+        if batches.input_size != model.layer.input_size:
             raise ValueError(
-                f"{name}: expected inputs of {layer.input_size} numbers, the layer's input_size,"
+                f"{name}: expected inputs of {model.layer.input_size} numbers, the layer's input_size,"
                 f" got {batches.input_size}"
             )
         if (batches.each_step, batches.skipped) != (data.each_step, data.skipped):
             raise ValueError(f"{name}: expected it to be scored at the steps where data is, got others")
-    return settings

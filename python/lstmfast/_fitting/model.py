@@ -50,7 +50,7 @@ class Model:
             )
         if head.dtype != layer.dtype:
             raise ValueError(f"head: expected dtype {layer.dtype}, the layer's, got {head.dtype}")
-        self.layer, self.head = layer, Head(head)
+        self.layer, self.head = layer, Head(head, layer.isa)
         self._each_step, self._skipped = each_step, skipped
         self._ways = 2 if layer.bidirectional else 1
 

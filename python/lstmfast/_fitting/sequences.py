@@ -98,8 +98,11 @@ class Sequences:
     def _batch(self, rows: NDArray[np.intp]) -> Batch:
         x, lengths = padded(self._rows, rows)
         if not self.each_step:
-            weight = None if self._weights is None else self._weights[rows]
-            return Batch(x, np.stack([self._targets[k] for k in rows]), weight, lengths)
+            target = np.stack([self._targets[k] for k in rows])
+            weight = None
+            if self._weights is not None:
+                weight = self._weights[rows].reshape(-1, *(1,) * (target.ndim - 1))
+            return Batch(x, target, weight, lengths)
         steps = len(x) - self.skipped
         first = self._targets[rows[0]]
         target = np.zeros((steps, len(rows), *first.shape[1:]), first.dtype)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from .._base import checks
 
-SCHEDULES = ("constant", "linear")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -21,10 +19,7 @@ class Settings:
     batch_size : int >= 1
         Rows of a step of Adam.
     learning_rate : float > 0
-        Adam's, at the first step.
-    schedule : {"constant", "linear"}
-        What becomes of it: nothing, or a line from learning_rate at the first epoch to a hundredth of it at
-        the last, number `epochs`.
+        Adam's.
     max_norm : float > 0
         Gradients are scaled down where their joint norm is above this; infinity: never.
     patience : int >= 1, or None
@@ -39,7 +34,6 @@ class Settings:
     epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 3e-3
-    schedule: str = "constant"
     max_norm: float = 1.0
     patience: int | None = 10
     min_delta: float = 0.0
@@ -51,18 +45,10 @@ class Settings:
         checks.integer(self.batch_size, "batch_size", 1)
         for name in ("learning_rate", "max_norm", "min_delta"):
             _size(getattr(self, name), name, zero=name == "min_delta", infinite=name == "max_norm")
-        checks.choice(self.schedule, "schedule", SCHEDULES)
         if self.patience is not None:
             checks.integer(self.patience, "patience", 1)
         if self.seed is not None:
             checks.integer(self.seed, "seed", 0, 2**128 - 1)
-
-    def rate(self, epoch: int) -> float:
-        """Adam's learning rate in an epoch, the first being 1."""
-        if self.schedule == "constant" or self.epochs == 1:
-            return self.learning_rate
-        part = (epoch - 1) / (self.epochs - 1)
-        return self.learning_rate * (1 - 0.99 * part)
 
 
 def _size(value: object, name: str, *, zero: bool, infinite: bool) -> None:

@@ -1,4 +1,4 @@
-# Known by: _cli
+# Known by: _cli, sklearn
 """`lstmfast forecast`: forecasts of a series in a file, with intervals, beside honest baselines.
 
 >>> import numpy as np
