@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     learning = parser.add_argument_group("learning")
     for name, kind, text in (
         ("period", _period, "rows of a season; 0: none (default: found by itself)"),
-        ("hidden", whole(1, 1024), "hidden units (default: 32)"),
+        ("hidden", whole(1, 1024), "hidden units (default: 24)"),
         ("layers", whole(1, 8), "layers (default: 1)"),
         ("epochs", whole(1, 100_000), "passes over the training rows, at most (default: 100)"),
         ("seed", whole(0, 2**32 - 1), "of the first weights and of the order of rows (default: 0)"),

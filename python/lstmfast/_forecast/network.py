@@ -35,7 +35,7 @@ class Shape:
     """What the network is like, as the user chooses it."""
 
     cell: str = "lstm"
-    hidden_size: int = 32
+    hidden_size: int = 24
     num_layers: int = 1
 
 
