@@ -9,6 +9,7 @@ import pytest
 
 import lstmfast
 from lstmfast._fitting import Sequences, Settings, Windows, apply, evaluate, fit, horizons
+from lstmfast._fitting.batches import rows_at_once
 from lstmfast.training import Dense
 
 from ..helpers import Array, assert_same_bits
@@ -184,6 +185,30 @@ def test_a_gradient_that_is_not_finite_ends_it() -> None:
     lstm, head = forecaster(ahead=1)
     with pytest.raises(FloatingPointError, match=r"training: gradients\[\d\].* in epoch 1"):
         fit(lstm, head, data, settings=Settings(max_norm=np.inf))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([0, 2], "targets: expected integer classes from 0 to 1, got 2"),
+        ([0, -1], "targets: expected integer classes from 0 to 1, got -1"),
+        ([0.0, 1.0], "targets: expected integer classes from 0 to 1, got an array of .* float64"),
+    ],
+)
+def test_classes_that_cannot_be(classes: list[float], message: str) -> None:
+    data = Sequences(np.ones((2, 3, 1)), np.array(classes))
+    with pytest.raises(ValueError, match=message):
+        fit(lstmfast.LSTM(1, 4), Dense(4, 2, "softmax"), data, loss="cross_entropy")
+
+
+def test_long_sequences_go_in_small_batches() -> None:
+    """Of each only the end is wanted, but all steps are computed: memory is that of some."""
+    lstm, head = forecaster(ahead=1)
+    x = np.ones((8, 40_000, 1), np.float32)
+    data = Sequences(x, np.zeros((8, 1)))
+    assert data.longest == 40_000
+    assert [batch.x.shape[1] for batch in data.in_order(rows_at_once(data.longest))] == [3, 3, 2]
+    assert_same_bits(apply(lstm, head, x[:, :9]), np.repeat(apply(lstm, head, x[:1, :9]), 8, axis=0))
 
 
 def test_layers_keep_their_reading_of_lengths() -> None:

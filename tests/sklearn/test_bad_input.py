@@ -40,6 +40,12 @@ Y = np.array([0, 1, 0, 1])
         (np.ones((4, 0, 2)), Y, ValueError, "X: expected at least one step of at least one number"),
         (np.full((4, 3, 2), np.inf), Y, ValueError, "Input X contains infinity"),
         (np.ones((4, 2, 3, 2)), Y, ValueError, "Found array with dim 4"),
+        (
+            [np.ones(3), np.ones(2), np.ones(3), np.ones(4)],
+            Y,
+            ValueError,
+            r"X: expected .* x\[:, np.newaxis\] makes",
+        ),
         (np.ones(4), Y, ValueError, "Expected 2D array, got 1D array instead"),
         ([], [], ValueError, "array"),
     ],
@@ -126,6 +132,17 @@ def test_other_data_than_in_fit() -> None:
     with pytest.raises(ValueError, match=r"X: expected a table .* as fit was given, got sequences"):
         of_table.predict(np.ones((4, 4, 1)))
     assert classifier.predict(np.ones((4, 50, 2))).shape == (4,)  # any number of steps
+
+
+def test_a_fit_that_fails_leaves_the_model_before() -> None:
+    rows, y = ragged(20)
+    classifier = SequenceClassifier(**QUICK | {"max_iter": 1}).fit(rows, y)
+    before = classifier.predict_proba(rows)
+    classifier.set_params(learning_rate=0)
+    with pytest.raises(ValueError, match="learning_rate"):
+        classifier.fit([10 * row for row in rows], np.where(y == "first", 1, 2))
+    np.testing.assert_array_equal(classifier.predict_proba(rows), before)
+    assert classifier.classes_.tolist() == ["first", "second"]
 
 
 def test_a_model_that_diverges_says_so() -> None:

@@ -82,7 +82,8 @@ def test_several_columns() -> None:
 def test_score_is_of_rows_with_all_that_is_needed(fitted: SequenceForecaster) -> None:
     numbers = sunspots()[200:]
     score = fitted.score(numbers)
-    first = fitted.forecaster_.needs - 1
+    assert fitted.forecaster_.learned is not None
+    first = fitted.forecaster_.learned.needs - 1
     said = fitted.predict(numbers)[first:-4]
     truth = np.lib.stride_tricks.sliding_window_view(numbers, 4)[first + 1 :]
     assert score == pytest.approx(r2_score(truth, said))

@@ -10,13 +10,12 @@ import numpy as np
 from .._base.checks import Array
 from .._layers.recurrent import Recurrent
 from ..training import Dense
+from .batches import rows_at_once
 from .model import Model
 from .sequences import Sequences
 
 
-def apply(
-    layer: Recurrent[Any, Any], head: Dense, sequences: Array | Sequence[Array], rows: int = 256
-) -> Array:
+def apply(layer: Recurrent[Any, Any], head: Dense, sequences: Array | Sequence[Array]) -> Array:
     """Compute the head's outputs after the last step of each sequence, [n, K].
 
     Each has the bits that it would have alone. Nothing is dropped.
@@ -27,12 +26,10 @@ def apply(
         As `fit` takes them.
     sequences : array [n, T, I], or n arrays [T_k, I]
         Of at least one step each; finite.
-    rows : int
-        How many go side by side, those of about the same length together.
     """
     model = Model(layer, head)
     outputs = np.empty((len(sequences), head.out_features), head.dtype)
-    # Each sequence's place is its target.
-    for batch in Sequences(sequences, np.arange(len(sequences))).in_order(rows):
+    data = Sequences(sequences, np.arange(len(sequences)))  # each one's place is its target
+    for batch in data.in_order(rows_at_once(data.longest)):
         outputs[batch.target] = model.head.outputs(model.logits(batch))
     return outputs

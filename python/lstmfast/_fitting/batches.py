@@ -34,6 +34,14 @@ class Batch:
     lengths: NDArray[np.int64] | None = None
 
 
+def rows_at_once(longest: int) -> int:
+    """Find of how many rows outputs are computed side by side: enough to fill the kernels' tiles, or one.
+
+    What is kept of a row grows with its steps, and a batch of some 100,000 steps takes tens of MB.
+    """
+    return max(1, min(256, 2**17 // longest))
+
+
 class Batches(Protocol):
     """Data that `fit` takes: `Windows`, `Sequences`, or anything with these."""
 
@@ -48,6 +56,10 @@ class Batches(Protocol):
     @property
     def input_size(self) -> int:
         """I."""
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest row."""
 
     def __len__(self) -> int:
         """How many rows there are."""

@@ -12,7 +12,7 @@ from .._base import checks
 from .._layers.recurrent import Recurrent
 from ..training import Adam, Dense, clip_global_norm
 from . import losses
-from .batches import Batch, Batches
+from .batches import Batch, Batches, rows_at_once
 from .best import Best
 from .history import History
 from .model import Model
@@ -20,9 +20,6 @@ from .seeds import streams
 from .settings import Settings
 
 OnEpoch = Callable[[int, float, "float | None"], Any]
-
-# Rows of a batch of which only outputs are wanted: as many as fill the kernels' tiles, in bounded memory.
-EVALUATED = 256
 
 
 def fit(
@@ -133,7 +130,7 @@ class _DivergedError(ArithmeticError):
 def _judged(model: Model, data: Batches, measure: losses.Loss) -> float:
     return _mean(
         (measure(model.logits(batch), batch.target, batch.weight)[0], _counted(batch))
-        for batch in data.in_order(EVALUATED)
+        for batch in data.in_order(rows_at_once(data.longest))
     )
 
 

@@ -29,6 +29,9 @@ def cross_entropy(z: Array, classes: NDArray[Any], weight: NDArray[Any] | None) 
     weight : [...], or None
         How much each counts.
     """
+    C = z.shape[-1]
+    if classes.dtype.kind not in "iu" or not (classes >= 0).all() or not (classes < C).all():
+        raise ValueError(f"targets: expected integer classes from 0 to {C - 1}, got {_first(classes, C)}")
     with checks.quiet():
         p, log_p = exact.softmax(z)
     w = np.ones(classes.shape) if weight is None else weight.astype(np.float64)
@@ -38,6 +41,13 @@ def cross_entropy(z: Array, classes: NDArray[Any], weight: NDArray[Any] | None) 
     loss = -float(np.sum(w * taken)) / total
     np.put_along_axis(p, places, np.take_along_axis(p, places, axis=-1) - 1, axis=-1)
     return loss, checks.converted(p * (w / total)[..., np.newaxis], z.dtype)
+
+
+def _first(classes: NDArray[Any], C: int) -> str:
+    """Say what is wrong with classes."""
+    if classes.dtype.kind not in "iu":
+        return checks.shown(classes)
+    return str(classes[(classes < 0) | (classes >= C)][0])
 
 
 LOSSES: dict[str, Loss] = {"squared": mean_squared_error, "cross_entropy": cross_entropy}

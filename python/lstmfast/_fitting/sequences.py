@@ -52,6 +52,7 @@ class Sequences:
         self.skipped = checks.integer(warm_up, "warm_up", 0)
         self.input_size = self._rows[0].shape[1]
         self.lengths = np.array([len(row) for row in self._rows], np.int64)
+        self.longest = int(self.lengths.max())
         if len(targets) != len(self._rows):
             raise ValueError(
                 f"targets: expected {len(self._rows)}, one for each sequence, got {len(targets)}"

@@ -57,7 +57,7 @@ class Windows:
                 f"targets: expected shape [N, K] with N = {steps} as inputs have it,"
                 f" got {self._targets.shape}"
             )
-        self.length = checks.integer(length, "length", 1, steps)
+        self.longest = self.length = checks.integer(length, "length", 1, steps)
         self.skipped = checks.integer(warm_up, "warm_up", 0, self.length - 1)
         self._starts = self._checked(starts, steps - self.length)
         self.input_size = self._inputs.shape[1]

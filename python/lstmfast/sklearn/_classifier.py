@@ -75,6 +75,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     which is read as sequences of one number a step.
     """
 
+    classes_: NDArray[Any]
     _LOSS = "cross_entropy"
     _ACTIVATION = "softmax"
 
@@ -139,8 +140,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         if self.class_weight is not None:
             by_class = compute_sample_weight(self.class_weight, y)
             weights = by_class if weights is None else weights * by_class
-        self.classes_ = classes
-        self._train(rows, codes, len(classes), weights=weights, classes=codes)
+        self._train(rows, codes, len(classes), weights=weights, classes=codes, fitted={"classes_": classes})
         return self
 
     def predict_proba(self, X: Any) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,21 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         outputs: int,
         *,
         weights: NDArray[np.float64] | None,
-        classes: NDArray[Any] | None,
+        classes: NDArray[Any] | None = None,
+        fitted: Mapping[str, object],
     ) -> None:
-        """Make a layer and a head, and train them: sets what is fitted.
+        """Make a layer and a head, train them, and set what is fitted; where that fails, nothing is set.
 
-        targets: as `Sequences` takes them. classes: [n], of which each gets its part of what is held out.
+        Parameters
+        ----------
+        targets
+            As `Sequences` takes them.
+        outputs
+            Of the head.
+        classes : [n], or None
+            Each has its part of what is held out.
+        fitted
+            Attributes that are set besides.
         """
         settings, fraction = self._settings(), self._fraction()
         kind = getattr(_layers, checks.choice(self.cell, "cell", CELLS))
@@ -94,16 +105,15 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             seed=for_layer,
         )
         head = Dense(layer._layout.features, outputs, self._ACTIVATION, seed=for_head)
-        self._scaling = scaling or Scaling.none(layer.input_size)
-        rows = self._scaling.to_model(rows)
+        scaling = scaling or Scaling.none(layer.input_size)
+        rows = scaling.to_model(rows)
 
         def part(places: NDArray[np.intp]) -> Sequences:
             own = None if weights is None else weights[places]
             return Sequences(chosen(rows, places), targets[places], weights=own)
 
         seen, unseen = _held_out.split(len(rows), fraction, for_split, classes)
-        self.layer_, self.head_ = layer, head
-        self.history_: History = fit(
+        history = fit(
             layer,
             head,
             part(seen),
@@ -112,10 +122,14 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             settings=settings,
             on_epoch=tell if checks.flag(self.verbose, "verbose") else None,
         )
-        self.n_iter_ = self.history_.epochs
-        if self.history_.ended == "interrupted":
+        for name, value in fitted.items():
+            setattr(self, name, value)
+        self.layer_, self.head_, self._scaling = layer, head, scaling
+        self.history_: History = history
+        self.n_iter_ = history.epochs
+        if history.ended == "interrupted":
             warnings.warn(
-                "fit: interrupted; the model has the best weights so far", stacklevel=3, category=UserWarning
+                "fit: interrupted; the model has the best weights so far", UserWarning, stacklevel=3
             )
 
     def _outputs(self, X: Any) -> Array:

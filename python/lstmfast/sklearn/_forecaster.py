@@ -129,10 +129,11 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         )
         forecaster.fit(series, on_epoch=tell if checks.flag(self.verbose, "verbose") else None)
         assert forecaster.history is not None
+        assert forecaster.learned is not None
         self.forecaster_ = forecaster
         self.history_, self.evaluation_ = forecaster.history, forecaster.evaluation
         self.n_iter_ = self.history_.epochs
-        self._last = series[-forecaster.reads :].copy()
+        self._last = series[-forecaster.learned.reads :].copy()
         return self
 
     def forecast(self, steps: int | None = None, X: Any = None) -> Values:
@@ -185,9 +186,9 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         series = self._read(X, reset=False)
-        scaling, network = self.forecaster_.scaling, self.forecaster_.network
-        assert scaling is not None
-        assert network is not None
+        learned = self.forecaster_.learned
+        assert learned is not None
+        scaling, network = learned.scaling, learned.network
         if (scaling.log & (series <= 0).any(axis=0)).any():
             raise ValueError("X: expected numbers above 0 in columns where all were that fit was given")
         ahead = scaling.to_values(network.forecast(scaling.to_model(series)))
@@ -200,11 +201,13 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         Only rows count before which there was enough to read, and of which the next H are in X.
         """
         predicted, series = self.predict(X), self._read(X, reset=False)
-        first, last = self.forecaster_.needs - 1, len(series) - self.forecaster_.horizon
+        learned = self.forecaster_.learned
+        assert learned is not None
+        first, last = learned.needs - 1, len(series) - learned.horizon
         if last - first < 2:
-            needed = first + 2 + self.forecaster_.horizon
+            needed = first + 2 + learned.horizon
             raise ValueError(f"X: expected at least {needed} rows to score by, got {len(series)}")
-        places = np.arange(first, last)[:, np.newaxis] + np.arange(1, self.forecaster_.horizon + 1)
+        places = np.arange(first, last)[:, np.newaxis] + np.arange(1, learned.horizon + 1)
         truth, said = (
             series[places].reshape(last - first, -1),
             predicted[first:last].reshape(last - first, -1),

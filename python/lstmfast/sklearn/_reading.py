@@ -35,7 +35,12 @@ def read(estimator: Any, X: Any, *, reset: bool) -> Rows:
         rows = checked_rows(X, "X")
         _compare(estimator, rows[0].shape[1], False, reset)
         return rows
-    if getattr(X, "ndim", np.ndim(X) if isinstance(X, (list, tuple)) else 2) != 3:
+    if isinstance(X, (list, tuple)) and len({len(row) for row in X if _depth(row) == 1}) > 1:
+        raise ValueError(
+            "X: expected a list of arrays [T, I] or a table, got rows of different lengths; where a step is"
+            " one number, x[:, np.newaxis] makes [T, 1] of each"
+        )
+    if getattr(X, "ndim", 2) != 3:
         table = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_min_features=1)
         _compare(estimator, table.shape[1], True, reset)
         return np.asarray(table, _real(table))[:, :, np.newaxis]

@@ -34,6 +34,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     X is as for `SequenceClassifier`.
     """
 
+    _targets: Scaling
+    _one_target: bool
     _LOSS = "squared"
     _ACTIVATION = "identity"
 
@@ -52,10 +54,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         check_consistent_length(rows, y)
         rows, y, weights = counted(rows, y, sample_weight)
         targets = y.reshape(len(y), -1).astype(np.float64)
-        self._one_target = y.ndim == 1
-        self._targets = Scaling.of(targets) if self.standardize else Scaling.none(targets.shape[1])
-        scaled = self._targets.scaled(targets)
-        self._train(rows, scaled, targets.shape[1], weights=weights, classes=None)
+        scaling = Scaling.of(targets) if self.standardize else Scaling.none(targets.shape[1])
+        fitted = {"_targets": scaling, "_one_target": y.ndim == 1}
+        self._train(rows, scaling.scaled(targets), targets.shape[1], weights=weights, fitted=fitted)
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
