@@ -21,8 +21,8 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "forecast",
         help="forecast a series in a CSV or Parquet file, with intervals, beside honest baselines",
         description="Train an LSTM on a series, judge it on the last rows beside the last value, the same"
-        " season of the last period and a linear autoregression, and forecast onward with 80 and 95 %% intervals"
-        " measured on rows not learned from. Or apply a model that was learned before to new data.",
+        " season of the last period and a linear autoregression, and forecast onward with 80 and 95 %%"
+        " intervals measured on rows not learned from. Or apply a model that was learned before to new data.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     learning = parser.add_argument_group("learning")
     for name, kind, text in (
         ("period", _period, "rows of a season; 0: none (default: found by itself)"),
-        ("hidden", whole(1, 1024), "hidden units (default: 32)"),
+        ("hidden", whole(1, 1024), "hidden units (default: 24)"),
         ("layers", whole(1, 8), "layers (default: 1)"),
         ("epochs", whole(1, 100_000), "passes over the training rows, at most (default: 100)"),
         ("seed", whole(0, 2**32 - 1), "of the first weights and of the order of rows (default: 0)"),

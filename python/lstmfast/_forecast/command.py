@@ -15,6 +15,7 @@ from .series import Series, choose
 
 __all__ = ["Options", "run"]
 
+BATCH = 8
 USUAL = 12  # rows ahead, where nothing suggests another number
 EXTRA = "pip install 'lstmfast[forecast]'"
 
@@ -41,7 +42,7 @@ class Options:
     model: str | None = None
     period: int | None = None
     cell: str = "lstm"
-    hidden: int = 32
+    hidden: int = 24
     layers: int = 1
     epochs: int = 100
     seed: int = 0
@@ -104,7 +105,7 @@ def _learned(series: Series, options: Options) -> Forecaster:
         num_layers=options.layers,
         period=options.period,
         seasons=seasons,
-        settings=Settings(epochs=options.epochs, patience=10, seed=options.seed),
+        settings=Settings(epochs=options.epochs, batch_size=BATCH, patience=10, seed=options.seed),
         seed=options.seed,
         names=series.names,
         step=str(series.step),

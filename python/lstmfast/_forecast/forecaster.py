@@ -54,11 +54,11 @@ class Forecaster:
 
     horizon: int = 12
     cell: str = "lstm"
-    hidden_size: int = 32
+    hidden_size: int = 24
     num_layers: int = 1
     period: int | None = None
     seasons: Sequence[int] = ()
-    settings: Settings = field(default_factory=lambda: Settings(epochs=100, patience=10))
+    settings: Settings = field(default_factory=lambda: Settings(epochs=100, batch_size=8, patience=10))
     seed: int = 0
     names: Sequence[str] = ()
     step: str = ""

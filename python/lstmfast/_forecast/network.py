@@ -35,7 +35,7 @@ class Shape:
     """What the network is like, as the user chooses it."""
 
     cell: str = "lstm"
-    hidden_size: int = 32
+    hidden_size: int = 24
     num_layers: int = 1
 
 
@@ -129,10 +129,28 @@ class Network:
         observed : bool array [N, C]
             Which of its numbers count as a truth.
         """
+        data, later = self.windows(z, observed, train, stop)
+        history = fit(self.layer, self.head, data, held_out=later, settings=settings, on_epoch=on_epoch)
+        # The rows that have chosen the epoch cannot be quite fair, so that not just any gain will do.
+        truth = np.where(observed, z, np.nan)[:stop]
+        anchor = _anchor(z[:stop], self.baselines, self.horizon)
+        ours = residuals(truth, self.forecast(z[:stop]), train, stop)
+        theirs = residuals(truth, anchor, train, stop)
+        if compare(ours, theirs, np.ones(z.shape[1]), "").high >= 0:
+            self.silence()
+        return history
+
+    def windows(
+        self, z: _Values, observed: NDArray[np.bool_], train: int, stop: int
+    ) -> tuple[Windows, Windows]:
+        """Cut what is learned from, and what training is stopped by; arguments as `train` has them.
+
+        Windows are twice the context, of which the second half is scored. Those of the training part overlap
+        by half of that, so that each row is scored with more and less before it.
+        """
         inputs, targets = self._padded(z[:stop]), self._targets(z[:stop], observed[:stop])
-        rows = np.arange(stop)[:, np.newaxis] + np.arange(
-            1, self.horizon + 1
-        )  # [stop, H]: of which row it is
+        # [stop, H]: of which row a target is.
+        rows = np.arange(stop)[:, np.newaxis] + np.arange(1, self.horizon + 1)
         length, scored = 2 * self.context, self.context
 
         def windows(wanted: NDArray[np.bool_], stride: int) -> Windows:
@@ -151,16 +169,7 @@ class Network:
             return Windows(inputs, both.reshape(len(both), -1), length, starts=starts, warm_up=self.context)
 
         data = windows(rows < train, max(1, self.context // 2))
-        later = windows((rows >= train) & (rows < stop), self.context)
-        history = fit(self.layer, self.head, data, held_out=later, settings=settings, on_epoch=on_epoch)
-        # The rows that have chosen the epoch cannot be quite fair, so that not just any gain will do.
-        truth = np.where(observed, z, np.nan)[:stop]
-        anchor = _anchor(z[:stop], self.baselines, self.horizon)
-        ours = residuals(truth, self.forecast(z[:stop]), train, stop)
-        theirs = residuals(truth, anchor, train, stop)
-        if compare(ours, theirs, np.ones(z.shape[1]), "").high >= 0:
-            self.silence()
-        return history
+        return data, windows((rows >= train) & (rows < stop), self.context)
 
     def forecast(self, z: _Values) -> _Values:
         """Forecast from every row of z [N, C]: [N, H, C]. NaN before the baseline has read enough."""

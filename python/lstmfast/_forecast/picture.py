@@ -43,10 +43,10 @@ def _forecast(axes: Axes, series: Series, prediction: Prediction, c: int) -> Non
     # From the last value, where nothing is uncertain.
     times = np.concatenate([series.times[-1:], ahead])
     now = series.values[-1:, c]
-    for k, level in reversed(list(enumerate(prediction.levels))):
+    for k, level, alpha in ((1, prediction.levels[1], 0.18), (0, prediction.levels[0], 0.3)):
         lower, upper = (np.concatenate([now, ends[k, :, c]]) for ends in (prediction.lower, prediction.upper))
         axes.fill_between(
-            times, lower, upper, color=BLUE, alpha=0.18, linewidth=0, label=f"{level:.0%} interval"
+            times, lower, upper, color=BLUE, alpha=alpha, linewidth=0, label=f"{level:.0%} interval"
         )
     middle = np.concatenate([now, prediction.mean[:, c]])
     marker = "o" if horizon == 1 else None

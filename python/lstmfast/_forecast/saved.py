@@ -148,8 +148,11 @@ def _made(config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Learned:
     # Before a layer is made of sizes that no tensor bears out.
     gates = 4 if config["cell"] == "lstm" else 3
     found, wanted = tensors[_LAYER + "weight_ih_l0"].shape, (gates * config["hidden_size"], F)
-    if found != wanted or len(tensors) > 4 * config["num_layers"] + 20 or H * C > 2**24:
-        raise ValueError(f"{_LAYER}weight_ih_l0: expected {wanted}, got {found}")
+    if found != wanted or len(tensors) != 4 * config["num_layers"] + 2 + len(expected) or H * C > 2**24:
+        raise ValueError(
+            f"{_LAYER}: expected {config['num_layers']} layers, the first of {wanted}, got {len(tensors)} tensors"
+            f" in all and {found}"
+        )
 
     linear = Linear(form, tensors["linear.constant"], tensors["linear.weights"])
     baselines = Baselines(linear, config["period"], config["anchor"], tuple(config["returns"]))

@@ -221,8 +221,8 @@ def _step(table: Table, when: str, times: NDArray[Any]) -> Step:
     apart = np.diff(times)
     shortest, longest = int(apart.argmin()), int(apart.argmax())
     raise SeriesError(
-        f"{table.source}: expected regular times in the column {when!r}, got differences that are no multiples"
-        f" of the most frequent: {_plain(times[shortest])} to {_plain(times[shortest + 1])},"
+        f"{table.source}: expected regular times in the column {when!r}, got differences that are not"
+        f" multiples of the most frequent: {_plain(times[shortest])} to {_plain(times[shortest + 1])},"
         f" {_plain(times[longest])} to {_plain(times[longest + 1])}; resample the series first"
     )
 
