@@ -251,10 +251,11 @@ def onnx(session: nox.Session, version: str) -> None:
 # Frameworks beside their sides of ours: packages, and what is run of the tests, with which backend of Keras.
 # Keras chooses one when it is imported, so each has a process of its own.
 FRAMEWORKS = {
-    # Keras on PyTorch and on JAX, ONNX files of it, JAX' own functions and Flax: .ci/run does these.
+    # Keras on PyTorch and on JAX, ONNX files of it, JAX' own functions and Flax, scikit-learn (which needs no
+    # backend, but SciPy, which JAX brings): .ci/run does these.
     "usual": (
-        (TORCH, "keras", "jax", "flax", "onnx", "onnxruntime", "onnxscript"),
-        (("tests/keras", "torch"), ("tests/keras", "jax"), ("tests/jax", "jax")),
+        (TORCH, "keras", "jax", "flax", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "pandas"),
+        (("tests/keras", "torch"), ("tests/keras", "jax"), ("tests/jax", "jax"), ("tests/sklearn", "torch")),
     ),
     "tensorflow": (("keras", "tensorflow-cpu"), (("tests/keras", "tensorflow"), ("tests/keras", "numpy"))),
     # Each row of the table of conventions beside the framework that it is of, and JAX' cells by parameters.
@@ -273,7 +274,7 @@ FRAMEWORKS = {
 @nox.session
 @nox.parametrize("family", [nox.param(name, id=name) for name in FRAMEWORKS])
 def frameworks(session: nox.Session, family: str) -> None:
-    """Run the tests of Keras' and JAX' sides beside them: .ci/run does it with the usual ones."""
+    """Run the tests of Keras', JAX' and scikit-learn's sides: .ci/run does it with the usual frameworks."""
     packages, runs = FRAMEWORKS[family]
     session.install(*packages, ".[test]")
     for tests, backend in runs:

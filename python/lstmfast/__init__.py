@@ -1,4 +1,4 @@
-# Known by: _demo, _bench, _cli
+# Known by: _demo, _bench, _cli, _forecast
 """The LSTM for CPUs: fused SIMD kernels, forward and backward, the same bits every time.
 
 >>> import numpy as np, lstmfast

@@ -43,6 +43,7 @@ def run_with(stdin: BinaryIO, name: str, *arguments: str) -> subprocess.Complete
 def test_there_is_no_example_that_is_not_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "accelerate_model.py",
+        "classify_sequences.py",  # sklearn/test_readme.py
         "quantize.py",
         "run_trained.py",
         "step_by_step.py",

@@ -98,7 +98,7 @@ def test_the_example_of_weights_from_anywhere() -> None:
 
 
 def test_no_other_example() -> None:
-    assert len(EXAMPLES) == 12  # one each in tests/onnx, tests/keras and tests/jax
+    assert len(EXAMPLES) == 13  # one each in tests/onnx, tests/keras, tests/jax and tests/sklearn
 
 
 def test_the_test_line_is_there() -> None:

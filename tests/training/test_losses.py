@@ -112,3 +112,61 @@ def test_heads_take_what_is_beyond_their_dtype_without_a_word(activation: str) -
         np.testing.assert_array_equal(ours, wanted)
     head.load_state_dict({"weight": np.full((2, 2), 1e39)})
     assert (head.parameters["weight"] == np.inf).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_squared_error_with_weights(dtype: str) -> None:
+    """A place that counts k times is k places, and one that does not count may be anything."""
+    p = np.array([[1, 2], [3, 4], [5, np.nan]], dtype)
+    target = np.array([[0, 2.5], [1, np.nan], [7, 8]])
+    weight = np.array([[1, 2], [3, 0], [1, 0]])
+    loss, dp = mean_squared_error(p, target, weight)
+    repeated = np.repeat(np.array([1, 2, 3, 5], dtype), [1, 2, 3, 1])
+    wanted, each = mean_squared_error(repeated, np.repeat([0, 2.5, 1, 7], [1, 2, 3, 1]))
+    assert loss == pytest.approx(wanted, rel=1e-15)
+    assert dp.dtype == dtype
+    np.testing.assert_allclose(dp, [[each[0], 2 * each[1]], [3 * each[3], 0], [each[6], 0]], rtol=1e-6)
+    rows = mean_squared_error(p[:2, :1], target[:2, :1], [[1], [3]])
+    np.testing.assert_array_equal(rows[1], mean_squared_error(p[:2, :1], target[:2, :1], weight[:2, :1])[1])
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", "softmax, classes"])
+def test_cross_entropy_with_weights(activation: str) -> None:
+    head = Dense(2, 3, activation.partition(",")[0], dtype="float64", seed=0)
+    x = np.random.default_rng(0).standard_normal((4, 2))
+    weight = np.array([1, 2, 0, 3])
+    target = np.array([0, 2, 7, 1])
+    if not activation.endswith("classes"):
+        target = np.eye(8)[target][:, :3]
+        target[2] = 5
+    _, tape = head.forward(x)
+    places = weight if head.activation == "softmax" else weight[:, np.newaxis]
+    loss, gradient = cross_entropy(tape, target, places)
+    order = np.repeat(np.arange(4), weight)
+    _, repeated = head.forward(x[order])
+    wanted, each = cross_entropy(repeated, target[order])
+    assert loss == pytest.approx(wanted, rel=1e-14)
+    np.testing.assert_allclose(gradient.array[[0, 1, 3]], each.array[[0, 1, 3]] * [[1], [2], [3]], rtol=1e-13)
+    assert not gradient.array[2].any()
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (
+            [1, 2],
+            ValueError,
+            r"weight: expected shape \(4, 3\), that of p, or one that broadcasts .* got \(2,\)",
+        ),
+        ([1, -1, 1], ValueError, "weight: expected finite numbers that are not negative, got -1.0"),
+        ([1, np.nan, 1], ValueError, "weight: expected finite numbers that are not negative, got nan"),
+        ([0, 0, 0], ValueError, "weight: expected a finite sum above 0, got 0.0"),
+        (["a"], TypeError, "weight: expected an array of real numbers"),
+    ],
+)
+def test_weights_that_are_refused(weight: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        mean_squared_error(np.ones((4, 3)), np.ones((4, 3)), weight)
+    _, tape = Dense(2, 3, "sigmoid").forward(np.ones((4, 2)))
+    with pytest.raises(error, match=message):
+        cross_entropy(tape, np.ones((4, 3)), weight)

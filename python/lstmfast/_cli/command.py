@@ -14,12 +14,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import lstmfast
 from lstmfast._base.runtime import MAX_THREADS
+from lstmfast._cli import forecast
+from lstmfast._cli.options import Parser, UserError, whole
 
 if TYPE_CHECKING:
     from lstmfast._bench.cases import Case
@@ -29,15 +31,6 @@ __all__ = ["main"]
 # What a shell reports for a program that a signal ended.
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_BROKEN_PIPE = 128 + 13  # SIGPIPE, which not every platform's signal module names
-
-
-class _UserError(Exception):
-    """Something the user can put right; its text is the whole message."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return EXIT_BROKEN_PIPE
-    except _UserError as error:
+    except UserError as error:
         return _fail(str(error))
     except OSError as error:
         _discard_output()
@@ -92,7 +85,7 @@ def _discard_output() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="lstmfast",
         description="The LSTM for CPUs: fused SIMD kernels, forward and backward.",
         allow_abbrev=False,
@@ -119,20 +112,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--output", metavar="DIR", default="lstmfast-demo", help="folder for what is saved")
     demo.add_argument(
-        "--epochs", metavar="N", type=_whole(1, 100_000), default=80, help="passes over the training years"
+        "--epochs", metavar="N", type=whole(1, 100_000), default=80, help="passes over the training years"
     )
-    demo.add_argument(
-        "--seed", metavar="N", type=_whole(0, 2**32 - 1), default=0, help="of the first weights"
-    )
-    demo.add_argument("--hidden", metavar="N", type=_whole(1, 1024), default=32, help="hidden units")
+    demo.add_argument("--seed", metavar="N", type=whole(0, 2**32 - 1), default=0, help="of the first weights")
+    demo.add_argument("--hidden", metavar="N", type=whole(1, 1024), default=32, help="hidden units")
     demo.add_argument(
         "--threads",
         metavar="N",
-        type=_whole(1, MAX_THREADS),
+        type=whole(1, MAX_THREADS),
         default=argparse.SUPPRESS,
         help="threads to use (default: as `lstmfast info` says)",
     )
     demo.set_defaults(run=_run_demo)
+
+    forecast.add(commands)
 
     explain = commands.add_parser(
         "explain",
@@ -148,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     bench = commands.add_parser(
         "bench",
         help="measure lstmfast beside every LSTM engine that is installed",
@@ -197,7 +190,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         " measure)",
     )
     bench.add_argument(
-        "--threads", metavar="N", type=_whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"
+        "--threads", metavar="N", type=whole(1, MAX_THREADS), default=1, help="for every engine (default: 1)"
     )
     bench.add_argument(
         "--isa",
@@ -259,21 +252,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    """Return an argparse type: a whole number from `low` to `high`."""
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got {text!r}")
-        return number
-
-    return parse
-
-
 def _run_info(options: argparse.Namespace) -> None:
     from lstmfast._cli import info
 
@@ -286,12 +264,12 @@ def _run_explain(options: argparse.Namespace) -> None:
     try:
         found = onnx.explain(options.model)
     except (ImportError, ValueError) as error:
-        raise _UserError(str(error)) from None
+        raise UserError(str(error)) from None
     except Exception as error:
         # ONNX Runtime's own, of a model that it refuses, have no class in common but this.
         if not type(error).__module__.startswith("onnxruntime"):
             raise
-        raise _UserError(f"onnxruntime refuses {options.model!r}: {error}") from None
+        raise UserError(f"onnxruntime refuses {options.model!r}: {error}") from None
     print(found)
 
 
@@ -301,7 +279,7 @@ def _run_demo(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in {"matplotlib", "rich", "safetensors"}:
             raise
-        raise _UserError(f"the demo needs {error.name}: pip install 'lstmfast[demo]'") from None
+        raise UserError(f"the demo needs {error.name}: pip install 'lstmfast[demo]'") from None
 
     if "threads" in options:
         lstmfast.set_num_threads(options.threads)
@@ -320,9 +298,9 @@ def _run_bench(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in {"matplotlib", "rich"}:
             raise
-        raise _UserError(f"the benchmark needs {error.name}: pip install 'lstmfast[bench]'") from None
+        raise UserError(f"the benchmark needs {error.name}: pip install 'lstmfast[bench]'") from None
     except outputs.UnwritableError as error:
-        raise _UserError(str(error)) from None
+        raise UserError(str(error)) from None
 
     names = [suites.ALL] if options.full else options.suites + options.also
     own = tuple(case for cases in options.shapes for case in cases)
@@ -343,7 +321,7 @@ def _run_bench(options: argparse.Namespace) -> None:
             outputs=files,
         )
     except command.BenchError as error:
-        raise _UserError(str(error)) from None
+        raise UserError(str(error)) from None
 
 
 def _writable_folder(name: str) -> Path:
@@ -355,5 +333,5 @@ def _writable_folder(name: str) -> Path:
             pass
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _UserError(f"cannot write to the output folder {name!r}: {reason}") from None
+        raise UserError(f"cannot write to the output folder {name!r}: {reason}") from None
     return folder

@@ -1,2 +1,2 @@
-# Known by: _small, _layers, onnx, _demo, _bench
+# Known by: _small, _layers, onnx, _demo, _bench, _forecast
 """Files: how layers are saved, and loaded again."""

@@ -27,12 +27,17 @@ DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "U16": "uint16",
 def save(name: str, config: Mapping[str, Any], parameters: Mapping[str, AnyArray], path: object) -> None:
     """Write the file; see `Saved.save`. name: of the class."""
     text = checks.path(path)
+    writing.write(text, to_bytes(name, config, parameters))
+
+
+def to_bytes(name: str, config: Mapping[str, Any], parameters: Mapping[str, AnyArray]) -> bytes:
+    """Make the file's bytes."""
     safetensors_module()
-    from safetensors.numpy import save as to_bytes
+    import safetensors.numpy
 
     description = {"format": FORMAT, "class": name, "config": config}
-    data = to_bytes(dict(parameters), metadata={ENTRY: json.dumps(description)})
-    writing.write(text, data)
+    made: bytes = safetensors.numpy.save(dict(parameters), metadata={ENTRY: json.dumps(description)})
+    return made
 
 
 def safetensors_module() -> ModuleType:

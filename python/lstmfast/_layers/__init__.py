@@ -1,4 +1,4 @@
-# Known by: training, onnx, lstmfast
+# Known by: training, onnx, _fitting, sklearn, lstmfast
 """The layers that users have: `LSTM`, `RNN`, `GRU`, those with smaller weights, and what was saved."""
 
 from .gru import GRU

@@ -1,4 +1,4 @@
-# Known by: _demo, lstmfast
+# Known by: _demo, _fitting, _forecast, sklearn, lstmfast
 """The output node and what training needs beyond the layers: losses, Adam, clipping; NumPy alone.
 
 One step of training an LSTM with a dense head to forecast, and one of training it to classify:

@@ -92,6 +92,7 @@ class Adam:
                     )
         self._models = models
         self._steps = 0
+        self._powers = (1.0, 1.0)  # beta1^t, beta2^t
         # For each model, m and v by name. Arrays are replaced, not written to.
         self._moments: list[dict[str, tuple[Array, Array]]] = [
             {name: (np.zeros_like(w), np.zeros_like(w)) for name, w in model.parameters.items()}
@@ -143,10 +144,11 @@ class Adam:
             _arguments.check_finite(checked[k], f"gradients[{k}]")
 
         beta1, beta2 = self._betas
-        t = self._steps + 1
-        # The corrections of m and v are numbers, so they are taken once and not for every weight.
-        rate = self._learning_rate / (1 - beta1**t)
-        root_correction = math.sqrt(1 - beta2**t)
+        # The corrections of m and v are numbers, so they are taken once and not for every weight. beta^t is a
+        # product, which is the same on every machine; a power is the C library's.
+        powers = (self._powers[0] * beta1, self._powers[1] * beta2)
+        rate = self._learning_rate / (1 - powers[0])
+        root_correction = math.sqrt(1 - powers[1])
         new_weights: list[dict[str, Array]] = []
         new_moments: list[dict[str, tuple[Array, Array]]] = []
         for k, (model_weights, model_gradients, model_moments) in enumerate(
@@ -170,7 +172,7 @@ class Adam:
             new_moments.append(new_mv)
 
         update_all(self._models, weights, new_weights)
-        self._moments, self._steps = new_moments, t
+        self._moments, self._powers, self._steps = new_moments, powers, self._steps + 1
 
     def __repr__(self) -> str:
         """Say how it is set, and how far it is."""

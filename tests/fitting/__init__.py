@@ -1,0 +1,1 @@
+"""Training on arrays: windows, batches by length, early stopping, the same bits."""

@@ -1,0 +1,1 @@
+"""Tests of `lstmfast forecast`: reading, baselines, intervals, the network, the command."""

@@ -1,0 +1,236 @@
+"""The forecaster on series whose answers are known, and on a real one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import lstmfast
+from lstmfast import datasets
+from lstmfast._fitting import Settings
+from lstmfast._forecast import Forecaster, SeriesError
+from lstmfast._forecast.baselines import LAST, SEASON
+
+from .helpers import seasonal, walk
+
+QUICK = Settings(epochs=5, batch_size=8)
+
+
+def switching(rows: int, seed: int = 0) -> NDArray[np.float64]:
+    """Make a series that no linear equation describes, [rows]."""
+    generator = np.random.default_rng(seed)
+    x = np.zeros(rows)
+    for t in range(2, rows):
+        x[t] = 0.9 * np.sin(2 * x[t - 1]) + 0.5 * (x[t - 2] > 0) + 0.3 * generator.standard_normal()
+    return x
+
+
+# Intervals -------------------------------------------------------------------------------------------
+
+
+def test_on_a_random_walk_intervals_widen_with_the_root_of_the_horizon() -> None:
+    ratios, held = [], []
+    for seed in range(5):
+        forecaster = Forecaster(16, settings=QUICK).fit(walk(2000, seed))
+        assert forecaster.learned
+        assert forecaster.evaluation
+        widths = forecaster.learned.widths[:, :, 0]
+        ratios.append(widths[:, [3, 15]] / widths[:, :1])
+        held.append(forecaster.evaluation.coverage)
+        assert forecaster.evaluation.comparison.verdict == "no better"
+    np.testing.assert_allclose(np.mean(ratios, axis=0), [[2, 4]] * 2, rtol=0.12)
+    # Over five walks; at the first step 1500 rows that are nearly independent, at the last about 94.
+    mean = np.mean(held, axis=0)
+    for h, rows in ((0, 1500), (15, 94)):
+        for k, level in enumerate((0.80, 0.95)):
+            # Both the quantile and the rows it is tried on are drawn: twice the variance of one.
+            assert mean[k, h] == pytest.approx(level, abs=3 * (2 * level * (1 - level) / rows) ** 0.5)
+
+
+def test_on_noise_intervals_are_those_of_the_noise() -> None:
+    values = np.random.default_rng(0).normal(100, 2, 3000)
+    forecaster = Forecaster(12, settings=QUICK).fit(values)
+    assert forecaster.evaluation
+    assert forecaster.evaluation.comparison.verdict == "no better"
+    ahead = forecaster.predict(values)
+    np.testing.assert_allclose(ahead.mean, 100, atol=0.3)
+    np.testing.assert_allclose((ahead.upper - ahead.lower)[..., 0], [[2 * 1.28 * 2] * 12, [2 * 1.96 * 2] * 12], rtol=0.1)
+    held = forecaster.evaluation.coverage.mean(axis=1)
+    np.testing.assert_allclose(held, [0.8, 0.95], atol=0.05)
+
+
+# Forecasts -------------------------------------------------------------------------------------------
+
+
+def test_a_season_on_a_trend() -> None:
+    values = seasonal(2000)
+    forecaster = Forecaster(24, seasons=(24, 168), settings=QUICK).fit(values[:-24])
+    found = forecaster.evaluation
+    assert found
+    errors = {scores.name: scores.scaled.mean() for scores in found.baselines}
+    assert found.network.scaled.mean() < 0.25 * errors[LAST]
+    assert found.network.scaled.mean() < 0.8 * errors[SEASON]
+    ahead = forecaster.predict(values[:-24])
+    time = np.arange(1976, 2000)
+    np.testing.assert_allclose(ahead.mean[:, 0], 0.01 * time + 3 * np.sin(2 * np.pi * time / 24), atol=0.6)
+    inside = (ahead.lower[1, :, 0] < values[-24:]) & (values[-24:] < ahead.upper[1, :, 0])
+    assert inside.sum() >= 21
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_is_not_linear_is_learned(cell: str) -> None:
+    forecaster = Forecaster(4, cell=cell, period=0).fit(switching(2500))
+    found = forecaster.evaluation
+    assert found
+    assert found.network.name == cell.upper()
+    assert found.comparison.verdict == "better"
+    assert found.comparison.change < -0.05
+
+
+def test_growth_is_in_logarithms() -> None:
+    """A year's shape that grows, as passengers of airlines do: forecasts and intervals grow with it."""
+    month = np.arange(168)
+    noise = np.random.default_rng(0).normal(0, 0.03, 168)
+    values = np.exp(4 + 0.01 * month + 0.2 * np.sin(2 * np.pi * month / 12) + noise)
+    forecaster = Forecaster(12, seasons=(12,), settings=QUICK).fit(values[:-12])
+    assert forecaster.learned
+    assert forecaster.learned.scaling.log.tolist() == [True]
+    ahead = forecaster.predict(values[:-12])
+    np.testing.assert_allclose(ahead.mean[:, 0], values[-12:], rtol=0.15)
+    assert (ahead.upper - ahead.mean > ahead.mean - ahead.lower).all()
+    with pytest.raises(SeriesError, match="column 'column 1': expected numbers above 0"):
+        forecaster.predict(np.append(values, 0))
+
+
+def test_sunspots() -> None:
+    """Years 1700 to 2008: far better than the last value, and honest that a regression does as well."""
+    _, numbers = datasets.sunspots()
+    found = Forecaster(11).fit(numbers).evaluation
+    assert found
+    errors = {scores.name: scores.scaled.mean() for scores in found.baselines}
+    assert found.network.scaled.mean() < 0.6 * errors[LAST]
+    assert found.comparison.baseline == "linear autoregression"
+    assert found.rows == 46
+    assert (found.coverage[1] > 0.85).all()
+
+
+def test_several_columns() -> None:
+    generator = np.random.default_rng(0)
+    leader = generator.standard_normal(1500).cumsum()
+    follower = np.concatenate([[0], np.abs(leader[:-1])]) + 0.1 * generator.standard_normal(1500)
+    values = np.stack([leader, follower], axis=1)
+    forecaster = Forecaster(3, names=("a", "b"), settings=QUICK).fit(values)
+    ahead = forecaster.predict(values)
+    assert ahead.mean.shape == (3, 2)
+    assert ahead.lower.shape == ahead.upper.shape == (2, 3, 2)
+    assert abs(ahead.mean[0, 1] - abs(leader[-1])) < 1.5
+    with pytest.raises(SeriesError, match="expected 2 columns"):
+        forecaster.predict(leader)
+
+
+def test_gaps_are_neither_learned_nor_judged() -> None:
+    values = seasonal(600)
+    filled = np.zeros(600, bool)
+    filled[100:110] = filled[520:530] = True
+    wild = values.copy()
+    wild[filled] = np.interp(np.flatnonzero(filled), np.flatnonzero(~filled), values[~filled])
+    found = Forecaster(6, period=24, settings=QUICK).fit(wild, filled=filled).evaluation
+    judged = Forecaster(6, period=24, settings=QUICK).fit(wild).evaluation
+    assert found
+    assert judged
+    # Lines have no noise: to count them would flatter.
+    assert not np.allclose(found.network.mae, judged.network.mae)
+
+
+# What it promises ------------------------------------------------------------------------------------
+
+
+def test_nothing_knows_what_comes_later() -> None:
+    """What is learned does not depend on the rows that judge it, nor a forecast on rows after it."""
+    values = switching(800)
+    changed = values.copy()
+    changed[700:] += 5
+    a, b = (Forecaster(4, period=0, settings=QUICK).fit(each).learned for each in (values, changed))
+    assert a
+    assert b
+    for part in ("layer", "head"):
+        ours, theirs = (getattr(each.network, part).parameters for each in (a, b))
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    z = a.scaling.to_model(values[:, np.newaxis])
+    cut = z.copy()
+    cut[500:] = 9
+    # Blocks are counted from the end, so that both series must end where they did.
+    np.testing.assert_array_equal(a.network.forecast(z)[:500], a.network.forecast(cut)[:500])
+
+
+def test_earlier_rows_than_it_reads_change_nothing() -> None:
+    values = switching(800)
+    forecaster = Forecaster(4, period=0, settings=QUICK).fit(values)
+    assert forecaster.learned
+    short = forecaster.predict(values[-forecaster.learned.reads :])
+    np.testing.assert_array_equal(short.mean, forecaster.predict(values).mean)
+
+
+def test_the_same_seed_is_the_same_bits_on_any_number_of_threads() -> None:
+    values, found = switching(1000), []
+    threads = lstmfast.get_num_threads()
+    try:
+        for count, seed in ((1, 0), (2, 0), (1, 1)):
+            lstmfast.set_num_threads(count)
+            settings = Settings(epochs=5, batch_size=8, seed=seed)
+            found.append(Forecaster(4, period=0, seed=seed, settings=settings).fit(values).predict(values))
+    finally:
+        lstmfast.set_num_threads(threads)
+    np.testing.assert_array_equal(found[0].mean, found[1].mean)
+    np.testing.assert_array_equal(found[0].lower, found[1].lower)
+    assert not np.array_equal(found[0].mean, found[2].mean)
+
+
+def test_steps() -> None:
+    values = walk(300, 0)
+    forecaster = Forecaster(5, settings=QUICK)
+    with pytest.raises(ValueError, match="call fit first"):
+        forecaster.predict(values)
+    forecaster.fit(values)
+    np.testing.assert_array_equal(forecaster.predict(values, 2).mean, forecaster.predict(values).mean[:2])
+    with pytest.raises(SeriesError, match="at most the horizon learned, 5, got 6"):
+        forecaster.predict(values, 6)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.ones(200), "column 'column 1': expected numbers that change, got 1 in all of the first 120 rows"),
+        (np.append(np.ones(150), np.arange(50.0)), "expected numbers that change"),
+        (np.arange(50.0), "at least 100 rows, got 50"),
+        (np.append(np.arange(150.0), np.nan), r"expected finite numbers, got \[nan\] in row 150"),
+        (np.zeros((0, 1)), "expected shape"),
+        (np.zeros((10, 10, 10)), "expected shape"),
+    ],
+)
+def test_series_that_cannot_be(values: NDArray[np.float64], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Forecaster(4).fit(values)
+
+
+@pytest.mark.parametrize("choice", [{"horizon": 0}, {"cell": "rnn"}, {"period": 1}, {"hidden_size": 0}, {"seed": -1}])
+def test_choices_that_cannot_be(choice: dict[str, object]) -> None:
+    (name,) = choice
+    with pytest.raises(ValueError, match=name):
+        Forecaster(**choice)  # type: ignore[arg-type]
+
+
+def test_a_period_too_long() -> None:
+    with pytest.raises(SeriesError, match="period: expected at most 40 rows"):
+        Forecaster(4, period=100).fit(walk(200, 0))
+
+
+def test_exact_series() -> None:
+    """A straight line and a perfect sine: nothing is left to learn, and nothing is divided by zero."""
+    for values in (np.arange(400.0), np.sin(2 * np.pi * np.arange(400) / 20)):
+        forecaster = Forecaster(5, settings=QUICK).fit(values)
+        assert np.isfinite(forecaster.predict(values).mean).all()
+    np.testing.assert_allclose(
+        forecaster.predict(values).mean[:, 0], np.sin(2 * np.pi * np.arange(400, 405) / 20), atol=1e-3
+    )
