@@ -19,7 +19,9 @@ def test_last_and_season() -> None:
     np.testing.assert_array_equal(same_season(z, np.array([1]), 3, 3)[0, :, 0], [np.nan, 0, 1])
 
 
-@pytest.mark.parametrize("form", [Form(2), Form(3, differenced=True), Form(2, period=7), Form(1, together=True)])
+@pytest.mark.parametrize(
+    "form", [Form(2), Form(3, differenced=True), Form(2, period=7), Form(1, together=True)]
+)
 def test_linear_is_the_recursion_that_it_says(form: Form) -> None:
     z = np.random.default_rng(0).standard_normal((200, 2)).cumsum(axis=0)
     fitted = Linear.fit(form, z, np.ones(z.shape, bool))
@@ -27,7 +29,9 @@ def test_linear_is_the_recursion_that_it_says(form: Form) -> None:
     origin, steps = 60, 10
     known = list(w[: origin + 1])
     for _ in range(steps):
-        known.append(fitted.constant + sum(known[-lag] @ b for lag, b in zip(form.lags, fitted.weights, strict=True)))
+        known.append(
+            fitted.constant + sum(known[-lag] @ b for lag, b in zip(form.lags, fitted.weights, strict=True))
+        )
     ahead = np.array(known[origin + 1 :])
     expected = z[origin] + ahead.cumsum(axis=0) if form.differenced else ahead
     (got,) = fitted.forecast(z, np.array([origin]), steps)

@@ -58,7 +58,7 @@ def test_strokes_are_settled_by_any_row() -> None:
 
 @pytest.mark.parametrize("text", ["2024-02-30", "2024-13-01", "2024-01-01 25:00", "2024-W54", "Abc 2024", ""])
 def test_no_such_day(text: str) -> None:
-    with pytest.raises(SeriesError, match="x.csv, line 3: expected a date in the column 't', got "):
+    with pytest.raises(SeriesError, match=r"x\.csv, line 3: expected a date in the column 't', got "):
         parsed("2024-01-01", text)
 
 
@@ -82,8 +82,16 @@ def times(first: str, unit: str, count: int, size: int = 1) -> np.ndarray:  # ty
         (times("2024-01", "M", 30), "1 month", "2026-07-01"),
         (times("2024-01", "M", 30, 3), "1 quarter", "2031-07-01"),
         (times("2024", "Y", 30), "1 year", "2054-01-01"),
-        (times("2024-01", "M", 11).astype("datetime64[M]").astype("datetime64[D]") + 14, "1 month", "2024-12-15"),
-        ((times("2024-02", "M", 11).astype("datetime64[M]").astype("datetime64[D]") - 1), "1 month", "2024-12-31"),
+        (
+            times("2024-01", "M", 11).astype("datetime64[M]").astype("datetime64[D]") + 14,
+            "1 month",
+            "2024-12-15",
+        ),
+        (
+            (times("2024-02", "M", 11).astype("datetime64[M]").astype("datetime64[D]") - 1),
+            "1 month",
+            "2024-12-31",
+        ),
         (np.busday_offset(np.datetime64("2024-01-01"), np.arange(30)), "1 working day", "2024-02-12"),
     ],
 )
