@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lstmfast._forecast.baselines import LAST, LINEAR, SEASON, Baselines, last, same_season
 from lstmfast._forecast.linear import Form, Linear
@@ -65,10 +68,10 @@ def test_linear_is_not_fitted_to_what_fills_gaps() -> None:
     np.testing.assert_allclose(Linear.fit(Form(3), wrong, observed).weights, right.weights, rtol=1e-6)
 
 
-def chosen(z: np.ndarray, **more: object) -> Baselines:  # type: ignore[type-arg]
+def chosen(z: NDArray[np.float64], **more: Any) -> Baselines:
     z = z[:, np.newaxis] if z.ndim == 1 else z
-    options: dict[str, object] = {"period": None, "seasons": []} | more
-    return Baselines.choose(z, np.ones(z.shape, bool), len(z) * 6 // 7, 12, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"period": None, "seasons": []} | more
+    return Baselines.choose(z, np.ones(z.shape, bool), len(z) * 6 // 7, 12, **options)
 
 
 def test_the_season_is_found() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lstmfast._forecast import dates, steps
 from lstmfast._forecast.errors import SeriesError
@@ -67,8 +70,9 @@ def test_zones_in_some_rows() -> None:
         parsed("2024-01-01T00:00Z", "2024-01-01T01:00")
 
 
-def times(first: str, unit: str, count: int, size: int = 1) -> np.ndarray:  # type: ignore[type-arg]
-    return (np.datetime64(first, unit) + size * np.arange(count)).astype("datetime64[us]")
+def times(first: str, unit: Any, count: int, size: int = 1) -> NDArray[Any]:
+    made: Any = np.datetime64(first, unit) + size * np.arange(count)
+    return np.asarray(made.astype("datetime64[us]"))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def times(first: str, unit: str, count: int, size: int = 1) -> np.ndarray:  # ty
         (np.busday_offset(np.datetime64("2024-01-01"), np.arange(30)), "1 working day", "2024-02-12"),
     ],
 )
-def test_steps(made: np.ndarray, name: str, then: str) -> None:  # type: ignore[type-arg]
+def test_steps(made: NDArray[Any], name: str, then: str) -> None:
     made = made.astype("datetime64[us]")
     step = steps.infer(made)
     assert str(step) == name
@@ -106,7 +110,9 @@ def test_steps(made: np.ndarray, name: str, then: str) -> None:  # type: ignore[
     # A gap changes nothing.
     rest = np.delete(made, [5, 6])
     assert steps.infer(rest) == step
-    assert step.places(rest)[5] == 7
+    places = step.places(rest)
+    assert places is not None
+    assert places[5] == 7
 
 
 def test_steps_of_numbers() -> None:
