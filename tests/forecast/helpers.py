@@ -25,11 +25,12 @@ def csv_of(times: Any, *columns: Any, names: str = "time,y") -> str:
 
 def walk(rows: int, seed: int) -> NDArray[np.float64]:
     """Make a random walk, [rows]."""
-    return np.random.default_rng(seed).standard_normal(rows).cumsum()
+    return np.cumsum(np.random.default_rng(seed).standard_normal(rows))
 
 
 def seasonal(rows: int, seed: int = 0) -> NDArray[np.float64]:
     """Make days of hours on a trend, with noise of deviation 0.5, [rows]."""
     time = np.arange(rows)
     noise = np.random.default_rng(seed).normal(0, 0.5, rows)
-    return 0.01 * time + 3 * np.sin(2 * np.pi * time / 24) + noise
+    made: NDArray[np.float64] = 0.01 * time + 3 * np.sin(2 * np.pi * time / 24) + noise
+    return made

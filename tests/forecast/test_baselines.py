@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lstmfast._forecast.baselines import LAST, LINEAR, SEASON, Baselines, last, same_season
 from lstmfast._forecast.linear import Form, Linear
@@ -19,7 +22,9 @@ def test_last_and_season() -> None:
     np.testing.assert_array_equal(same_season(z, np.array([1]), 3, 3)[0, :, 0], [np.nan, 0, 1])
 
 
-@pytest.mark.parametrize("form", [Form(2), Form(3, differenced=True), Form(2, period=7), Form(1, together=True)])
+@pytest.mark.parametrize(
+    "form", [Form(2), Form(3, differenced=True), Form(2, period=7), Form(1, together=True)]
+)
 def test_linear_is_the_recursion_that_it_says(form: Form) -> None:
     z = np.random.default_rng(0).standard_normal((200, 2)).cumsum(axis=0)
     fitted = Linear.fit(form, z, np.ones(z.shape, bool))
@@ -27,7 +32,9 @@ def test_linear_is_the_recursion_that_it_says(form: Form) -> None:
     origin, steps = 60, 10
     known = list(w[: origin + 1])
     for _ in range(steps):
-        known.append(fitted.constant + sum(known[-lag] @ b for lag, b in zip(form.lags, fitted.weights, strict=True)))
+        known.append(
+            fitted.constant + sum(known[-lag] @ b for lag, b in zip(form.lags, fitted.weights, strict=True))
+        )
     ahead = np.array(known[origin + 1 :])
     expected = z[origin] + ahead.cumsum(axis=0) if form.differenced else ahead
     (got,) = fitted.forecast(z, np.array([origin]), steps)
@@ -61,10 +68,10 @@ def test_linear_is_not_fitted_to_what_fills_gaps() -> None:
     np.testing.assert_allclose(Linear.fit(Form(3), wrong, observed).weights, right.weights, rtol=1e-6)
 
 
-def chosen(z: np.ndarray, **more: object) -> Baselines:  # type: ignore[type-arg]
+def chosen(z: NDArray[np.float64], **more: Any) -> Baselines:
     z = z[:, np.newaxis] if z.ndim == 1 else z
-    options: dict[str, object] = {"period": None, "seasons": []} | more
-    return Baselines.choose(z, np.ones(z.shape, bool), len(z) * 6 // 7, 12, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"period": None, "seasons": []} | more
+    return Baselines.choose(z, np.ones(z.shape, bool), len(z) * 6 // 7, 12, **options)
 
 
 def test_the_season_is_found() -> None:

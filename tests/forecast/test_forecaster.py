@@ -55,7 +55,9 @@ def test_on_noise_intervals_are_those_of_the_noise() -> None:
     assert forecaster.evaluation.comparison.verdict == "no better"
     ahead = forecaster.predict(values)
     np.testing.assert_allclose(ahead.mean, 100, atol=0.3)
-    np.testing.assert_allclose((ahead.upper - ahead.lower)[..., 0], [[2 * 1.28 * 2] * 12, [2 * 1.96 * 2] * 12], rtol=0.1)
+    np.testing.assert_allclose(
+        (ahead.upper - ahead.lower)[..., 0], [[2 * 1.28 * 2] * 12, [2 * 1.96 * 2] * 12], rtol=0.1
+    )
     held = forecaster.evaluation.coverage.mean(axis=1)
     np.testing.assert_allclose(held, [0.8, 0.95], atol=0.05)
 
@@ -214,7 +216,9 @@ def test_series_that_cannot_be(values: NDArray[np.float64], said: str) -> None:
         Forecaster(4).fit(values)
 
 
-@pytest.mark.parametrize("choice", [{"horizon": 0}, {"cell": "rnn"}, {"period": 1}, {"hidden_size": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "choice", [{"horizon": 0}, {"cell": "rnn"}, {"period": 1}, {"hidden_size": 0}, {"seed": -1}]
+)
 def test_choices_that_cannot_be(choice: dict[str, object]) -> None:
     (name,) = choice
     with pytest.raises(ValueError, match=name):

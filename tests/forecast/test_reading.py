@@ -75,7 +75,9 @@ def test_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["b", "1_000", "1.2.3", "0x10", "12 kW", "1e"])
 def test_text_in_a_column_of_numbers(text: str) -> None:
-    with pytest.raises(SeriesError, match=f"x.csv, line 3: expected a number in the column 'y', got '{text}'"):
+    with pytest.raises(
+        SeriesError, match=f"x.csv, line 3: expected a number in the column 'y', got '{text}'"
+    ):
         numbers.parse(table(f"t,y\n1,2\n2,{text}\n"), "y")
 
 

@@ -82,14 +82,26 @@ def test_too_many_gaps() -> None:
 @pytest.mark.parametrize(
     ("text", "chosen", "said"),
     [
-        (csv_of(DAYS[[0, 2, 1]], range(3)), {}, "line 4: .*'time' they go backwards: 2024-01-02 after 2024-01-03"),
+        (
+            csv_of(DAYS[[0, 2, 1]], range(3)),
+            {},
+            "line 4: .*'time' they go backwards: 2024-01-02 after 2024-01-03",
+        ),
         (csv_of(DAYS[[0, 1, 1]], range(3)), {}, "line 4: .*'time' they come twice: 2024-01-02 after"),
         (csv_of([1, 3, 2], range(3)), {}, "line 4: .* they go backwards: 2 after 3"),
         (csv_of(DAYS[:2], [1, "b"]), {}, r"expected a column of numbers.* \(line 3: .* got 'b'\)"),
-        (csv_of(DAYS[:2], [1, "b"]), {"columns": ["y"]}, "line 3: expected a number in the column 'y', got 'b'"),
+        (
+            csv_of(DAYS[:2], [1, "b"]),
+            {"columns": ["y"]},
+            "line 3: expected a number in the column 'y', got 'b'",
+        ),
         (csv_of(DAYS[:1], [1]), {}, "expected a series, got 1 row"),
         ("a,b\nx,y\nz,w\n", {}, "expected a column of numbers, got none among 'a', 'b'"),
-        (csv_of(DAYS[:2], [1, 2]), {"columns": ["z"]}, "--column: x.csv has no column 'z'; it has 'time', 'y'"),
+        (
+            csv_of(DAYS[:2], [1, 2]),
+            {"columns": ["z"]},
+            "--column: x.csv has no column 'z'; it has 'time', 'y'",
+        ),
         (csv_of(DAYS[:2], [1, 2]), {"time": "z"}, "--time: x.csv has no column 'z'; it has 'time', 'y'"),
         (csv_of(DAYS[:2], [1, 2]), {"columns": ["y", "y"]}, "expected each column once"),
         (csv_of(DAYS[:2], [1, 2]), {"columns": ["y"], "time": "y"}, "'y' is the column of times already"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lstmfast._forecast import dates, steps
 from lstmfast._forecast.errors import SeriesError
@@ -58,7 +61,7 @@ def test_strokes_are_settled_by_any_row() -> None:
 
 @pytest.mark.parametrize("text", ["2024-02-30", "2024-13-01", "2024-01-01 25:00", "2024-W54", "Abc 2024", ""])
 def test_no_such_day(text: str) -> None:
-    with pytest.raises(SeriesError, match="x.csv, line 3: expected a date in the column 't', got "):
+    with pytest.raises(SeriesError, match=r"x\.csv, line 3: expected a date in the column 't', got "):
         parsed("2024-01-01", text)
 
 
@@ -67,8 +70,9 @@ def test_zones_in_some_rows() -> None:
         parsed("2024-01-01T00:00Z", "2024-01-01T01:00")
 
 
-def times(first: str, unit: str, count: int, size: int = 1) -> np.ndarray:  # type: ignore[type-arg]
-    return (np.datetime64(first, unit) + size * np.arange(count)).astype("datetime64[us]")
+def times(first: str, unit: Any, count: int, size: int = 1) -> NDArray[Any]:
+    made: Any = np.datetime64(first, unit) + size * np.arange(count)
+    return np.asarray(made.astype("datetime64[us]"))
 
 
 @pytest.mark.parametrize(
@@ -82,12 +86,20 @@ def times(first: str, unit: str, count: int, size: int = 1) -> np.ndarray:  # ty
         (times("2024-01", "M", 30), "1 month", "2026-07-01"),
         (times("2024-01", "M", 30, 3), "1 quarter", "2031-07-01"),
         (times("2024", "Y", 30), "1 year", "2054-01-01"),
-        (times("2024-01", "M", 11).astype("datetime64[M]").astype("datetime64[D]") + 14, "1 month", "2024-12-15"),
-        ((times("2024-02", "M", 11).astype("datetime64[M]").astype("datetime64[D]") - 1), "1 month", "2024-12-31"),
+        (
+            times("2024-01", "M", 11).astype("datetime64[M]").astype("datetime64[D]") + 14,
+            "1 month",
+            "2024-12-15",
+        ),
+        (
+            (times("2024-02", "M", 11).astype("datetime64[M]").astype("datetime64[D]") - 1),
+            "1 month",
+            "2024-12-31",
+        ),
         (np.busday_offset(np.datetime64("2024-01-01"), np.arange(30)), "1 working day", "2024-02-12"),
     ],
 )
-def test_steps(made: np.ndarray, name: str, then: str) -> None:  # type: ignore[type-arg]
+def test_steps(made: NDArray[Any], name: str, then: str) -> None:
     made = made.astype("datetime64[us]")
     step = steps.infer(made)
     assert str(step) == name
@@ -98,7 +110,9 @@ def test_steps(made: np.ndarray, name: str, then: str) -> None:  # type: ignore[
     # A gap changes nothing.
     rest = np.delete(made, [5, 6])
     assert steps.infer(rest) == step
-    assert step.places(rest)[5] == 7
+    places = step.places(rest)
+    assert places is not None
+    assert places[5] == 7
 
 
 def test_steps_of_numbers() -> None:

@@ -45,7 +45,9 @@ def prepared(values: NDArray[np.float64], **chosen: Any) -> tuple[Network, Windo
     return network, *network.windows(z, np.ones(z.shape, bool), parts.train, parts.stop)
 
 
-def train_ours(network: Network, data: Windows, later: Windows, settings: Settings) -> list[tuple[float, float]]:
+def train_ours(
+    network: Network, data: Windows, later: Windows, settings: Settings
+) -> list[tuple[float, float]]:
     """Train; return the training and the held-out loss of every epoch."""
     history = fit(network.layer, network.head, data, held_out=later, settings=settings)
     return list(zip(history.train_loss, history.held_out_loss, strict=True))
@@ -57,7 +59,10 @@ def train_theirs(
     """Do the same in PyTorch, as one writes it there; the network's own weights stay as they are."""
     import torch
 
-    lstm, head = network.layer.to_torch(), torch.nn.Linear(network.head.in_features, network.head.out_features)
+    lstm, head = (
+        network.layer.to_torch(),
+        torch.nn.Linear(network.head.in_features, network.head.out_features),
+    )
     with torch.no_grad():
         for name, array in network.head.parameters.items():
             getattr(head, name).copy_(torch.from_numpy(np.array(array)))
@@ -95,10 +100,10 @@ def train_theirs(
     return losses
 
 
-def seconds(work: Callable[[], Any]) -> tuple[tuple[float, float], Any]:
+def seconds(work: Callable[..., Any], *given: Any) -> tuple[tuple[float, float], Any]:
     """Return how long it took and how much of the CPUs, and what came of it."""
     begin = time.perf_counter(), time.process_time()
-    done = work()
+    done = work(*given)
     return (time.perf_counter() - begin[0], time.process_time() - begin[1]), done
 
 
@@ -121,8 +126,9 @@ def main() -> None:
     ours, theirs = [], []
     for _ in range(options.rounds):
         network, data, later = prepared(values, horizon=24, seasons=(24, 168), hidden_size=options.hidden)
-        time_theirs, their_losses = seconds(lambda n=network, d=data, e=later: train_theirs(n, d, e, settings))
-        time_ours, our_losses = seconds(lambda n=network, d=data, e=later: train_ours(n, d, e, settings))
+        given = network, data, later, settings
+        time_theirs, their_losses = seconds(train_theirs, *given)
+        time_ours, our_losses = seconds(train_ours, *given)
         np.testing.assert_allclose(our_losses, their_losses, rtol=1e-3)
         ours.append(np.array(time_ours) / options.epochs)
         theirs.append(np.array(time_theirs) / options.epochs)

@@ -114,9 +114,8 @@ def compare(
     with Bartlett's weights over twice the horizon, as neighbouring rows are forecast from nearly the same.
     The interval reaches as many standard `errors` to both sides.
     """
-    ours, theirs = (np.nanmean(np.abs(e) / unit, axis=(1, 2)) for e in (network, baseline))
-    both = ~(np.isnan(ours) | np.isnan(theirs))
-    ours, theirs = ours[both], theirs[both]
+    known = ~np.isnan(network + baseline).all(axis=(1, 2))  # rows that have a truth in some column
+    ours, theirs = (np.nanmean(np.abs(e[known]) / unit, axis=(1, 2)) for e in (network, baseline))
     difference = ours - theirs
     n, mean = len(difference), difference.mean()
     centred = difference - mean

@@ -150,8 +150,8 @@ def _made(config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Learned:
     found, wanted = tensors[_LAYER + "weight_ih_l0"].shape, (gates * config["hidden_size"], F)
     if found != wanted or len(tensors) != 4 * config["num_layers"] + 2 + len(expected) or H * C > 2**24:
         raise ValueError(
-            f"{_LAYER}: expected {config['num_layers']} layers, the first of {wanted}, got {len(tensors)} tensors"
-            f" in all and {found}"
+            f"{_LAYER}: expected {config['num_layers']} layers, the first of {wanted}, got {len(tensors)}"
+            f" tensors in all and {found}"
         )
 
     linear = Linear(form, tensors["linear.constant"], tensors["linear.weights"])
