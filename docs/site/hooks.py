@@ -47,7 +47,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith(SOURCE):
         return markdown
     if page.file.src_uri.startswith("api/"):  # whoever searches for a word first wants to be told of it
-        page.meta.setdefault("search", {"boost": 0.5})
+        page.meta.setdefault("search", {"boost": 0.2})
     here = _place(page.file)
 
     def led(match: re.Match[str]) -> str:
