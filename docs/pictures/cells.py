@@ -33,7 +33,7 @@ def forward(numbers: Numbers) -> Figure:
     i, f, g, o = numbers["gates"]
     h_new, c_new = numbers["after"]
     _cell(axes)
-    _lines(axes, BLUE, [1.6] * 20, back=False)
+    _lines(axes, BLUE, [1.6] * 16, back=False)
     for name, value in zip("figo", (f, i, g, o), strict=True):
         axes.text(GATES[name] + 1.5, GATE + HALF + 1.5, f"{value:.2f}", fontsize=9)
     _text(axes, 0, TOP + 3.5, f"c = {c:.2f}", "left")
@@ -126,7 +126,7 @@ def _lines(axes: Axes, colour: str, widths: list[float], *, back: bool) -> None:
         *([(GATES[name], BUS), (GATES[name], bottom)] for name in "igfo"),
         [(0, BUS), (last, BUS)],
     ]
-    for way, width in zip(ways, widths, strict=False):
+    for way, width in zip(ways, widths, strict=True):
         inner = way in (ways[1], ways[-1])  # which go on
         _way(axes, way[::-1] if back else way, colour, width, headless=inner and not back)
     between = [(FORGET[0] + R, TOP), (ADD[0] - R, TOP)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 from numbers_drawn import Numbers
 from svg import INK, figure
 
@@ -21,15 +21,16 @@ def tape(numbers: Numbers) -> Figure:
     for y, (kind, n) in enumerate(reversed(rows)):
         kept = numbers[kind][n]
         whole = round(kept)
-        memory = 1 if kind == "LSTM" else 0
-        axes.barh(y, whole - memory, color=BLUE, height=0.6, label="gates" * (y == 2))
-        axes.barh(y, memory, left=whole - memory, color=ORANGE, height=0.6, label="c" * (y == 3))
+        memory = 1 if kind == "LSTM" else 0  # c of every step
+        axes.barh(y, whole - memory, color=BLUE, height=0.6)
+        axes.barh(y, memory, left=whole - memory, color=ORANGE, height=0.6)
         axes.text(kept + 0.12, y, f"{kept:.2f}", va="center", fontsize=9)
     axes.set_yticks(range(len(rows)), [f"{kind}{', recompute' * n}" for kind, n in reversed(rows)])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlim(0, 5.9)
-    axes.legend(loc="lower right", fontsize=9, handlelength=1.0)
+    handles = [Patch(color=BLUE, label="gates"), Patch(color=ORANGE, label="c")]
+    axes.legend(handles=handles, loc="lower right", fontsize=9, handlelength=1.0)
     axes.set_xlabel("numbers for each unit, step and row")
     return picture
 

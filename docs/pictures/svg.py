@@ -22,7 +22,8 @@ INK = "#010203"  # stands for the text's colour
 NAMES = {BLUE: "blue", ORANGE: "orange", GREEN: "green", GREY: "grey"}
 WIDTH = 4.2  # inches, 403 pixels
 
-STYLE: Any = {  # of matplotlib, whose types name every key
+# matplotlib's types name every key.
+STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(\]\()(?!\w+:)([^)#\s]+)((?:#[^)\s]*)?\))")
 FENCED = re.compile(r"^(```|~~~).*?^\1\s*$", re.M | re.S)
 SHOWN = {".py": "python", ".cpp": "cpp", ".h": "cpp", ".toml": "toml", ".yml": "yaml"}
+PICTURES = {".gif", ".jpg", ".png", ".svg", ".webp"}
 SOURCE = "source/"  # where files that are shown as source are on the site
 
 
@@ -35,13 +36,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {_place(file): file.src_uri for file in files.documentation_pages()}
     for place in pages:
         for target in _targets(place):
-            if target not in pages and not target.startswith("docs/") and (ROOT / target).is_file():
-                uri = f"{SOURCE}{target}.md"
-                if files.get_file_from_path(uri) is None:
-                    text = _shown(target)
-                    files.append(
-                        File.generated(config, uri, content=text, inclusion=InclusionLevel.NOT_IN_NAV)
-                    )
+            outside = target not in pages and not target.startswith("docs/") and (ROOT / target).is_file()
+            if outside and files.get_file_from_path(_uri(target)) is None:
+                files.append(_shown(target, config))
     return files
 
 
@@ -50,14 +47,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith(SOURCE):
         return markdown
     if page.file.src_uri.startswith("api/"):  # whoever searches for a word first wants to be told of it
-        page.meta.setdefault("search", {"boost": 0.5})
+        page.meta.setdefault("search", {"boost": 0.2})
     here = _place(page.file)
 
     def led(match: re.Match[str]) -> str:
         target = _resolved(here, match[2])
-        uri = target.removeprefix("docs/") if target.startswith("docs/") else target
+        uri = target.removeprefix("docs/")
         if files.get_file_from_path(uri) is None:
-            uri = f"{SOURCE}{target}.md"
+            uri = _uri(target)
         if files.get_file_from_path(uri) is None:
             return match[0]  # which MkDocs then reports
         return f"{match[1]}{posixpath.relpath(uri, posixpath.dirname(page.file.src_uri) or '.')}{match[3]}"
@@ -117,8 +114,17 @@ def _targets(place: str) -> list[str]:
     return [_resolved(place, link) for _, link, _ in LINK.findall(text)]
 
 
-def _shown(path: str) -> str:
-    """Return a page that shows a file."""
+def _uri(path: str) -> str:
+    """Where a file from outside docs/ is on the site: a picture under its own path, any other on a page."""
+    return path if posixpath.splitext(path)[1] in PICTURES else f"{SOURCE}{path}.md"
+
+
+def _shown(path: str, config: MkDocsConfig) -> File:
+    """Return a picture as it is, or a page that shows a file."""
+    uri = _uri(path)
+    if uri == path:
+        return File.generated(config, uri, abs_src_path=str(ROOT / path))
     text = (ROOT / path).read_text(encoding="utf-8")
     language = SHOWN.get(posixpath.splitext(path)[1], "text")
-    return f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n~~~~~{language}\n{text.rstrip()}\n~~~~~\n"
+    page = f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n~~~~~{language}\n{text.rstrip()}\n~~~~~\n"
+    return File.generated(config, uri, content=page, inclusion=InclusionLevel.NOT_IN_NAV)

@@ -26,6 +26,19 @@ def test_it_does_what_it_says(page: str, tmp_path: Path, monkeypatch: pytest.Mon
     run_page(page)
 
 
+def test_the_pictures_are_of_the_code_beside_them() -> None:
+    """One step forward and back: the page's weights are those of the picture."""
+    done = run_page("how-it-works.md")
+    for name in ("forward", "backward"):
+        svg = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+        shown = json.loads(svg.split("<metadata>")[1].split("</metadata>")[0])["numbers"]
+        dz = done["grads"].parameters["bias_ih_l0"]
+        np.testing.assert_allclose(
+            [*dz, done["dh"].item(), done["dc"].item()], [*shown["dz"], *shown["dbefore"][1:]], rtol=1e-3
+        )
+        np.testing.assert_allclose([done["h"].item(), done["c"].item()], shown["after"], rtol=1e-3)
+
+
 def test_conventions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
