@@ -69,6 +69,33 @@ def _row(axes: Axes, x: float, y: float, height: float, colour: str) -> None:
     axes.add_patch(Rectangle((x, y), 24, height - 0.7, facecolor=colour, edgecolor="none"))
 
 
+def loop(numbers: Numbers) -> Figure:
+    """Draw the forward pass of a few rows: all products with x, then a loop that has only h to multiply."""
+    picture = figure(2.5)
+    axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set(xlim=(0, 100), ylim=(0, 59))
+    axes.axis("off")
+    steps, width, half = 8, 12.0, 3.6
+    for t in range(steps):
+        x = 8 + t * width
+        for y, name in ((50, f"x{t}"), (13, f"h{t}")):
+            box = Rectangle(
+                (x - half, y - 3.6), 2 * half, 7.2, facecolor="none", edgecolor=INK, linewidth=0.9
+            )
+            axes.add_patch(box)
+            axes.text(x, y - 0.3, name, ha="center", va="center", fontsize=8.5)
+        _arrow(axes, (x, 46.4), (x, 39), GREEN)
+        _arrow(axes, (x, 28), (x, 16.6), GREEN)
+        if t + 1 < steps:
+            _arrow(axes, (x + half, 13), (x + width - half, 13), BLUE)
+    box = Rectangle((8 - half, 28), (steps - 1) * width + 2 * half, 11, facecolor="none", edgecolor=GREEN)
+    box.set_linewidth(1.4)
+    axes.add_patch(box)
+    axes.text(50, 33.2, "x times W_ih, several steps in one product", ha="center", va="center", fontsize=9)
+    axes.text(50, 3.5, "h times W_hh, step after step", ha="center", va="center", fontsize=9)
+    return picture
+
+
 def chunks(numbers: Numbers) -> Figure:
     """Draw the backward pass of a sequence in three chunks: a loop, then products over all of its steps."""
     picture = figure(2.7)

@@ -110,5 +110,6 @@ PICTURES: dict[str, Callable[[], Numbers]] = {
     "tape": tape,
     "rounding": rounding,
     "panels": dict,
+    "loop": dict,
     "chunks": dict,
 }
