@@ -20,7 +20,19 @@ NAV = re.findall(r"^ +- (?:.+: )?(\S+\.md)$", CONFIGURATION, re.M)
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 OUTSIDE = [page for page in NAV if not (DOCS / page).exists()]
 # Modules whose public names the reference has: all that have any.
-PUBLIC = ["", "datasets", "jax", "jax.linen", "jax.nnx", "keras", "onnx", "reference", "torch", "training"]
+PUBLIC = [
+    "",
+    "datasets",
+    "jax",
+    "jax.linen",
+    "jax.nnx",
+    "keras",
+    "onnx",
+    "reference",
+    "sklearn",
+    "torch",
+    "training",
+]
 
 
 def test_every_page_is_in_the_navigation() -> None:
