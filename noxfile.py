@@ -264,9 +264,7 @@ MODELS = ROOT / "examples" / "models"
 
 
 @nox.session
-@nox.parametrize(
-    "model", [nox.param(path.stem, id=path.stem) for path in sorted(MODELS.glob("[!_]*.py"))]
-)
+@nox.parametrize("model", [nox.param(path.stem, id=path.stem) for path in sorted(MODELS.glob("[!_]*.py"))])
 def models(session: nox.Session, model: str) -> None:
     """Run a program of examples/models, with one thread and with two. Not in .ci/run: large, minutes each."""
     session.install("-r", str(MODELS / f"{model}.txt"), ".")

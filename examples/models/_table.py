@@ -1,24 +1,36 @@
-"""What the programs beside this one share: the same work done two ways, compared, timed in turns, told as a row.
+"""What the programs beside this one share: the same work done two ways, compared, timed in turns, as a row.
 
-A program hands `row` two functions without arguments, which do the same work before and after lstmfast came into
-the model. Rows have the columns of the table in README.md.
+A program hands `row` two functions without arguments, which do the same work before and after lstmfast came
+into the model. Rows have the columns of the table in README.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-COLUMNS = ("model", "a unit of work", "threads", "before", "after", "times", "recurrent", "largest difference")
-Work = Callable[[], Any]  # gives what it computed: arrays, tensors, numbers, or lists and dicts of these
+COLUMNS = (
+    "model",
+    "a unit of work",
+    "threads",
+    "before",
+    "after",
+    "times",
+    "recurrent",
+    "largest difference",
+)
+Work = Callable[
+    [], Any
+]  # gives what it computed: arrays, tensors, numbers, texts, or lists and dicts of these
 
 
 def options(about: str | None, threads: int | None = None) -> argparse.Namespace:
@@ -40,7 +52,10 @@ def options(about: str | None, threads: int | None = None) -> argparse.Namespace
 
 
 def largest_difference(before: Any, after: Any) -> float:
-    """Find by how much two results differ, number by number; infinity where one is not finite, or of another form."""
+    """Find by how much two results differ, number by number.
+
+    It is infinity where one is not finite, or of another form, or a text is another.
+    """
     if isinstance(before, Mapping):
         if before.keys() != after.keys():
             return float("inf")
@@ -49,10 +64,25 @@ def largest_difference(before: Any, after: Any) -> float:
         if not isinstance(after, (list, tuple)) or len(before) != len(after):
             return float("inf")
         return max((largest_difference(*pair) for pair in zip(before, after, strict=True)), default=0.0)
+    if isinstance(before, str):
+        return 0.0 if before == after else float("inf")
     a, b = (np.asarray(value.detach() if hasattr(value, "detach") else value) for value in (before, after))
-    if a.shape != b.shape or a.dtype.kind not in "biufc" or not (np.isfinite(a).all() and np.isfinite(b).all()):
+    if (
+        a.shape != b.shape
+        or a.dtype.kind not in "biufc"
+        or not (np.isfinite(a).all() and np.isfinite(b).all())
+    ):
         return float("inf")
     return float(np.abs(a.astype(np.complex128) - b).max(initial=0.0))
+
+
+@contextlib.contextmanager
+def outputs_of(module: Any) -> Iterator[list[Any]]:
+    """Collect what a PyTorch module within a model gives, call by call."""
+    found: list[Any] = []
+    hook = module.register_forward_hook(lambda _module, _inputs, output: found.append(output))
+    yield found
+    hook.remove()
 
 
 def seconds_in_turns(works: Sequence[Work], rounds: int) -> list[float]:
@@ -66,13 +96,13 @@ def seconds_in_turns(works: Sequence[Work], rounds: int) -> list[float]:
     return [statistics.median(seconds) for seconds in found]
 
 
-def recurrent_share(model: Any, work: Work) -> float:
-    """Find the part of the time of `work` that PyTorch's recurrent modules within a model take, by hooks."""
+def recurrent_share(model: Any, work: Callable[[Any], Any]) -> float:
+    """Find the part of the time of `work(model)` that PyTorch's recurrent modules in it take, by hooks."""
     import torch
 
     kinds = (torch.nn.RNNBase, torch.nn.RNNCellBase)
     within, begun = 0.0, 0.0
-    work()  # whatever is loaded, compiled or kept at the first call
+    work(model)  # whatever is loaded, compiled or kept at the first call
 
     def begin(*_: object) -> None:
         nonlocal begun
@@ -86,7 +116,7 @@ def recurrent_share(model: Any, work: Work) -> float:
     hooks = [layer.register_forward_pre_hook(begin) for layer in layers]
     hooks += [layer.register_forward_hook(end) for layer in layers]
     start = time.perf_counter()
-    work()
+    work(model)
     whole = time.perf_counter() - start
     for hook in hooks:
         hook.remove()
@@ -106,7 +136,9 @@ def profiled_share(session: Any, work: Work) -> float:
 
 def recurrent_seconds(events: Iterable[Mapping[str, Any]]) -> float:
     """Sum what the recurrent nodes of a profile of ONNX Runtime took."""
-    nodes = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
+    nodes = [
+        event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    ]
     return sum(node["dur"] for node in nodes if node["args"]["op_name"] in {"LSTM", "GRU", "RNN"}) / 1e6
 
 
@@ -121,14 +153,16 @@ def time_said(seconds: float) -> str:
 def import_torchvision() -> None:
     """Import it although its operators may be for CUDA, as those of PyPI are, and PyTorch may be without.
 
-    Its import would then fail on the declaration of one, which is made here; none is used by who calls this.
+    Its import would then fail, as two of them are not declared; they are here, and nobody here calls them.
     """
     import torch
 
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError:
-        torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in ("nms", "qnms"):
+            declared = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{name}", declared)
         import torchvision  # noqa: F401
 
 
@@ -142,7 +176,7 @@ def row(
     tolerance: float,
     share: float | None = None,
 ) -> None:
-    """Compare what both sides compute, time them and print the row; end the program where they differ by more.
+    """Compare what both sides compute, time them and print the row; or end the program.
 
     `share` is the recurrent part of the time before, from 0 to 1, where a program has found it.
     """

@@ -1,11 +1,11 @@
 """transformers' Encodec, an audio codec: ten seconds of sound into whole numbers and back.
 
-The package's own class with its default configuration (that of the 24 kHz model): two layers of LSTM (512 units)
-at the end of the encoder and at the beginning of the decoder, over 75 frames a second. Weights would come from a
-hub, so they are random: what comes out is noise, and takes as long.
+The package's own class with its default configuration (that of the 24 kHz model): two layers of LSTM (512
+units) at the end of the encoder and at the beginning of the decoder, over 75 frames a second. Weights would
+come from a hub, so they are random: what comes out is noise, and takes as long.
 
-Compared are the encoder's frames and the decoder's sound for the same codes: codes are choices of the nearest of
-1,024 vectors, and where two are as near rounding decides.
+Compared are the encoder's frames and the decoder's sound for the same codes: codes are choices of the nearest
+of 1,024 vectors, and where two are as near rounding decides.
 """
 
 import copy
@@ -43,5 +43,5 @@ row(
     lambda: there_and_back(after),
     chosen,
     tolerance=1e-4,
-    share=recurrent_share(before, lambda: there_and_back(before)),
+    share=recurrent_share(before, there_and_back),
 )

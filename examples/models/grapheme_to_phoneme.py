@@ -1,9 +1,9 @@
 """g2p_en, from letters to sounds: the pronunciation of a page of words that no dictionary has.
 
-The package brings its weights, a GRU that reads and one that writes (128 units each), and runs them in NumPy. Words
-in the CMU dictionary never come to them, and that is nltk's to download (as are its tags of words): without
-it the package cannot be imported. So a stand-in for nltk is here, with an empty dictionary, and what is timed is the
-network alone, `G2p.predict`, word by word as the package calls it.
+The package brings its weights, a GRU that reads and one that writes (128 units each), and runs them in NumPy.
+Words in the CMU dictionary never come to them, and that is nltk's to download (as are its tags of words):
+without it the package cannot be imported. So a stand-in for nltk is here, with an empty dictionary, and what
+is timed is the network alone, `G2p.predict`, word by word as the package calls it.
 """
 
 import random
@@ -29,7 +29,7 @@ def without_downloads() -> None:
 
 
 without_downloads()
-from g2p_en import G2p  # noqa: E402
+from g2p_en import G2p
 
 
 class Faster(G2p):
@@ -37,10 +37,10 @@ class Faster(G2p):
 
     def load_variables(self) -> None:
         super().load_variables()
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         for part in ("enc", "dec"):
-            arrays = [getattr(self, f"{part}_{name}") for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
-            setattr(self, part, lstmfast.GRU.from_weights(dict(zip(names, arrays)), "pytorch-cell"))
+            names = {"weight_ih": "w_ih", "weight_hh": "w_hh", "bias_ih": "b_ih", "bias_hh": "b_hh"}
+            weights = {name: getattr(self, f"{part}_{theirs}") for name, theirs in names.items()}
+            setattr(self, part, lstmfast.GRU.from_weights(weights, "pytorch-cell"))  # the one line
 
     def gru(self, x, steps, *weights, h0):  # noqa: ANN001, ANN002, ANN201
         return self.enc(x.swapaxes(0, 1), h0[None])[0].swapaxes(0, 1)
@@ -54,7 +54,9 @@ page = []
 for _ in range(300):
     syllables = [letters.choice("bcdfglmnprstvw") + letters.choice(["a", "e", "i", "o", "u", "ee", "ou"])]
     while letters.random() < 0.6:
-        syllables.append(letters.choice("bdfklmnprst") + letters.choice("aeiou") + letters.choice(["", "n", "r", "st"]))
+        syllables.append(
+            letters.choice("bdfklmnprst") + letters.choice("aeiou") + letters.choice(["", "n", "r", "st"])
+        )
     page.append("".join(syllables))
 
 before, after = G2p(), Faster()
@@ -69,4 +71,11 @@ def sounds(g2p: G2p) -> np.ndarray:
     return np.concatenate([[g2p.p2idx[phoneme] for phoneme in g2p.predict(word)] for word in page])
 
 
-row("g2p_en, the network", "300 unknown words", lambda: sounds(before), lambda: sounds(after), chosen, tolerance=0)
+row(
+    "g2p_en, the network",
+    "300 unknown words",
+    lambda: sounds(before),
+    lambda: sounds(after),
+    chosen,
+    tolerance=0,
+)

@@ -1,9 +1,9 @@
 """Neural Amp Modeler: a minute of guitar through an LSTM that sounds like an amplifier, from a `.nam` file.
 
-The file is written by the package's own exporter, from its own LSTM class: one layer of 16 units (its "tiny" to
-"standard" ones have 8 to 24). No amplifier's weights come with the package, so they are random here, which changes the
-sound and not the time. lstmfast reads the file, and a stream then plays it, block by block of 64 samples, as a plug-in
-does; the second row gives PyTorch's module in the package to lstmfast instead.
+The file is written by the package's own exporter, from its own LSTM class: one layer of 16 units (its "tiny"
+to "standard" ones have 8 to 24). No amplifier's weights come with the package, so they are random here, which
+changes the sound and not the time. lstmfast reads the file, and a stream then plays it, block by block of 64
+samples, as a plug-in does; the second row gives PyTorch's module in the package to lstmfast instead.
 
 The guitar is synthetic: plucked strings after Karplus and Strong.
 """
@@ -74,7 +74,7 @@ def play(model: LSTM) -> torch.Tensor:
     return model(torch.from_numpy(minute), pad_start=False)
 
 
-share = recurrent_share(model, lambda: play(model))
+share = recurrent_share(model, play)
 for name, after in (
     ("NAM's LSTM, the whole file", lambda: play(accelerated)),
     ("NAM's LSTM, by a stream", lambda: amplifier.play(minute)),

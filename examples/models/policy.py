@@ -1,9 +1,9 @@
-"""sb3-contrib, RecurrentPPO: learning to balance a pole whose speeds are hidden, and a step of what was learned.
+"""sb3-contrib's RecurrentPPO: learning to balance a pole whose speeds are hidden.
 
-Learning is eight poles at once for 1,024 steps, from the same seed on both sides. Where an episode ends within
-a batch of steps, the package goes step by step through it, each step a call of the LSTM (256 units); accelerated
-with one line, that stays so. The third row gives the marks of episodes to the LSTM itself, in one call: four lines
-in a subclass of the policy, `reset=`.
+Learning is eight poles at once for 1,024 steps, from the same seed on both sides. A batch in which any row
+begins an episode (nearly all do) is taken step by step by the package, each step a call of the LSTM (256
+units). Accelerated with one line, that stays so. The second row gives the marks of episodes to the LSTM
+itself, in one call: four lines in a subclass of the policy, `reset=`.
 
 CartPole is Gymnasium's own; its speeds are left out of what the policy sees, so that it has to remember.
 """

@@ -1,8 +1,9 @@
 """neuralhydrology: a river's discharge from the weather, by its CudaLSTM, which runs on CPUs as well.
 
 The package's own class and loss, in the shapes of its published runs on CAMELS: 256 samples of 365 days, five
-weather series and 27 numbers of the basin, 128 units. Timed are a batch of training (forward, loss, backward), and
-ten years of a basin day by day. The weather is synthetic, and the weights are as training begins.
+weather series and 27 numbers of the basin, 128 units. Timed are a batch of training (forward, loss,
+backward), and ten years of a basin day by day. The weather is synthetic, and the weights are as training
+begins.
 """
 
 import copy
@@ -68,7 +69,7 @@ def simulate(model: torch.nn.Module) -> torch.Tensor:
 
 for unit, work, share in (
     ("a batch of training", train, None),
-    ("ten years of a basin", simulate, recurrent_share(before, lambda: simulate(before))),
+    ("ten years of a basin", simulate, recurrent_share(before, simulate)),
 ):
     row(
         "neuralhydrology, CudaLSTM",

@@ -1,21 +1,21 @@
 """EasyOCR: a page of text, from pictures of its lines.
 
-The package's own recogniser (of its second generation: convolutions, then two LSTMs of both directions, 256 units) and
-its own loop over pictures, a line at a time, as `readtext` does it. Weights would be downloaded, so they are random:
-what it reads is nonsense, and takes as long. Where lines are on a page is another network, without an LSTM; it is not
-part of this.
+The package's own recogniser (of its second generation: convolutions, then two LSTMs of both directions, 256
+units) and its own loop over pictures, a line at a time, as `readtext` does it. Weights would be downloaded,
+so they are random: what it reads is nonsense, and takes as long. Where lines are on a page is another
+network, without an LSTM; it is not part of this.
 
-On a CPU EasyOCR quantises its recogniser by PyTorch's `quantize_dynamic` unless told `quantize=False`. What that
-makes of an LSTM lstmfast leaves as it is; so it is quantize=False here, before and after, and the default beside it.
+On a CPU EasyOCR quantises its recogniser by PyTorch's `quantize_dynamic` unless told `quantize=False`. What
+that makes of an LSTM lstmfast leaves as it is; so it is quantize=False here, before and after, and the
+default beside it.
 """
 
 import copy
-import sys
 import warnings
 
 import numpy as np
 import torch
-from _table import import_torchvision, options, recurrent_share, row, seconds_in_turns, time_said
+from _table import import_torchvision, options, outputs_of, recurrent_share, row, seconds_in_turns, time_said
 
 import_torchvision()
 from easyocr.config import recognition_models
@@ -26,7 +26,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 import lstmfast.torch
 
-TEXT = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness"
+TEXT = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom,"
+    " it was the age of foolishness"
+)
 HEIGHT, LINES = 64, 40
 warnings.filterwarnings("ignore")  # of PyTorch, about its quantisation
 chosen = options(__doc__)
@@ -49,31 +52,30 @@ lines = [(None, each) for each in pictures]
 characters = recognition_models["gen2"]["english_g2"]["characters"]
 converter = CTCLabelConverter(characters)
 torch.manual_seed(0)
-before = Model(input_channel=1, output_channel=256, hidden_size=256, num_class=len(converter.character)).eval()
+before = Model(
+    input_channel=1, output_channel=256, hidden_size=256, num_class=len(converter.character)
+).eval()
 after = lstmfast.torch.freeze(lstmfast.torch.accelerate(copy.deepcopy(before)))  # the one line
 
 
-def read(model: torch.nn.Module) -> list:
-    """Each line's text, and how sure it is of it."""
-    found = get_text(characters, HEIGHT, widest, model, converter, lines, contrast_ths=0.0, workers=0)
-    return [(text, score) for _, text, score in found]
+def read(model: torch.nn.Module) -> tuple[list[str], list[torch.Tensor]]:
+    """Each line's text, and the scores of all characters that it was chosen by."""
+    with outputs_of(model) as scores:
+        found = get_text(characters, HEIGHT, widest, model, converter, lines, contrast_ths=0.0, workers=0)
+    return [text for _, text, _ in found], scores
 
 
-def sure(model: torch.nn.Module) -> list[float]:
-    return [float(score) for _, score in read(model)]
-
-
-if [text for text, _ in read(before)] != [text for text, _ in read(after)]:
-    sys.exit("they read two texts")
 row(
     "EasyOCR, quantize=False",
     f"a page of {LINES} lines",
-    lambda: sure(before),
-    lambda: sure(after),
+    lambda: read(before),
+    lambda: read(after),
     chosen,
     tolerance=1e-5,
-    share=recurrent_share(before, lambda: sure(before)),
+    share=recurrent_share(before, read),
 )
 default = torch.quantization.quantize_dynamic(copy.deepcopy(before), dtype=torch.qint8)
-quantised, ours = seconds_in_turns([lambda: sure(default), lambda: sure(after)], chosen.rounds)
-print(f"by default, with PyTorch's int8, it takes {time_said(quantised)} where lstmfast takes {time_said(ours)}")
+quantised, ours = seconds_in_turns([lambda: read(default), lambda: read(after)], chosen.rounds)
+print(
+    f"by default, with PyTorch's int8, it takes {time_said(quantised)} where lstmfast takes {time_said(ours)}"
+)

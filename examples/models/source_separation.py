@@ -1,8 +1,9 @@
 """Demucs: ten seconds of music into four sources, by its Demucs and its HDemucs.
 
-Both are the package's own classes with their own default configuration, which have LSTMs of both directions: two
-layers of 512 and more units in the middle of Demucs, smaller ones within the branches of HDemucs' encoders. Weights
-would come from a hub, so they are random: what comes out is no music, and takes as long. The input is chords in noise.
+Both are the package's own classes with their own default configuration, which have LSTMs of both directions:
+two layers of 512 and more units in the middle of Demucs, smaller ones within the branches of HDemucs'
+encoders. Weights would come from a hub, so they are random: what comes out is no music, and takes as long.
+The input is chords in noise.
 """
 
 import copy
@@ -38,5 +39,5 @@ for kind in (Demucs, HDemucs):
         lambda model=after: separate(model),
         chosen,
         tolerance=1e-4,
-        share=recurrent_share(before, lambda: separate(before)),
+        share=recurrent_share(before, separate),
     )

@@ -1,7 +1,8 @@
 """Resemblyzer, a speaker encoder: what a voice is like, in 256 numbers, from a minute of audio.
 
-The package brings its weights: three layers of 256 units over frames of 40 mel bands, as many at once as there are
-pieces of 1.6 s. The audio is synthetic: pulses of a voice through three resonances, with some noise.
+The package brings its weights: three layers of 256 units over frames of 40 mel bands, as many at once as
+there are pieces of 1.6 s. The audio is synthetic: pulses of a voice through three resonances, with some
+noise.
 """
 
 import copy
@@ -39,5 +40,5 @@ row(
     lambda: after.embed_utterance(minute),
     chosen,
     tolerance=1e-5,
-    share=recurrent_share(before, lambda: before.embed_utterance(minute)),
+    share=recurrent_share(before, lambda model: model.embed_utterance(minute)),
 )

@@ -1,12 +1,15 @@
 """silero-vad, a voice activity detector: where in a minute of audio somebody speaks, by its ONNX models.
 
-The package brings its models. Two of them: one takes a frame of 32 ms a call, for audio that arrives as time goes by;
-the other takes 512 frames a call, for files. In each the LSTM (128 units) is given to lstmfast. Sessions have one
-thread, as the package makes them. Its default model is of TorchScript, which is compiled: lstmfast leaves it as it is.
+The package brings its models. Two of them: one takes a frame of 32 ms a call, for audio that arrives as time
+goes by; the other takes 512 frames a call, for files. In each the LSTM (128 units) is given to lstmfast.
+Sessions have one thread, as the package makes them. Its default model is of TorchScript, which is compiled:
+lstmfast leaves it as it is.
 
-The audio is synthetic: pulses of a voice through two or three resonances, in syllables and pauses, with some noise.
+The audio is synthetic: pulses of a voice through two or three resonances, in syllables and pauses, with some
+noise.
 """
 
+import functools
 import sys
 import warnings
 from pathlib import Path
@@ -59,6 +62,7 @@ for name, file, how, sound in (
     before, after, watched = (silero_vad.load_silero_vad(**how) for _ in range(3))
     after.session = lstmfast.onnx.session(folder / file, threads=1)  # the one line
     watched.session = profiled(folder / file)
+    share_of = functools.partial(watched.audio_forward, sound, RATE)
     row(
         name,
         "a minute of audio",
@@ -66,7 +70,7 @@ for name, file, how, sound in (
         lambda model=after, sound=sound: model.audio_forward(sound, RATE),
         chosen,
         tolerance=1e-5,
-        share=profiled_share(watched.session, lambda: watched.audio_forward(sound, RATE)),
+        share=profiled_share(watched.session, share_of),
     )
     if how == {"onnx": True}:
         found += [silero_vad.get_speech_timestamps(sound, model) for model in (before, after)]
