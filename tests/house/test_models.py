@@ -86,7 +86,8 @@ def test_what_cannot_be_compared_is_infinitely_far(before: object, after: object
 
 
 def test_seconds_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, order = [0.0], []
+    now = [0.0]
+    order: list[str] = []
     monkeypatch.setattr(table.time, "perf_counter", lambda: now[0])
     steps = {"a": iter([1.0, 9.0, 2.0]), "b": iter([5.0, 5.0, 4.0])}
 
@@ -151,7 +152,7 @@ def test_recurrent_share_and_outputs() -> None:
     lstm, head = torch.nn.LSTM(64, 256), torch.nn.Linear(256, 1)
     model = torch.nn.ModuleList([lstm, head])
     x = torch.zeros(50, 1, 64)
-    calls = []
+    calls: list[object] = []
 
     def work() -> None:
         calls.append(head(lstm(x)[0]))
