@@ -282,6 +282,20 @@ def frameworks(session: nox.Session, family: str) -> None:
         session.run("pytest", *SIDE_BY_SIDE, tests, *session.posargs, env={"KERAS_BACKEND": backend})
 
 
+# Programs that accelerate models people know, each beside a file of what it needs.
+MODELS = ROOT / "examples" / "models"
+
+
+@nox.session
+@nox.parametrize("model", [nox.param(path.stem, id=path.stem) for path in sorted(MODELS.glob("[!_]*.py"))])
+def models(session: nox.Session, model: str) -> None:
+    """Run a program of examples/models, with one thread and with two. Not in .ci/run: large, minutes each."""
+    session.install("-r", str(MODELS / f"{model}.txt"), ".")
+    for threads in ("1", "2"):
+        program = ("python", "-W", "ignore", str(MODELS / f"{model}.py"), "--threads", threads)
+        session.run(*program, *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """Run README.md's shell lines word for word, as a newcomer would: in a copy without anything built."""
