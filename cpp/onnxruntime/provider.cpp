@@ -255,7 +255,6 @@ extern "C" LSTMFAST_EXPORT lstmfast::onnxruntime::Status* CreateEpFactories(
   });
 }
 
-extern "C" LSTMFAST_EXPORT lstmfast::onnxruntime::Status* ReleaseEpFactory(
-    lstmfast::onnxruntime::EpFactory*) {
+extern "C" LSTMFAST_EXPORT lstmfast::onnxruntime::Status* ReleaseEpFactory(lstmfast::onnxruntime::EpFactory*) {
   return nullptr;
 }
