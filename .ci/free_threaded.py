@@ -68,7 +68,7 @@ def main(package: str, where: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     made = python(package, folder)
     run(made, "-m", "ensurepip")
-    run(made, "-m", "pip", "install", "--quiet", *TOOLS)
+    run(made, "-m", "pip", "install", "--quiet", "--prefer-binary", *TOOLS)  # some newest have none
     run(
         *(
             made,
