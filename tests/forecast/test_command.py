@@ -16,7 +16,7 @@ from lstmfast._files import writing
 
 from .helpers import csv_of, seasonal
 
-HOURS = np.datetime64("2024-01-01T00", "h") + np.arange(400)
+HOURS = np.datetime64("2024-01-01T00", "h") + np.arange(400).astype("timedelta64[h]")
 SUNSPOTS = Path(datasets.__file__).with_name("sunspots.csv")
 
 
@@ -97,7 +97,13 @@ def test_a_model_is_applied_to_new_data(
     assert not (tmp_path / "b" / "model.safetensors").exists()
     later = tmp_path / "later.csv"  # other columns besides, another order, another hour, fewer rows
     later.write_text(
-        csv_of(HOURS[:200] + 999, range(200), seasonal(200), seasonal(200, 1), names="t,x,load,temp")
+        csv_of(
+            HOURS[:200] + np.timedelta64(999, "h"),
+            range(200),
+            seasonal(200),
+            seasonal(200, 1),
+            names="t,x,load,temp",
+        )
     )
     assert forecast(later, "--model", model, "--horizon", 2, "--out", tmp_path / "c") == 0
     rows = written(tmp_path / "c" / "forecast.csv")

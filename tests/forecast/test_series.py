@@ -10,7 +10,7 @@ from lstmfast._forecast.series import choose
 
 from .helpers import csv_of, table
 
-DAYS = np.datetime64("2024-01-01") + np.arange(40)
+DAYS = np.datetime64("2024-01-01") + np.arange(40).astype("timedelta64[D]")
 
 
 def test_times_and_values_are_found() -> None:

@@ -71,7 +71,7 @@ def test_zones_in_some_rows() -> None:
 
 
 def times(first: str, unit: Any, count: int, size: int = 1) -> NDArray[Any]:
-    made: Any = np.datetime64(first, unit) + size * np.arange(count)
+    made: Any = np.datetime64(first, unit) + (size * np.arange(count)).astype(f"timedelta64[{unit}]")
     return np.asarray(made.astype("datetime64[us]"))
 
 
@@ -87,12 +87,16 @@ def times(first: str, unit: Any, count: int, size: int = 1) -> NDArray[Any]:
         (times("2024-01", "M", 30, 3), "1 quarter", "2031-07-01"),
         (times("2024", "Y", 30), "1 year", "2054-01-01"),
         (
-            times("2024-01", "M", 11).astype("datetime64[M]").astype("datetime64[D]") + 14,
+            times("2024-01", "M", 11).astype("datetime64[M]").astype("datetime64[D]")
+            + np.timedelta64(14, "D"),
             "1 month",
             "2024-12-15",
         ),
         (
-            (times("2024-02", "M", 11).astype("datetime64[M]").astype("datetime64[D]") - 1),
+            (
+                times("2024-02", "M", 11).astype("datetime64[M]").astype("datetime64[D]")
+                - np.timedelta64(1, "D")
+            ),
             "1 month",
             "2024-12-31",
         ),

@@ -191,7 +191,7 @@ def _times(table: Table, when: str | None) -> tuple[NDArray[Any], bool]:
                 " got none"
             )
     apart = np.diff(times)
-    wrong = np.flatnonzero(apart <= apart.dtype.type(0))
+    wrong = np.flatnonzero(apart <= np.zeros((), apart.dtype))
     if wrong.size:
         row = int(wrong[0]) + 1
         problem = "come twice" if times[row] == times[row - 1] else "go backwards"

@@ -14,6 +14,7 @@ __all__ = ["Months", "Numbers", "Rows", "Span", "Step", "WorkingDays", "infer"]
 Times: TypeAlias = "NDArray[Any]"
 
 _DAY = 86_400_000_000  # us
+_ONE_DAY, _MONTH = np.timedelta64(1, "D"), np.timedelta64(1, "M")
 _UNITS = {"week": 7 * _DAY, "day": _DAY, "hour": _DAY // 24, "minute": 60_000_000, "second": 1_000_000}
 
 
@@ -67,10 +68,10 @@ class Months:
     def times(self, first: Any, places: NDArray[np.int64]) -> Times:  # noqa: ANN401
         """Return the times at these places."""
         month = first.astype("datetime64[M]")
-        months = month + places * self.size
+        months = month + (places * self.size).astype("timedelta64[M]")
         if self.last_day:
             of_day = first - first.astype("datetime64[D]")
-            ends: Times = (months + 1).astype("datetime64[D]") - 1 + of_day
+            ends: Times = (months + _MONTH).astype("datetime64[D]") - _ONE_DAY + of_day
             return ends
         moved: Times = months.astype("datetime64[us]") + (first - month.astype("datetime64[us]"))
         return moved
@@ -166,7 +167,7 @@ def infer(times: Times) -> Step | None:
     steps: list[Step] = []
     apart = np.diff(months).astype(np.int64)
     if (apart > 0).all() and (of_day == of_day[0]).all():
-        last = ((days + 1).astype("datetime64[M]") > months).all()
+        last = ((days + _ONE_DAY).astype("datetime64[M]") > months).all()
         of_month = (days - months.astype("datetime64[D]")).astype(np.int64)
         if last or (of_month == of_month[0]).all():
             steps.append(Months(int(np.gcd.reduce(apart)), bool(last)))
