@@ -119,10 +119,12 @@ def checked_step() -> Call:
     """What a step does that has had to look at its arguments."""
     stream = lstm().stream(1)
     network, x = stream.model._network, random((1, 4))
-    return Call(
-        lambda: stream._result(lambda y: stream._core.step(network, x, y), x, None, (6,), "[H]"),
-        lambda: bits(stream),
-    )
+
+    # Made here and not in the call, whose memory is to be our own and not the interpreter's.
+    def step(y: Any) -> Any:
+        return stream._core.step(network, x, y)
+
+    return Call(lambda: stream._result(step, x, None, (6,), "[H]"), lambda: bits(stream))
 
 
 def in_place() -> Call:
