@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -173,17 +174,19 @@ def run_python(script: str, *arguments: str, timeout: float = 120, **environment
     For what may kill a process, or needs one without a history. Warnings are left to the script: since
     Python 3.12 fork in a process with threads warns, which is no error of ours.
     """
-    return _ended_well("-c", script, *arguments, timeout=timeout, **environment).stdout
+    return _ended_well("-c", script, *arguments, timeout=timeout, environment=environment).stdout
 
 
 def run_module(name: str, *arguments: str, timeout: float = 300) -> str:
     """Run a module of the tests likewise, warnings aside; children can import it as their main."""
-    done = _ended_well("-W", "ignore", "-m", name, *arguments, timeout=timeout)
+    done = _ended_well("-W", "ignore", "-m", name, *arguments, timeout=timeout, environment={}, folder=ROOT)
     assert not done.stderr, done.stderr
     return done.stdout
 
 
-def _ended_well(*arguments: str, timeout: float, **environment: str) -> subprocess.CompletedProcess[str]:
+def _ended_well(
+    *arguments: str, timeout: float, environment: dict[str, str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
@@ -191,7 +194,7 @@ def _ended_well(*arguments: str, timeout: float, **environment: str) -> subproce
         timeout=timeout,
         check=False,
         env=users_environment(**environment),
-        cwd=ROOT if "-m" in arguments else None,
+        cwd=folder,
     )
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
