@@ -37,10 +37,7 @@ def tape(numbers: Numbers) -> Figure:
 
 def panels(numbers: Numbers) -> Figure:
     """Draw the rows of a weight as they come, by gates, and as they are packed, by blocks of units."""
-    picture = figure(2.9)
-    axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(0, 100), ylim=(-1, 69))
-    axes.axis("off")
+    picture, axes = _sheet(2.9, -1, 69)
     blocks, size = 3, 4.4
     axes.text(4, 63, "as PyTorch has them", fontsize=9)
     axes.text(60, 63, "packed: three panels", fontsize=9)
@@ -65,16 +62,22 @@ def panels(numbers: Numbers) -> Figure:
     return picture
 
 
+def _sheet(height: float, bottom: float, top: float) -> tuple[Figure, Axes]:
+    """Make a picture, so many inches high, that is one plane without axes: x from 0 to 100, y as given."""
+    picture = figure(height)
+    axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set(xlim=(0, 100), ylim=(bottom, top))
+    axes.axis("off")
+    return picture, axes
+
+
 def _row(axes: Axes, x: float, y: float, height: float, colour: str) -> None:
     axes.add_patch(Rectangle((x, y), 24, height - 0.7, facecolor=colour, edgecolor="none"))
 
 
 def loop(numbers: Numbers) -> Figure:
     """Draw the forward pass of a few rows: all products with x, then a loop that has only h to multiply."""
-    picture = figure(2.5)
-    axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(0, 100), ylim=(0, 59))
-    axes.axis("off")
+    picture, axes = _sheet(2.5, 0, 59)
     steps, width, half = 8, 12.0, 3.6
     for t in range(steps):
         x = 8 + t * width
@@ -98,10 +101,7 @@ def loop(numbers: Numbers) -> Figure:
 
 def chunks(numbers: Numbers) -> Figure:
     """Draw the backward pass of a sequence in three chunks: a loop, then products over all of its steps."""
-    picture = figure(2.7)
-    axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(0, 100), ylim=(0, 64))
-    axes.axis("off")
+    picture, axes = _sheet(2.7, 0, 64)
     steps, chunk, width = 12, 4, 7.6
     for t in range(steps):
         x = 5 + t * width
