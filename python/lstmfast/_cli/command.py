@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import lstmfast
 from lstmfast._base.runtime import MAX_THREADS
 from lstmfast._cli import forecast
-from lstmfast._cli.options import Parser, UserError, whole
+from lstmfast._cli.options import Parser, UserError, add_threads, use_threads, whole
 
 if TYPE_CHECKING:
     from lstmfast._bench.cases import Case
@@ -116,13 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--seed", metavar="N", type=whole(0, 2**32 - 1), default=0, help="of the first weights")
     demo.add_argument("--hidden", metavar="N", type=whole(1, 1024), default=32, help="hidden units")
-    demo.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole(1, MAX_THREADS),
-        default=argparse.SUPPRESS,
-        help="threads to use (default: as `lstmfast info` says)",
-    )
+    add_threads(demo)
     demo.set_defaults(run=_run_demo)
 
     forecast.add(commands)
@@ -281,8 +275,7 @@ def _run_demo(options: argparse.Namespace) -> None:
             raise
         raise UserError(f"the demo needs {error.name}: pip install 'lstmfast[demo]'") from None
 
-    if "threads" in options:
-        lstmfast.set_num_threads(options.threads)
+    use_threads(options)
     _demo.run(
         _writable_folder(options.output), epochs=options.epochs, seed=options.seed, hidden=options.hidden
     )

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import lstmfast
-from lstmfast._base.runtime import MAX_THREADS
-from lstmfast._cli.options import Parser, UserError, whole
+from lstmfast._cli.options import Parser, UserError, add_threads, use_threads, whole
 
 __all__ = ["add"]
 
@@ -65,12 +63,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     ):
         learning.add_argument(f"--{name}", metavar="N", type=kind, help=text)
     learning.add_argument("--cell", choices=("lstm", "gru"), help="kind of network (default: lstm)")
-    parser.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole(1, MAX_THREADS),
-        help="threads (default: as `lstmfast info` says)",
-    )
+    add_threads(parser)
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
     parser.set_defaults(run=_run)
 
@@ -90,8 +83,7 @@ def _run(options: argparse.Namespace) -> None:
         raise UserError(
             f"--{next(iter(chosen))}: nothing is learned with --model, which has been told that already"
         )
-    if options.threads is not None:
-        lstmfast.set_num_threads(options.threads)
+    use_threads(options)
     try:
         _forecast.run(
             _forecast.Options(

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["Parser", "UserError", "whole"]
+import lstmfast
+from lstmfast._base.runtime import MAX_THREADS
+
+__all__ = ["Parser", "UserError", "add_threads", "use_threads", "whole"]
 
 
 class UserError(Exception):
@@ -34,3 +37,19 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def add_threads(parser: Parser) -> None:
+    """Add the option of commands that use as many threads as the package does anyway, unless told."""
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole(1, MAX_THREADS),
+        help="threads to use (default: as `lstmfast info` says)",
+    )
+
+
+def use_threads(options: argparse.Namespace) -> None:
+    """Use as many as it says."""
+    if options.threads is not None:
+        lstmfast.set_num_threads(options.threads)

@@ -134,7 +134,7 @@ class Network:
         # The rows that have chosen the epoch cannot be quite fair, so that not just any gain will do.
         truth = np.where(observed, z, np.nan)[:stop]
         anchor = _anchor(z[:stop], self.baselines, self.horizon)
-        ours = residuals(truth, self.forecast(z[:stop]), train, stop)
+        ours = residuals(truth, anchor + self._corrections(z[:stop]), train, stop)
         theirs = residuals(truth, anchor, train, stop)
         if compare(ours, theirs, np.ones(z.shape[1]), "").high >= 0:
             self.silence()
@@ -173,10 +173,10 @@ class Network:
 
     def forecast(self, z: _Values) -> _Values:
         """Forecast from every row of z [N, C]: [N, H, C]. NaN before the baseline has read enough."""
-        return _anchor(z, self.baselines, self.horizon) + self._corrections(z) * self.units.targets
+        return _anchor(z, self.baselines, self.horizon) + self._corrections(z)
 
     def _corrections(self, z: _Values) -> _Values:
-        """Return what the head says after each row, [N, H, C].
+        """Return by how much the head says after each row that the anchor is wrong, [N, H, C].
 
         Blocks of `context` rows, each read after the rows of the block before it, the last of which ends with
         z.
@@ -193,7 +193,7 @@ class Network:
             x = inputs[some * scored + np.arange(2 * scored)[:, np.newaxis]]
             said = model.logits(Batch(x, x))  # [scored, blocks, H C]
             out[some] = said.swapaxes(0, 1).reshape(len(some), scored, self.horizon, C)
-        return out.reshape(blocks * scored, self.horizon, C)[front:]
+        return out.reshape(blocks * scored, self.horizon, C)[front:] * self.units.targets
 
     def _targets(self, z: _Values, observed: NDArray[np.bool_]) -> _Values:
         """Return the anchor's errors in their units, [N, H, C]; NaN where there is no truth."""
