@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -115,16 +116,20 @@ def test_the_list_of_shapes() -> None:
 # Revisions in processes of their own.
 
 
-def revision(name: str, *first: Path) -> compare.Made:
-    return lambda: Revision(name, sys.executable, 1, [*map(str, first), *sys.path])
+def revision(name: str, python: str | Path = sys.executable) -> compare.Made:
+    return lambda: Revision(name, str(python), 1, sys.path)
 
 
-def module(folder: Path, text: str) -> Path:
-    """A revision of ours that differs from this one as `text` does it, with the true one called `real`."""
+def changed(folder: Path, text: str) -> Path:
+    """A Python whose lstmfast, called `real`, is changed by `text`, however it is installed."""
     folder.mkdir()
-    own = "import sys\nsys.path.pop(0)\ndel sys.modules['lstmfast']\nimport lstmfast as real\n"
-    (folder / "lstmfast.py").write_text(f"{own}{text}\nsys.modules['lstmfast'] = real\n")
-    return folder
+    first = f"import runpy, sys\nsys.path[:] = {sys.path!r}\nimport lstmfast as real\n"
+    then = "runpy.run_path(sys.argv[-1], run_name='__main__')\n"
+    (folder / "first.py").write_text(f"{first}{text}\n{then}")
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(folder / "first.py")])} "$@"\n')
+    python.chmod(0o755)
+    return python
 
 
 SLOW = """
@@ -170,7 +175,7 @@ def test_the_same_revision_in_three_processes() -> None:
 
 def test_a_revision_that_is_faster(tmp_path: Path) -> None:
     """This one, made slow on purpose, is found slower than an earlier one."""
-    slow = module(tmp_path / "slow", SLOW)
+    slow = changed(tmp_path / "slow", SLOW)
     makers = {"old": revision("old"), **{name: revision(name, slow) for name in (THIS, TWIN)}}
     found = compare.measure(makers, SMALL[:2], launches=2, seconds=0.02)
     assert found.failures == []
@@ -179,7 +184,7 @@ def test_a_revision_that_is_faster(tmp_path: Path) -> None:
 
 
 def test_an_earlier_revision_lacks_things(tmp_path: Path) -> None:
-    found = measured(old=revision("old", module(tmp_path / "early", EARLY)))
+    found = measured(old=revision("old", changed(tmp_path / "early", EARLY)))
     assert found.failures == []
     assert [row.notes.get("old") for row in found.rows] == [
         None,
@@ -192,7 +197,7 @@ def test_an_earlier_revision_lacks_things(tmp_path: Path) -> None:
 
 
 def test_a_revision_that_is_wrong_has_no_time(tmp_path: Path) -> None:
-    found = measured(old=revision("old", module(tmp_path / "wrong", WRONG)))
+    found = measured(old=revision("old", changed(tmp_path / "wrong", WRONG)))
     assert (
         len(found.failures) == 1
     )  # of int8, which may be off by more, and of steps and training it is right
@@ -202,7 +207,7 @@ def test_a_revision_that_is_wrong_has_no_time(tmp_path: Path) -> None:
 
 def test_a_revision_that_ends(tmp_path: Path) -> None:
     with pytest.raises(AskedError, match="its process ended: signal SIGABRT"):
-        measured(old=revision("old", module(tmp_path / "dead", DEAD)))
+        measured(old=revision("old", changed(tmp_path / "dead", DEAD)))
 
 
 def test_the_peer_imports_nothing_of_this_revision() -> None:
