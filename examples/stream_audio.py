@@ -58,7 +58,7 @@ def train() -> tuple[lstmfast.LSTM, training.Dense]:
         _, head_tape = head.forward(y)
         _, dp = training.cross_entropy(head_tape, np.stack(beeps, axis=1)[..., np.newaxis])
         head_grads = head.backward(head_tape, dp)
-        lstm_grads = lstm.backward(lstm_tape, head_grads.x)
+        lstm_grads = lstm.backward(lstm_tape, head_grads.x, wants_x=False)
         gradients, _ = training.clip_global_norm(lstm_grads.parameters, head_grads.parameters, max_norm=1.0)
         adam.step(*gradients)
     return lstm, head

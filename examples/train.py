@@ -40,7 +40,7 @@ for step in range(1, 601):
     head_grads = head.backward(head_tape, dp)
     dy = np.zeros_like(y)
     dy[-1] = head_grads.x  # the loss reads the last step alone
-    lstm_grads = lstm.backward(lstm_tape, dy)
+    lstm_grads = lstm.backward(lstm_tape, dy, wants_x=False)
 
     gradients, _ = training.clip_global_norm(lstm_grads.parameters, head_grads.parameters, max_norm=1.0)
     adam.step(*gradients)

@@ -39,6 +39,8 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_isa(m);
   register_threads(m);
   register_math(m);
+  register_dense(m);
+  register_optimizing(m);
   register_probes(m);
   register_network(m);
   register_small_network(m);

@@ -8,6 +8,8 @@ namespace lstmfast::bindings {
 void register_isa(pybind11::module_& m);
 void register_threads(pybind11::module_& m);
 void register_math(pybind11::module_& m);
+void register_dense(pybind11::module_& m);
+void register_optimizing(pybind11::module_& m);
 void register_probes(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_small_network(pybind11::module_& m);

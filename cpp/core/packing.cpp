@@ -86,27 +86,50 @@ Buffer<T> pack_columns(const ForwardPacking<T>& forward, Index first_slot, Index
   return packed;
 }
 
-// Strips [term][vector][lane] of a matrix whose element of term k and column c is at(k, c).
-template <class T, class At>
-Buffer<T> pack_matrix(Index terms, const PanelLayout& layout, const At& at) {
+// Strips [term][vector][lane] of a matrix; copy(first, count, to, stride) writes columns [first, first + count), whose
+// rows are `stride` apart.
+template <class T, class Copy>
+Buffer<T> pack_matrix(Index terms, const PanelLayout& layout, const Copy& copy) {
   Buffer<T> packed(checked_product({layout.panels(), terms, layout.width()}));
-  packed.fill_zero();
-  for (Index c = 0; c < layout.units; ++c) {
-    T* const to = packed.data() + layout.offset_of(0, c, terms);
-    for (Index k = 0; k < terms; ++k) to[k * layout.strip_width()] = at(k, c);
-  }
+  for_panels(layout.panels(), packed.bytes(), [&](Index panel) {
+    const Index panel_size = terms * layout.width(), begin = panel * layout.width();
+    const Index end = std::min(begin + layout.width(), layout.units);
+    if (end - begin < layout.width()) std::fill_n(packed.data() + panel * panel_size, panel_size, T(0));
+    for (Index first = begin, count; first < end; first += count) {
+      count = std::min(layout.side_by_side(first), end - first);
+      copy(first, count, packed.data() + layout.offset_of(0, first, terms), layout.strip_width());
+    }
+  });
   return packed;
+}
+
+template <class T>
+PanelLayout plain_layout(Index columns, const KernelTable<T>& kernels) {
+  return {1, columns, kernels.lanes, kernels.strip};
 }
 
 }  // namespace
 
 template <class T>
+Buffer<T> packed_transpose(const T* matrix, Index columns, Index terms, const KernelTable<T>& kernels) {
+  return pack_matrix<T>(terms, plain_layout(columns, kernels), [&](Index first, Index count, T* to, Index stride) {
+    transpose(matrix + first * terms, terms, to, stride, count, terms);
+  });
+}
+
+template <class T>
+Buffer<T> packed_rows(const T* matrix, Index terms, Index columns, const KernelTable<T>& kernels) {
+  return pack_matrix<T>(terms, plain_layout(columns, kernels), [&](Index first, Index count, T* to, Index stride) {
+    for (Index k = 0; k < terms; ++k) std::copy_n(matrix + k * columns + first, count, to + k * stride);
+  });
+}
+
+template <class T>
 ProjectionPacking<T>::ProjectionPacking(const NetworkShape& shape, const KernelTable<T>& kernels,
                                         const PassParameters<const T>& weights)
-    : layout_{1, shape.second_product(), kernels.lanes, kernels.strip}, terms_(shape.hidden_size) {
-  const T* const weight = second_weight(shape, weights);
-  memory_ = pack_matrix<T>(terms_, layout_, [&](Index k, Index c) { return weight[c * terms_ + k]; });
-}
+    : layout_(plain_layout(shape.second_product(), kernels)),
+      terms_(shape.hidden_size),
+      memory_(packed_transpose(second_weight(shape, weights), layout_.units, terms_, kernels)) {}
 
 template <class T>
 BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward, Cell cell, const ProjectionPacking<T>* projection)
@@ -116,8 +139,10 @@ BackwardPacking<T>::BackwardPacking(const ForwardPacking<T>& forward, Cell cell,
   if (!projection) return;
   const PanelLayout& source = forward.layout();
   const PanelLayout layout = {1, source.units, source.lanes, source.strip};
-  projection_ =
-      pack_matrix<T>(projection->layout().units, layout, [&](Index k, Index c) { return projection->at(k, c); });
+  projection_ = pack_matrix<T>(projection->layout().units, layout, [&](Index first, Index count, T* to, Index stride) {
+    for (Index k = 0; k < projection->layout().units; ++k)
+      for (Index c = 0; c < count; ++c) to[k * stride + c] = projection->at(k, first + c);
+  });
 }
 
 template class ForwardPacking<float>;
@@ -126,5 +151,9 @@ template class ProjectionPacking<float>;
 template class ProjectionPacking<double>;
 template class BackwardPacking<float>;
 template class BackwardPacking<double>;
+template Buffer<float> packed_transpose(const float*, Index, Index, const KernelTable<float>&);
+template Buffer<double> packed_transpose(const double*, Index, Index, const KernelTable<double>&);
+template Buffer<float> packed_rows(const float*, Index, Index, const KernelTable<float>&);
+template Buffer<double> packed_rows(const double*, Index, Index, const KernelTable<double>&);
 
 }  // namespace lstmfast

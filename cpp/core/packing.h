@@ -63,6 +63,13 @@ PanelLayout forward_layout(const NetworkShape& shape, const KernelTable<T>& kern
   return {shape.slots(), shape.hidden_size, kernels.lanes, kernels.strip, shape.shares_slots()};
 }
 
+// A plain matrix for KernelTable::gate_product with one "gate": strips [term][vector][lane], of [columns, terms] or of
+// [terms, columns] as it lies in memory.
+template <class T>
+Buffer<T> packed_transpose(const T* matrix, Index columns, Index terms, const KernelTable<T>& kernels);
+template <class T>
+Buffer<T> packed_rows(const T* matrix, Index terms, Index columns, const KernelTable<T>& kernels);
+
 // One pass packed for the forward kernels: strips [1 + I + S][vector][lane] of [b_ih + b_hh; W_ih^T; W_hh^T]; or of
 // smaller weights, packed by small_packing.h.
 template <class T>

@@ -50,6 +50,40 @@ def sigmoid(x: NDArray[Any], isa: str) -> NDArray[Any]:
 def tanh(x: NDArray[Any], isa: str) -> NDArray[Any]:
     """The kernels' own tanh, likewise."""
 
+_Numbers = NDArray[np.float32] | NDArray[np.float64]
+
+def dense_forward(x: _Numbers, weight: _Numbers, bias: _Numbers | None, isa: str, /) -> NDArray[Any]:
+    """z [N, K] = x W^T + b of x [N, I], W [K, I] and b [K], all of one dtype."""
+
+def dense_backward(
+    x: _Numbers, weight: _Numbers, dz: _Numbers, isa: str, /
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Gradients of x [N, I], W [K, I] and b [K] from that of z, [N, K]."""
+
+def largest(x: _Numbers, /) -> float:
+    """The largest magnitude of a C-ordered array; infinity where a number is not finite."""
+
+def sum_of_squares(x: _Numbers, unit: float, /) -> float:
+    """Sum of (x / unit)^2 in float64, in an order that is always the same; unit: finite and above 0."""
+
+def adam(
+    weight: _Numbers,
+    gradient: _Numbers,
+    mean: _Numbers,
+    square: _Numbers,
+    beta1: float,
+    beta2: float,
+    rate: float,
+    root_correction: float,
+    eps: float,
+    /,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """New weights, means and means of squares of C-ordered arrays of one shape; None unless they are finite.
+
+    The step that `training.Adam` takes: rate is the learning rate over 1 - beta1^t, root_correction the root
+    of 1 - beta2^t.
+    """
+
 def fingerprint(isa: str, addresses: Sequence[int], sizes: Sequence[int], threads: int = 0) -> bytes:
     """Read pieces of memory (bytes from each address on) once, and return what changes when they do.
 

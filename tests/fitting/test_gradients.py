@@ -46,7 +46,7 @@ def test_finite_differences(layer: Any, loss: str, each_step: bool) -> None:
     given = batch(each_step, 3 if loss == "cross_entropy" else 0)
     measure = losses.chosen(loss, head)
     passed = model.forward(given, np.random.default_rng(0))
-    _, dz = measure(passed.head.z, given.target, given.weight)
+    _, dz = measure(passed.z, given.target, given.weight)
     gradients = model.backward(passed, dz)
     parts: tuple[Any, ...] = model.parts
     for part, found in zip(parts, gradients, strict=True):

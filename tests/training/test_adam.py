@@ -60,6 +60,33 @@ def test_adam_is_that_of_torch_in_float32(torch: Any) -> None:
         np.testing.assert_allclose(head.parameters["weight"], w.detach().numpy(), rtol=1e-5)
 
 
+class Foreign:
+    """Somebody else's model, whose weights are in an order of its own."""
+
+    def __init__(self) -> None:
+        self.parameters = {
+            "w": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            "scale": np.array(2.0, np.float32),
+            "none": np.zeros((0, 2)),
+        }
+
+    def update(self, parameters: Any) -> None:
+        self.parameters = dict(parameters)
+
+
+def test_weights_of_any_shape_and_order_are_stepped() -> None:
+    model = Foreign()
+    before, adam = model.parameters, Adam(model, learning_rate=0.5)
+    adam.step({"w": np.ones((3, 2)).T, "scale": -1.0, "none": np.zeros((0, 2))})
+    np.testing.assert_allclose(model.parameters["w"], before["w"] - 0.5, rtol=1e-6)
+    np.testing.assert_allclose(model.parameters["scale"], 2.5, rtol=1e-6)
+    assert {name: w.shape for name, w in model.parameters.items()} == {
+        "w": (2, 3),
+        "scale": (),
+        "none": (0, 2),
+    }
+
+
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 1e20), ("float32", -2e19), ("float64", 1e160)])
 def test_a_gradient_that_cannot_be_squared_is_refused(dtype: str, size: float) -> None:
     # The mean of squares would be infinite for ever after, and the weight never move again.

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lstmfast
 from lstmfast.training import Dense, LogitGradient
+
+from ..helpers import assert_same_bits, random
 
 
 def test_outputs_are_those_of_the_formula() -> None:
@@ -56,6 +59,20 @@ def test_seed_and_initial_values() -> None:
         assert np.abs(w).max() > 0.17
         assert abs(w.mean()) < 0.06
     assert np.any(Dense(5, 5).parameters["weight"] != Dense(5, 5).parameters["weight"])
+
+
+def test_rows_have_their_bits_whatever_the_batch_and_the_threads(threads: None) -> None:
+    head = Dense(37, 9, seed=0)
+    x, dz = random((500, 37)), random((500, 9), seed=1)
+    together, tape = head.forward(x)
+    grads = head.backward(tape, dz)
+    lstmfast.set_num_threads(2)
+    assert_same_bits(head(x[20:33]), together[20:33])
+    assert_same_bits(np.stack([head(row) for row in x]), together)
+    assert_same_bits(head(np.asfortranarray(x.reshape(5, 100, 37))), together.reshape(5, 100, 9))
+    again = head.backward(head.forward(x)[1], dz)
+    assert_same_bits(again.x, grads.x)
+    assert_same_bits(again.parameters, grads.parameters)
 
 
 def test_parameters_cannot_be_written_to() -> None:

@@ -198,12 +198,16 @@ def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
 
     Numbers beyond the dtype's range become infinities, as in NumPy's `astype`, but without its warning.
     """
+    if array.dtype == dtype:
+        return array
     with quiet():
         return array.astype(dtype, copy=False)
 
 
 def dense(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
     """Convert as `converted`; the result is C-ordered and aligned, too."""
+    if array.dtype == dtype and array.flags.num & READY == READY:
+        return array
     with quiet():
         return np.require(array, dtype, ("C", "A"))
 

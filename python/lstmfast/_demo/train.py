@@ -52,7 +52,7 @@ def train(
         loss, dp = mean_squared_error(p, target[WARM_UP:])
         head_grads = model.head.backward(head_tape, dp)
         dy = np.concatenate([np.zeros_like(y[:WARM_UP]), head_grads.x])
-        lstm_grads = model.lstm.backward(lstm_tape, dy)
+        lstm_grads = model.lstm.backward(lstm_tape, dy, wants_x=False)
         clipped, _ = clip_global_norm(lstm_grads.parameters, head_grads.parameters, max_norm=MAX_NORM)
         adam.step(*clipped)
         on_epoch(epoch, float(loss))

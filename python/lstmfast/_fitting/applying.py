@@ -10,6 +10,7 @@ import numpy as np
 from .._base.checks import Array
 from .._layers.recurrent import Recurrent
 from ..training import Dense
+from . import exact
 from .batches import rows_at_once
 from .model import Model
 from .sequences import Sequences
@@ -31,5 +32,10 @@ def apply(layer: Recurrent[Any, Any], head: Dense, sequences: Array | Sequence[A
     outputs = np.empty((len(sequences), head.out_features), head.dtype)
     data = Sequences(sequences, np.arange(len(sequences)))  # each one's place is its target
     for batch in data.in_order(rows_at_once(data.longest)):
-        outputs[batch.target] = model.head.outputs(model.logits(batch))
+        outputs[batch.target] = _activated(head, model.logits(batch))
     return outputs
+
+
+def _activated(head: Dense, z: Array) -> Array:
+    """Compute the head's outputs from its logits."""
+    return exact.softmax(z)[0].astype(z.dtype) if head.activation == "softmax" else z

@@ -80,7 +80,7 @@ def fit(
 
     def step(batch: Batch) -> tuple[float, float]:
         passed = model.forward(batch, dropout)
-        value, dz = measure(passed.head.z, batch.target, batch.weight)
+        value, dz = measure(passed.z, batch.target, batch.weight)
         if not math.isfinite(value):
             raise _DivergedError(f"the loss became {value}")
         try:

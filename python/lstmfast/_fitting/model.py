@@ -13,7 +13,6 @@ from .._layers.recurrent import Recurrent
 from .._layers.tape import Tape
 from ..training import Dense
 from .batches import Batch
-from .head import Head, HeadPass
 
 State: TypeAlias = "Array | tuple[Array, Array]"
 
@@ -22,9 +21,11 @@ State: TypeAlias = "Array | tuple[Array, Array]"
 class Pass:
     """A forward pass, as the backward pass needs it."""
 
-    head: HeadPass
     tape: Tape
     y: Array
+    read: Array  # what the head read of y or of the state
+    weight: Array  # the head's
+    z: Array  # logits
 
 
 class Model:
@@ -50,35 +51,39 @@ class Model:
             )
         if head.dtype != layer.dtype:
             raise ValueError(f"head: expected dtype {layer.dtype}, the layer's, got {head.dtype}")
-        self.layer, self.head = layer, Head(head, layer.isa)
+        self.layer, self.head = layer, head
         self._each_step, self._skipped = each_step, skipped
         self._ways = 2 if layer.bidirectional else 1
 
     @property
     def parts(self) -> tuple[Recurrent[Any, Any], Dense]:
         """What has parameters."""
-        return self.layer, self.head.dense
+        return self.layer, self.head
 
     def logits(self, batch: Batch) -> Array:
         """Compute the head's logits, without dropout and keeping nothing."""
         y, state = self.layer(batch.x, lengths=batch.lengths)
-        return self.head.logits(self._read(y, state))
+        return self.head._logits(self._read(y, state))
 
     def forward(self, batch: Batch, generator: np.random.Generator) -> Pass:
         """Compute them, and keep what `backward` needs. The generator is of dropout."""
         y, state, tape = self.layer.forward(batch.x, lengths=batch.lengths, seed=generator)
-        return Pass(self.head.forward(self._read(y, state)), tape, y)
+        read = self._read(y, state)
+        return Pass(tape, y, read, self.head.parameters["weight"], self.head._logits(read))
 
     def backward(self, passed: Pass, dz: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         """Find the gradients of the layer's parameters and of the head's."""
-        dread, head = self.head.backward(passed.head, dz)
+        head = self.head._gradients(passed.read, passed.weight, dz)
+        dy = dstate = None
         if not self._each_step:
-            return self.layer.backward(passed.tape, None, self._dstate(dread)).parameters, head
-        dy = dread
-        if self._skipped:
+            dstate = self._dstate(head.x)
+        elif self._skipped:
             dy = np.zeros_like(passed.y)
-            dy[self._skipped :] = dread
-        return self.layer.backward(passed.tape, dy).parameters, head
+            dy[self._skipped :] = head.x
+        else:
+            dy = head.x
+        layer = self.layer.backward(passed.tape, dy, dstate, wants_x=False)
+        return layer.parameters, head.parameters
 
     def _read(self, y: Array, state: State) -> Array:
         if self._each_step:

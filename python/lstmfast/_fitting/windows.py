@@ -14,7 +14,7 @@ from .batches import Batch
 
 
 class Windows:
-    """Windows of `length` steps; the series is not copied, but for the windows of a batch.
+    """Windows of `length` steps; the series is not copied if it is C-ordered, but for the windows of a batch.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Windows:
         starts: ArrayLike | None = None,
         warm_up: int = 0,
     ) -> None:
-        self._inputs = checks.real_array(inputs, "inputs")
+        self._inputs = np.ascontiguousarray(checks.real_array(inputs, "inputs"))  # as `take` is fast on
         self._targets = checks.real_array(targets, "targets")
         if self._inputs.ndim != 2 or 0 in self._inputs.shape:
             raise ValueError(f"inputs: expected shape [N, I], got {self._inputs.shape}")
@@ -101,7 +101,7 @@ class Windows:
             weight = ~unknown if unknown.any() else None
             if weight is not None:
                 target[unknown] = 0
-            yield Batch(self._inputs[places], target, weight)
+            yield Batch(self._inputs.take(places, axis=0), target, weight)
 
     @staticmethod
     def _checked(starts: ArrayLike | None, last: int) -> NDArray[np.int64]:

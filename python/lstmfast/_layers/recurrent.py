@@ -144,6 +144,7 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
         dstate: StateLikeT | None = None,
         *,
         dc: ArrayLike | None = None,
+        wants_x: bool = True,
     ) -> Gradients[StateT]:
         """Find the derivatives of a scalar loss by backpropagation through time.
 
@@ -159,6 +160,9 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
             LSTM's pair.
         dc
             dloss/dc of an LSTM's c at every step, the shape of `forward`'s with `return_c`; None is zero.
+        wants_x
+            Whether dloss/dx is found. Nobody needs that of the data that a first layer reads, and it is an
+            eighth to a third of the work; False leaves it out, and `Gradients.x` is None.
 
         Returns
         -------
@@ -207,15 +211,17 @@ class Recurrent(Model, Streamed[StateT, StateLikeT]):
             dh_n, dc_n = self._split(dstate, _DSTATE, tape._rows, batched)
         if tape._dropped is not None:
             network = tape._dropped.network
+        if not checks.flag(wants_x, "wants_x"):
+            more["wanted"] = [False, True, *(True for _ in self._parameters)]
         dx, dh_0, dc_0, dparameters, *dcut = network.backward(tape._core, dy, dh_n, dc_n, **more)
         gradients = dict(zip(self._parameters, dparameters, strict=True))
         if tape._dropped is not None:
             for name, factor in tape._dropped.factors.items():
                 gradients[name] *= factor
-        if skips is not None:
-            dx = skips.spread(dx)
+        if dx is not None:
+            dx = self._as_given(dx if skips is None else skips.spread(dx), batched)
         return Gradients(
-            self._as_given(dx, batched),
+            dx,
             self._join(dh_0, dc_0, batched),
             gradients,
             self._of_cut(dcut, tape._cut.shared) if dcut else None,

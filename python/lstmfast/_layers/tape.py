@@ -89,7 +89,8 @@ class Gradients(Generic[StateT]):
     Attributes
     ----------
     x
-        dloss/dx, the shape of x.
+        dloss/dx, the shape of x. None with ``wants_x=False`` (types say an array, for whoever wants none does
+        not read it).
     state
         dloss/d(initial state): the pair (dh_0, dc_0) for an LSTM, dh_0 for an RNN, shaped like the state.
     parameters

@@ -1,5 +1,5 @@
 # Known by: _demo, _fitting, _forecast, sklearn, lstmfast
-"""The output node and what training needs beyond the layers: losses, Adam, clipping; NumPy alone.
+"""The output node and what training needs beyond the layers: losses, Adam and clipping.
 
 One step of training an LSTM with a dense head to forecast, and one of training it to classify:
 

@@ -31,6 +31,8 @@ def number(value: object, argument: str) -> float:
 
 def floating(value: object, argument: str) -> Array:
     """Check an array of real numbers: float32 and float64 stay what they are, others become float64."""
+    if type(value) is np.ndarray and (value.dtype is checks.FLOAT32 or value.dtype is checks.FLOAT64):
+        return value
     array = checks.real_array(value, argument)
     dtype = array.dtype.newbyteorder("=")
     return checks.converted(array, dtype if dtype in (np.float32, np.float64) else checks.FLOAT64)
@@ -74,7 +76,15 @@ def like(
     arrays = {}
     for name, parameter in expected.items():
         if name in given:
-            array = checks.weight(given[name], f"{argument}[{name!r}]")
+            value = given[name]
+            if (
+                type(value) is np.ndarray
+                and value.dtype is parameter.dtype
+                and value.shape == parameter.shape
+            ):
+                arrays[name] = value  # what nearly all are, without the words that a message would need
+                continue
+            array = checks.weight(value, f"{argument}[{name!r}]")
             if array.shape != parameter.shape:
                 raise ValueError(f"{argument}[{name!r}]: expected shape {parameter.shape}, got {array.shape}")
             arrays[name] = checks.converted(array, parameter.dtype)

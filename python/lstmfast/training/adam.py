@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _core
 from .._base import checks
 from .._base.checks import Array
 from . import _arguments
@@ -95,8 +96,7 @@ class Adam:
         self._powers = (1.0, 1.0)  # beta1^t, beta2^t
         # For each model, m and v by name. Arrays are replaced, not written to.
         self._moments: list[dict[str, tuple[Array, Array]]] = [
-            {name: (np.zeros_like(w), np.zeros_like(w)) for name, w in model.parameters.items()}
-            for model in models
+            {name: (_nothing(w), _nothing(w)) for name, w in model.parameters.items()} for model in models
         ]
 
     @property
@@ -137,36 +137,28 @@ class Adam:
                 f"gradients: expected {len(self._models)} mappings, one for each model, got {len(gradients)}"
             )
         weights = [model.parameters for model in self._models]
-        checked = []
-        for k, (given, expected) in enumerate(zip(gradients, weights, strict=True)):
-            # What float32 cannot hold becomes infinity here, and is refused.
-            checked.append(_arguments.like(given, f"gradients[{k}]", expected))
-            _arguments.check_finite(checked[k], f"gradients[{k}]")
-
+        checked = [
+            _arguments.like(given, f"gradients[{k}]", expected)
+            for k, (given, expected) in enumerate(zip(gradients, weights, strict=True))
+        ]
         beta1, beta2 = self._betas
         # The corrections of m and v are numbers, so they are taken once and not for every weight. beta^t is a
         # product, which is the same on every machine; a power is the C library's.
         powers = (self._powers[0] * beta1, self._powers[1] * beta2)
-        rate = self._learning_rate / (1 - powers[0])
-        root_correction = math.sqrt(1 - powers[1])
+        numbers = (beta1, beta2, self._learning_rate / (1 - powers[0]), math.sqrt(1 - powers[1]), self._eps)
         new_weights: list[dict[str, Array]] = []
         new_moments: list[dict[str, tuple[Array, Array]]] = []
-        for k, (model_weights, model_gradients, model_moments) in enumerate(
-            zip(weights, checked, self._moments, strict=True)
+        for model_weights, model_gradients, model_moments in zip(
+            weights, checked, self._moments, strict=True
         ):
             new_w: dict[str, Array] = {}
             new_mv: dict[str, tuple[Array, Array]] = {}
             for name, g in model_gradients.items():
-                m, v = model_moments[name]
-                m = m + (1 - beta1) * (g - m)  # so rounded that a constant g is reached
-                with checks.quiet():
-                    v = beta2 * v + (1 - beta2) * (g * g)
-                if not np.isfinite(v).all():  # this weight would never move again
-                    raise ValueError(
-                        f"gradients[{k}][{name!r}]: expected numbers whose squares {g.dtype} can hold,"
-                        f" got {np.abs(g).max():.3g}"
-                    )
-                new_w[name] = model_weights[name] - rate * m / (np.sqrt(v) / root_correction + self._eps)
+                w = checks.dense(model_weights[name], g.dtype)
+                stepped = _core.adam(w, checks.dense(g, g.dtype), *model_moments[name], *numbers)
+                if stepped is None:
+                    raise _refusal(checked)
+                new_w[name], m, v = stepped
                 new_mv[name] = (m, v)
             new_weights.append(new_w)
             new_moments.append(new_mv)
@@ -180,3 +172,21 @@ class Adam:
             f"<Adam of {len(self._models)} models, learning_rate={self._learning_rate}, betas={self._betas},"
             f" eps={self._eps}, {self._steps} steps>"
         )
+
+
+def _nothing(w: Array) -> Array:
+    """Zeros like w, in C order."""
+    return np.zeros(w.shape, w.dtype)
+
+
+def _refusal(gradients: list[dict[str, Array]]) -> ValueError:
+    """Find of which gradients no step can be made, and say so."""
+    for k, of_model in enumerate(gradients):
+        _arguments.check_finite(of_model, f"gradients[{k}]")
+    every = [(k, name, g) for k, of_model in enumerate(gradients) for name, g in of_model.items() if g.size]
+    with checks.quiet():  # with an infinite square a weight would never move again
+        k, name, g = max(every, key=lambda each: np.abs(each[2]).max() ** 2)
+    return ValueError(
+        f"gradients[{k}][{name!r}]: expected numbers whose squares {g.dtype} can hold,"
+        f" got {np.abs(g).max():.3g}"
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _core
+from .._base import checks
 from .._base.checks import Array
 from . import _arguments
 
@@ -56,16 +57,17 @@ def clip_global_norm(
             name: _arguments.floating(value, f"{argument}[{name!r}]")
             for name, value in _arguments.mapping(values, argument).items()
         }
-        _arguments.check_finite(arrays, argument)
         given.append(arrays)
 
+    dense = [[checks.dense(array, array.dtype) for array in arrays.values()] for arrays in given]
     # Squares of very large or very small numbers are not representable: measure in units of the largest.
-    every = [array for arrays in given for array in arrays.values() if array.size]
-    largest = max((float(np.abs(array).max()) for array in every), default=0.0)
+    largest = max((_core.largest(array) for arrays in dense for array in arrays), default=0.0)
+    if largest == math.inf:
+        for k, arrays in enumerate(given):
+            _arguments.check_finite(arrays, f"gradients[{k}]")
     if largest == 0.0:
         return tuple(given), 0.0
-    units = (np.divide(array, largest, dtype=np.float64) for array in every)
-    root = math.sqrt(sum(float(np.sum(u * u)) for u in units))
+    root = math.sqrt(sum(_core.sum_of_squares(array, largest) for arrays in dense for array in arrays))
     norm = largest * root
     if norm <= limit:
         return tuple(given), norm

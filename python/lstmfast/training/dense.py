@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._base import checks
+from .. import _core
+from .._base import checks, runtime
 from .._base.checks import Array
 from . import _activations, _arguments
 
@@ -172,13 +173,7 @@ class Dense:
             with checks.quiet():
                 dz = _activations.through(self.activation, tape.logits, dp)
 
-        # z = x W^T + b, one sample per row; W and b are shared by all rows, so their gradients are sums.
-        rows, x_rows = dz.reshape(-1, self.out_features), tape._x.reshape(-1, self.in_features)
-        with checks.quiet():
-            parameters: dict[str, Array] = {"weight": rows.T @ x_rows}
-            if self.bias:
-                parameters["bias"] = rows.sum(axis=0)
-            return DenseGradients((rows @ tape._weight).reshape(tape._x.shape), parameters)
+        return self._gradients(tape._x, tape._weight, dz)
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -237,9 +232,20 @@ class Dense:
             )
         return checks.converted(array, self.dtype)
 
+    # The core's products have one order everywhere; a BLAS adds as it likes on each machine, for each size
+    # and number of threads.
+
     def _logits(self, x: Array) -> Array:
-        rows = x.reshape(-1, self.in_features)  # one matrix product, however many leading axes
-        z: Array = rows @ self._parameters["weight"].T
-        if self.bias:
-            z += self._parameters["bias"]
+        """Compute z [..., out_features] of x [..., in_features], of the head's dtype."""
+        parameters = self._parameters  # of one update
+        rows = checks.dense(x.reshape(-1, self.in_features), self.dtype)
+        z = _core.dense_forward(rows, parameters["weight"], parameters.get("bias"), runtime.isa())
         return z.reshape(*x.shape[:-1], self.out_features)
+
+    def _gradients(self, x: Array, weight: Array, dz: Array) -> DenseGradients:
+        """Find the gradients from that of z; weight: as it was when z was made."""
+        rows = checks.dense(x.reshape(-1, self.in_features), self.dtype)
+        dz_rows = checks.dense(dz.reshape(-1, self.out_features), self.dtype)
+        dx, dweight, dbias = _core.dense_backward(rows, weight, dz_rows, runtime.isa())
+        parameters = {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
+        return DenseGradients(dx.reshape(x.shape), parameters)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _core
 from .._base import checks
 from .._base.checks import Array
 from ..reference import sigmoid
@@ -56,7 +57,7 @@ def mean_squared_error(
             return loss, checks.converted(difference * (w * (2 / total)), p.dtype)
     with checks.quiet():
         difference = p - target
-        loss = float(np.mean(np.square(difference, dtype=np.float64)))
+        loss = _core.sum_of_squares(checks.dense(difference, p.dtype), 1.0) / p.size
         return loss, difference * (2 / p.size)
 
 
