@@ -46,6 +46,13 @@ struct ArrayParts {
   int flags;
 };
 
+// The beginning of a dtype, which NumPy 1 and 2 have alike.
+struct DtypeParts {
+  PyObject_HEAD PyTypeObject* scalar;
+  char kind, letter, byte_order, of_numpy_1;
+  int number;
+};
+
 // Of NumPy, set when the module is made.
 struct NumPy {
   PyTypeObject* array;
@@ -75,6 +82,16 @@ inline PyObject* dtype_of<double>() {
 template <>
 inline PyObject* dtype_of<Index>() {
   return numpy.int64;
+}
+
+// Whether a dtype is this one. Arrays that have been pickled, such as what a process of workers sends, come with an
+// equal one of their own. (Metadata says nothing of numbers.)
+template <class T>
+bool is_dtype_of(PyObject* dtype) {
+  if (dtype == dtype_of<T>()) return true;
+  const auto* const a = reinterpret_cast<const DtypeParts*>(dtype);
+  const auto* const b = reinterpret_cast<const DtypeParts*>(dtype_of<T>());
+  return a->scalar == b->scalar && a->number == b->number && a->byte_order == b->byte_order;
 }
 
 // The Python class of what this module has bound. Set where it is registered, and kept for good.

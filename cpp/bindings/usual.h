@@ -15,7 +15,7 @@ T* usual_array(PyObject* object, int axes, int flags = 0) {
   if (Py_TYPE(object) != numpy.array) return nullptr;
   const auto* const array = reinterpret_cast<const ArrayParts*>(object);
   const int ready = kDense | kAligned | flags;
-  if (array->dtype != dtype_of<T>() || array->axes != axes || (array->flags & ready) != ready) return nullptr;
+  if (array->axes != axes || (array->flags & ready) != ready || !is_dtype_of<T>(array->dtype)) return nullptr;
   return reinterpret_cast<T*>(array->data);
 }
 

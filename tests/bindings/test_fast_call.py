@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import sys
 from typing import Any
 
@@ -49,6 +50,27 @@ def test_same_results(kind: str, dtype: str, isa: str, options: dict[str, Any]) 
             x, state = random_x(model, T, B), random_state(model, B)
             for arguments in ((x,), (x, None), (x, state)):
                 assert_same(model, *arguments)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_a_dtype_is_known_by_what_it_is(name: str) -> None:
+    """Arrays that were pickled, as processes of workers send them, have one of their own."""
+
+    class Fast:
+        __call__ = _core.fast_call(lambda *_: "the way through Python")
+
+    model = make("lstm", 3, 4, dtype=name)
+    fast: Any = Fast()
+    fast._network, fast._batch_first = model._network, False
+    x = random_x(model, 5, 2)
+    pickled = pickle.loads(pickle.dumps(x))
+    assert pickled.dtype is not x.dtype
+    noted = x.view(np.dtype(name, metadata={"unit": "m"}))
+    for usual in (x, pickled, noted):
+        assert_same_bits(fast(usual)[0], model(x)[0])
+    word = x.view(name.replace("float", "int"))  # numbers of as many bytes
+    for odd in (x.astype(x.dtype.newbyteorder()), word, x.view("V" + str(x.itemsize)), x.astype("float16")):
+        assert fast(odd) == "the way through Python"
 
 
 def odd_arguments(model: Any) -> list[tuple[Any, ...]]:
