@@ -39,7 +39,7 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         results, reserve = _run.forward(network, call, x, h0, c0, dropout, begins=begins)
         ctx.set_materialize_grads(False)
         ctx.network, ctx.call, ctx.scale = network, call, dropout.scale
-        y = results[0] if _pytorch_keeps_y(call.spec, x) else results[0].clone()
+        y = results[0] if pytorch_keeps_y(call.spec, x) else results[0].clone()
         # Whoever gives x another memory (x.data = ...) does not give it to the one that is kept; the other
         # says what that was on the graph, for gradients of gradients.
         on_graph = x if x.requires_grad else None
@@ -140,7 +140,7 @@ class Gradient(torch.autograd.Function):  # type: ignore[misc]
         return (*(None,) * 7, *found)
 
 
-def _pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:
+def pytorch_keeps_y(spec: Spec, x: Tensor) -> bool:
     """Whether PyTorch's own LSTM refuses that y be changed in place before the backward pass.
 
     With oneDNN its y is what it keeps; else y is a copy, and users may write to it. So they may to ours: then

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _autocast, _autograd, _cuts, _freezing, _paths, _run
+from . import _autocast, _autograd, _cell_run, _cell_weights, _cuts, _freezing, _paths, _run
+from ._cell_autograd import apply_step
 from ._own import Own, own_of, recomputes
 from ._quantized import Quantized
 from ._reading import weights_of_call
@@ -131,10 +132,59 @@ def _run_core(module: Any, prepared: Prepared) -> tuple[Tensor, ...]:
                 weights = [weight.detach() for weight in weights]
             if recomputes(module):
                 call = call._replace(recompute=True)
+            if call.steps == 1 and frozen is None and _is_single(prepared, call):
+                known = _cell_weights.seen(own, weights)
+                if not isinstance(known, str):
+                    return _run_step(network, own, call, known, x, h0, c0)
             return _run_on_graph(network, call, dropout, x, h0, c0, weights, begins)
     if dropout.masks is not None:
         return _run.forward(network, call, x, h0, c0, dropout, begins=begins)[0]
     return _run.infer(network, call, x, h0, c0, begins)
+
+
+# Up to so many rows a step's gradients of the weights take longer to be written and added than its tape to be
+# put beside those of other steps. (Beyond, up to 64, it depends on H.)
+_MOST_ROWS = 16
+
+
+def _is_single(prepared: Prepared, call: _run.Call) -> bool:
+    """Whether a call of one step is better a single step: of one layer, of few and whole rows."""
+    spec = call.spec
+    return (
+        call.rows <= _MOST_ROWS
+        and spec.num_layers == 1
+        and not spec.bidirectional
+        and not spec.proj_size
+        and not (call.recompute or call.is_cut or prepared.begins)
+        and prepared.packing is None
+    )
+
+
+def _run_step(
+    network: Any,
+    own: Own,
+    call: _run.Call,
+    known: _cell_weights.Seen,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+) -> tuple[Tensor, ...]:
+    """Run a step, of a loop in Python, perhaps: the gradients of weights are made once for all of it."""
+    if not x.is_contiguous():  # see `_run_on_graph`
+        x = x.clone(memory_format=torch.contiguous_format)
+    sizes: _cell_run.Sizes | None = own.sizes
+    if (
+        sizes is None
+        or sizes.of_x != x.shape
+        or sizes.rows != call.rows
+        or sizes.threads != call.threads
+        or sizes.dtype is not x.dtype
+    ):
+        own.sizes = sizes = _cell_run.sizes_of_call(call, x)
+    shared = known.shared() if known.are_wanted else None
+    token = None if shared is None else shared.token
+    found: tuple[Tensor, ...] = apply_step(network, sizes, shared, known.weights, token, x, h0, c0)
+    return found
 
 
 def _run_on_graph(

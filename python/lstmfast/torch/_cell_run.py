@@ -1,7 +1,7 @@
 """One step of the compiled core, from tensors to tensors: `_run` for a single step of one layer.
 
-x is [B, I] or [I], states are [B, H] or [H]. A loop in Python makes thousands of these calls, so the core
-gets addresses, and no arrays are made.
+x is [B, I] or [I], states are [B, H] or [H]; or as a module of sequences has them, for one step. A loop in
+Python makes thousands of these calls, so the core gets addresses, and no arrays are made.
 """
 
 from __future__ import annotations
@@ -21,10 +21,18 @@ _Maybe: TypeAlias = Tensor | None
 class Sizes:
     """What all calls of so many rows have in common."""
 
-    def __init__(self, spec: Spec, lead: tuple[int, ...], threads: int, dtype: torch.dtype) -> None:
-        """lead: (B,), or nothing of unbatched x."""
-        rows = lead[0] if lead else 1
-        self.of_x, self.of_state = (*lead, spec.input_size), (*lead, spec.hidden_size)
+    def __init__(
+        self,
+        spec: Spec,
+        rows: int,
+        x: tuple[int, ...],
+        state: tuple[int, ...],
+        threads: int,
+        dtype: torch.dtype,
+    ) -> None:
+        """x, state: the shapes of a call's x and state but for their last axis."""
+        self.of_x, self.of_state = (*x, spec.input_size), (*state, spec.hidden_size)
+        self.of_y = (*x, spec.hidden_size)
         self.spec, self.rows, self.threads, self.dtype = spec, rows, threads, dtype
         self.call = _run.Call(spec, _run.TIME_MAJOR, 1, rows, None, threads)  # of the same step
         self.has_memory = spec.has_memory
@@ -45,7 +53,14 @@ def sizes_of(spec: Spec, x: Tensor, threads: int) -> Sizes | None:
     shape = tuple(x.shape)
     if len(shape) not in (1, 2) or shape[-1] != spec.input_size or 0 in shape:
         return None
-    return Sizes(spec, shape[:-1], threads, x.dtype)
+    lead = shape[:-1]
+    return Sizes(spec, lead[0] if lead else 1, lead, lead, threads, x.dtype)
+
+
+def sizes_of_call(call: _run.Call, x: Tensor) -> Sizes:
+    """Return those of a call of a module of sequences, of one step: x is [1, B, I], [B, 1, I] or [1, I]."""
+    state = (1,) if call.layout == _run.UNBATCHED else (1, call.rows)
+    return Sizes(call.spec, call.rows, tuple(x.shape[:-1]), state, call.threads, x.dtype)
 
 
 def infer(network: Any, sizes: Sizes, x: Tensor, h: _Maybe, c: _Maybe) -> tuple[Tensor, _Maybe]:

@@ -78,14 +78,14 @@ class Seen:
     """
 
     def __init__(self, weights: list[Tensor]) -> None:
-        self._weights = weights
+        self.weights = weights
         self._state = _state_of(weights)
         self.are_wanted = any(weight.requires_grad for weight in weights)
         self._shared: weakref.ref[Shared] | None = None
 
     def are(self, weights: list[Tensor]) -> bool:
         """Whether they are these very tensors, unchanged as far as PyTorch knows."""
-        mine = self._weights
+        mine = self.weights
         return (
             len(mine) == len(weights)
             and all(map(operator.is_, mine, weights))
@@ -96,7 +96,7 @@ class Seen:
         """Find the node of the graph that they are, or make it: it lives as long as steps lead to it."""
         found = None if self._shared is None else self._shared()
         if found is None:
-            found = Shared(self._weights)
+            found = Shared(self.weights)
             self._shared = weakref.ref(found)
         return found
 
@@ -199,13 +199,14 @@ def _joined(steps: Sequence[Step], dhs: Sequence[_Maybe], dcs: Sequence[_Maybe])
         if all(part is None for part in parts):
             return None
         given = [
-            first.kept.new_zeros((n, width)) if part is None else part if part.dim() == 2 else part[None]
+            first.kept.new_zeros((n, width)) if part is None else part.reshape(n, width)
             for part, n in zip(parts, rows, strict=True)
         ]
         return torch.cat(given)
 
     if len(steps) > 1:
-        sizes = _cell_run.Sizes(spec, (sum(rows),), sizes.threads, sizes.dtype)
+        lead = (sum(rows),)
+        sizes = _cell_run.Sizes(spec, lead[0], lead, lead, sizes.threads, sizes.dtype)
     return first._replace(
         sizes=sizes,
         x=joined([step.x for step in steps], spec.input_size),
