@@ -48,7 +48,7 @@ struct ArrayParts {
 
 // The beginning of a dtype, which NumPy 1 and 2 have alike.
 struct DtypeParts {
-  PyObject_HEAD PyTypeObject* scalar;
+  PyObject_HEAD PyTypeObject* of_one;  // class of one number
   char kind, letter, byte_order, of_numpy_1;
   int number;
 };
@@ -91,7 +91,7 @@ bool is_dtype_of(PyObject* dtype) {
   if (dtype == dtype_of<T>()) return true;
   const auto* const a = reinterpret_cast<const DtypeParts*>(dtype);
   const auto* const b = reinterpret_cast<const DtypeParts*>(dtype_of<T>());
-  return a->scalar == b->scalar && a->number == b->number && a->byte_order == b->byte_order;
+  return a->of_one == b->of_one && a->number == b->number && a->byte_order == b->byte_order;
 }
 
 // The Python class of what this module has bound. Set where it is registered, and kept for good.
