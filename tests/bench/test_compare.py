@@ -250,6 +250,20 @@ def test_a_picture_by_revision() -> None:
     assert pictures.by_revision(found, "png").startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("ratio", [1.001, 0.97, 0.5, 0.04])
+def test_speeds_can_be_read_off_its_picture(ratio: float) -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    axes = figure.subplots()
+    pictures._draw_by_revision(axes, made(*[(1.0, 1 / ratio, 1 / ratio)] * len(SHAPES)))
+    figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    labels = [
+        tick.label1.get_text() for tick in axes.yaxis.get_major_ticks() if low <= tick.get_loc() <= high
+    ]
+    assert len(labels) >= 3
+    assert len(set(labels)) == len(labels)
+
+
 def test_speeds_begin_with_the_first_revision_that_has_it() -> None:
     ratios = {"a": None, "b": 0.5, "c": 0.8}
     assert pictures._speeds(["a", "b", "c", THIS], ratios.get) == ([1, 2, 3], [1.0, 1.6, 2.0])

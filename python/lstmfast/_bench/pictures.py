@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from .._base.colours import BLUE, GREEN, GREY, ORANGE
 from .._files.writing import picture
@@ -75,7 +75,11 @@ def roofline(report: Report, kind: str = "svg") -> bytes:
 def by_revision(comparison: Comparison, kind: str = "svg") -> bytes:
     """Draw how many times as fast as the first revision each is: means of groups, and faintly rows."""
     figure = Figure(figsize=(9, 5), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    _draw_by_revision(figure.subplots(), comparison)
+    return picture(figure, kind)
+
+
+def _draw_by_revision(axes: Axes, comparison: Comparison) -> None:
     names = [*comparison.revisions, THIS]
     for group, color in zip(GROUPS, (BLUE, GREEN, ORANGE, GREY), strict=True):
         for row in comparison.rows:
@@ -85,7 +89,9 @@ def by_revision(comparison: Comparison, kind: str = "svg") -> bytes:
         axes.plot(*_speeds(names, means.get), color=color, linewidth=2, marker="o", label=group)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 5)))
+    low, high = axes.get_ylim()
+    # Between revisions that are alike, no whole step of a decade lies in the picture.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)) if high > 4 * low else MaxNLocator(8))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(range(len(names)), names)
@@ -93,7 +99,6 @@ def by_revision(comparison: Comparison, kind: str = "svg") -> bytes:
     axes.set_axisbelow(True)
     axes.set_title("How many times as fast as the first revision that has it", loc="left")
     axes.legend(fontsize=8)
-    return picture(figure, kind)
 
 
 def _speeds(names: list[str], ratio: Callable[[str], float | None]) -> tuple[list[int], list[float]]:
