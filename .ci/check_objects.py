@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 # The kernel tables of each file, by the kinds of numbers and weights that they are for.
-TABLES = {"kernels": ("F32", "F64"), "small": ("F16", "BF16", "I8"), "vnni": ("I8",)}
+TABLES = {"kernels": ("F32", "F64"), "small": ("F16", "BF16", "I8"), "vnni": ("I8",), "amx": ("I8",)}
 
 # What a compiler makes of a copy loop or a zeroed array, and how it addresses its own tables.
 MAY_NEED = {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_"}

@@ -14,8 +14,11 @@ struct Panels {
   Index panel_bytes;
   Buffer<float> memory;
 
-  Panels(const PanelLayout& panel_layout, Index bytes)
-      : layout(panel_layout), panel_bytes(bytes), memory(checked_product({layout.panels(), bytes}) / kFloat) {
+  // beyond: bytes behind the last one.
+  Panels(const PanelLayout& panel_layout, Index bytes, Index beyond = 0)
+      : layout(panel_layout),
+        panel_bytes(bytes),
+        memory((checked_product({layout.panels(), bytes}) + beyond) / kFloat) {
     memory.fill_zero();
   }
 
@@ -59,7 +62,7 @@ struct Int8Panels : Panels {
   Int8Panel parts;
 
   Int8Panels(const PanelLayout& panel_layout, const Int8Panel& panel)
-      : Panels(panel_layout, panel.bytes()), parts(panel) {}
+      : Panels(panel_layout, panel.bytes(), kInt8Beyond), parts(panel) {}
 
   float& bias(Index group, Index unit) const { return at<float>(unit, 0)[layout.column_of(group, unit)]; }
 

@@ -38,7 +38,8 @@ CpuFeatures detect_cpu() {
   constexpr std::uint32_t avx2 = 1u << 5;
   constexpr std::uint32_t avx512 = 1u << 16 /* F */ | 1u << 17 /* DQ */ | 1u << 30 /* BW */ | 1u << 31 /* VL */;
   constexpr std::uint32_t avx512_vnni = 1u << 11;
-  constexpr std::uint32_t ymm_saved = 0x6, zmm_saved = 0xe6;
+  constexpr std::uint32_t amx_int8 = 1u << 24 /* TILE */ | 1u << 25 /* INT8 */;
+  constexpr std::uint32_t ymm_saved = 0x6, zmm_saved = 0xe6, tiles_saved = 0x600e6;
 
   CpuFeatures found;
   const Registers basic = cpuid(1, 0);
@@ -50,6 +51,7 @@ CpuFeatures detect_cpu() {
   found.avx2 = found.fma && has(basic.ecx, f16c) && has(extended.ebx, avx2);
   found.avx512 = found.avx2 && has(saved, zmm_saved) && has(extended.ebx, avx512);
   found.avx512_vnni = found.avx512 && has(extended.ecx, avx512_vnni);
+  found.amx_int8 = found.avx512_vnni && has(saved, tiles_saved) && has(extended.edx, amx_int8);
   return found;
 }
 

@@ -8,6 +8,7 @@ struct CpuFeatures {
   bool avx2 = false;    // with FMA and F16C
   bool avx512 = false;  // F, DQ, BW, VL
   bool avx512_vnni = false;
+  bool amx_int8 = false;  // with AVX-512 and VNNI; the OS is still to be asked (dispatch/tiles.h)
 };
 
 CpuFeatures detect_cpu();

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "dispatch/cpu.h"
+#include "dispatch/tiles.h"
 #include "lstmfast/kernels.h"
 
 namespace lstmfast {
@@ -16,6 +17,9 @@ std::vector<Isa> detect() {
   if (cpu.avx512)
     found.push_back(
         {"avx512", &kAvx512F32, &kAvx512F64, &kAvx512F16, &kAvx512BF16, cpu.avx512_vnni ? &kAvx512VnniI8 : &kAvx512I8});
+#if defined(LSTMFAST_AMX)
+  if (cpu.amx_int8) found.back().i8_tiles = &kAvx512AmxI8;
+#endif
   if (cpu.avx2) found.push_back({"avx2", &kAvx2F32, &kAvx2F64, &kAvx2F16, &kAvx2BF16, &kAvx2I8});
   // Two builds of one ISA: without FMA the results are right, but rounded differently.
   if (cpu.fma)
@@ -63,7 +67,7 @@ const KernelTable<float>& kernels(const Isa& isa, Weights weights) {
   switch (weights) {
     case Weights::float16: return *isa.f16;
     case Weights::bfloat16: return *isa.bf16;
-    case Weights::int8: return *isa.i8;
+    case Weights::int8: return isa.i8_tiles && tiles_granted() ? *isa.i8_tiles : *isa.i8;
     default: return *isa.f32;
   }
 }

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "dispatch/cpu.h"
+#include "dispatch/tiles.h"
 #include "lstmfast/isa.h"
 #include "lstmfast/kernels.h"
 #include "lstmfast/network.h"
@@ -248,6 +249,9 @@ std::vector<const KernelTable<float>*> int8_tables() {
   for (const Isa& isa : available_isas()) tables.push_back(isa.i8);
 #if defined(LSTMFAST_X86)
   if (detect_cpu().avx512_vnni) tables.push_back(&kAvx512I8);
+#if defined(LSTMFAST_AMX)
+  if (tiles_granted()) tables.push_back(&kAvx512AmxI8);
+#endif
 #endif
   return tables;
 }
@@ -337,6 +341,12 @@ int main() {
       {{Cell::rnn_relu, 8, 67, 1, 1, true}, 3, 2},
       {{Cell::lstm, 11, 16, 1, 1, true}, 3, 4, false, true},
       {{Cell::lstm, 300, 300, 1, 1, true}, 2, 2},  // of use to more threads than one
+      // Rows of one matrix, of two of unlike size, of several pairs; terms of whole ones and of a part.
+      {{Cell::lstm, 65, 30, 1, 1, true}, 3, 16},
+      {{Cell::lstm, 128, 80, 1, 1, true}, 3, 17},
+      {{Cell::rnn_relu, 3, 53, 1, 1, true}, 3, 31},
+      {{Cell::lstm, 200, 129, 1, 1, true}, 2, 33},
+      {{Cell::lstm, 60, 40, 1, 1, true, 21}, 2, 100},
   };
   for (const Config& config : configs) {
     test_int8(config);

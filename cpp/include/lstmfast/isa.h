@@ -13,9 +13,10 @@ struct Isa {
   std::string name;
   const KernelTable<float>* f32;
   const KernelTable<double>* f64;
-  const KernelTable<float>* f16;   // with weights of float16
-  const KernelTable<float>* bf16;  // of bfloat16
-  const KernelTable<float>* i8;    // of int8
+  const KernelTable<float>* f16;                 // with weights of float16
+  const KernelTable<float>* bf16;                // of bfloat16
+  const KernelTable<float>* i8;                  // of int8
+  const KernelTable<float>* i8_tiles = nullptr;  // the same where the OS grants AMX's tiles, if there is such a table
 };
 
 // Those that the CPU has and the OS saves the registers of, fastest first; "scalar" is always the last.

@@ -55,6 +55,10 @@ inline constexpr float kLeastScale = 1.17549435e-38f;
 // On a kernel's stack, for rows as whole numbers: one chunk of 16 bits each, or more rows that are shorter.
 inline constexpr Index kInt8ScratchBytes = 2 * kInt8Terms;
 
+// Behind the last panel of int8 weights there is so much more memory: kernels that multiply 64 terms at once read
+// weights where there are none, times zero.
+inline constexpr Index kInt8Beyond = 15 * 4 * kPanelVectors * 16;
+
 // A forward panel of int8 weights, in bytes. First come rows of `width` numbers of 32 bits: biases, the scales of the
 // columns of W_ih and W_hh, and for each chunk of x and then of h what its sums start from (int8.h); then the weights
 // of x and of h, [terms / together][vector][lane][together], zero where terms are past the end.

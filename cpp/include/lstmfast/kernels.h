@@ -28,6 +28,9 @@ extern const KernelTable<float> kAvx512F16;
 extern const KernelTable<float> kAvx512BF16;
 extern const KernelTable<float> kAvx512I8;
 extern const KernelTable<float> kAvx512VnniI8;
+#if defined(LSTMFAST_AMX)
+extern const KernelTable<float> kAvx512AmxI8;
+#endif
 #endif
 
 #if defined(LSTMFAST_ARM64)

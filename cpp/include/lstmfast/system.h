@@ -17,6 +17,8 @@
 #endif
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace lstmfast::system {
@@ -44,6 +46,18 @@ inline void release(void* memory) {
 inline void prefer_large_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) {
 #if defined(__linux__)
   madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+}
+
+// Asks for AMX's tiles, for all threads of this process: Documentation/arch/x86/xstate.rst of Linux. Refused by a
+// kernel that knows none, by a filter of system calls, and where a thread's alternative stack for signals is too small
+// for them. Elsewhere nobody is asked, and none are used.
+inline bool grants_tiles() {
+#if defined(__linux__) && defined(LSTMFAST_X86)
+  constexpr long request_permission = 0x1023, tile_data = 18;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
 #endif
 }
 

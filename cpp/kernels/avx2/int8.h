@@ -11,6 +11,7 @@
 #pragma once
 
 #include "kernels/avx2/vec.h"
+#include "kernels/generic/no_matrix.h"
 
 namespace lstmfast {
 namespace {
@@ -23,6 +24,7 @@ struct Quads {
   static constexpr Index together = 4;
   static constexpr int32_t offset = 0;
   static constexpr bool starts_by_row = true;
+  using Matrix = NoMatrix;
   // Not __m256i, which may alias anything: the compiler would store all sums at each step.
   using Sums = int32_t __attribute__((vector_size(32)));
   Sums v;

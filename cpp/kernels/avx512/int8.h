@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kernels/avx512/vec.h"
+#include "kernels/generic/no_matrix.h"
 
 namespace lstmfast {
 namespace {
@@ -16,6 +17,7 @@ struct Pairs {
   static constexpr Index together = 2;
   static constexpr int32_t offset = 0;
   static constexpr bool starts_by_row = false;
+  using Matrix = NoMatrix;
   // Not __m512i, which may alias anything: the compiler would store all sums at each step.
   using Sums = int32_t __attribute__((vector_size(64)));
   Sums v;

@@ -5,11 +5,15 @@
 #pragma once
 
 #include "kernels/avx512/vec.h"
+#include "kernels/generic/no_matrix.h"
 
 namespace lstmfast {
 namespace {
 
-struct Quads {
+// M: what multiplies many rows instead.
+template <class M>
+struct QuadsOr {
+  using Matrix = M;
   using Activation = uint8_t;
   using Word = __m512i;
   static constexpr Index together = 4;
@@ -19,8 +23,8 @@ struct Quads {
   using Sums = int32_t __attribute__((vector_size(64)));
   Sums v;
 
-  static LSTMFAST_INLINE Quads zero() { return {Sums(_mm512_setzero_si512())}; }
-  static LSTMFAST_INLINE Quads load(const int32_t* p) { return {Sums(_mm512_loadu_si512(p))}; }
+  static LSTMFAST_INLINE QuadsOr zero() { return {Sums(_mm512_setzero_si512())}; }
+  static LSTMFAST_INLINE QuadsOr load(const int32_t* p) { return {Sums(_mm512_loadu_si512(p))}; }
   static LSTMFAST_INLINE Word word(const Activation* p) { return _mm512_set1_epi32(word_at(p)); }
   static LSTMFAST_INLINE Word weights(const int8_t* p) { return _mm512_loadu_si512(p); }
   static LSTMFAST_INLINE void round(F32 x, Activation* to) {
@@ -29,10 +33,16 @@ struct Quads {
   }
 };
 
-LSTMFAST_INLINE Quads dot(Quads sum, __m512i word, __m512i weights) {
-  return {Quads::Sums(_mm512_dpbusd_epi32(__m512i(sum.v), word, weights))};
+template <class M>
+LSTMFAST_INLINE QuadsOr<M> dot(QuadsOr<M> sum, __m512i word, __m512i weights) {
+  return {typename QuadsOr<M>::Sums(_mm512_dpbusd_epi32(__m512i(sum.v), word, weights))};
 }
-LSTMFAST_INLINE F32 to_float(Quads sum) { return {_mm512_cvtepi32_ps(__m512i(sum.v))}; }
+template <class M>
+LSTMFAST_INLINE F32 to_float(QuadsOr<M> sum) {
+  return {_mm512_cvtepi32_ps(__m512i(sum.v))};
+}
+
+using Quads = QuadsOr<NoMatrix>;
 
 }  // namespace
 }  // namespace lstmfast

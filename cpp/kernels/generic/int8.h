@@ -6,6 +6,7 @@
 //   offset      what is added to an activation to store it, 0 or kInt8Offset. Where it is not 0, sums start from minus
 //               offset times the sum of the weights (Int8Panel::starts), so that they are those of the activations.
 //   starts_by_row  whether sums start from row_start() of the row's activations instead, for the same reason
+//   Matrix      what multiplies from Matrix::least_rows rows on instead of tiles of vectors; NoMatrix: nothing
 // Sums of a chunk of kInt8Terms terms are exact in 32 bits on every ISA, however it multiplies:
 //   unsigned and signed bytes, four products added to 32 bits without saturation (VNNI): activations are 1..255, and
 //       sums at most 255 * 127 * 2^15 < 2^31
@@ -18,9 +19,13 @@
 
 #include "kernels/generic/backward.h"
 #include "kernels/generic/forward.h"
+#include "kernels/generic/no_matrix.h"
 
 namespace lstmfast {
 namespace {
+
+template <class Q>
+inline constexpr bool kHasMatrix = Q::Matrix::least_rows != NoMatrix::least_rows;
 
 // A row of numbers as whole ones: a = round(v * inverse), v = a * scale but for rounding. With a scale of NaN all a are
 // 0, and so is the inverse.
@@ -87,6 +92,9 @@ class Int8Rows {
       if (!whole) continue;
       list_[r] = memory + r * padded(terms);
       round_row<V, Q>(rows[r], factors, terms, found.inverse, memory + r * padded(terms));
+      if constexpr (kHasMatrix<Q>)  // multiplies whole lines
+        for (Index k = (terms + Q::together - 1) / Q::together * Q::together; k < padded(terms); ++k)
+          memory[r * padded(terms) + k] = 0;
       find_start(r, memory + r * padded(terms), terms);
     }
   }
@@ -142,7 +150,15 @@ LSTMFAST_INLINE const T* further(const T* p, Index bytes) {
   return reinterpret_cast<const T*>(reinterpret_cast<const char*>(p) + bytes);
 }
 
-// z = init + sum * row's scale * column's scale. R rows times P panels of N vectors of sums stay in registers.
+// z = init + sum * row's scale * column's scale, for a vector of columns.
+template <class V, class Q>
+LSTMFAST_INLINE void finish_sum(const Int8TileArgs<Q>& args, Q sum, V row_scale, int r, int p, int n) {
+  const V scale = V::load(further(args.scales, p * args.panel_stride) + n * V::lanes);
+  const V init = V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
+  fma(to_float(sum) * row_scale, scale, init).store(args.z + r * args.z_stride + (p * kPanelVectors + n) * V::lanes);
+}
+
+// z of R rows times P panels of N vectors, whose sums stay in registers.
 template <class V, class Q, int R, int P, int N>
 LSTMFAST_TILE void int8_tile(const Int8TileArgs<Q>& args) {
   Q acc[R][P][N];
@@ -170,13 +186,9 @@ LSTMFAST_TILE void int8_tile(const Int8TileArgs<Q>& args) {
     w += kPanelVectors * V::lanes * Q::together;
   }
   LSTMFAST_UNROLL for (int r = 0; r < R; ++r) {
-    float* const z = args.z + r * args.z_stride;
     const V row_scale = V::set1(args.row_scales[r]);
-    LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n) {
-      const V scale = V::load(further(args.scales, p * panel_stride) + n * V::lanes);
-      const V init = V::load(args.init + r * args.init_stride + p * args.init_panel_stride + n * V::lanes);
-      fma(to_float(acc[r][p][n]) * row_scale, scale, init).store(z + (p * kPanelVectors + n) * V::lanes);
-    }
+    LSTMFAST_UNROLL for (int p = 0; p < P; ++p) LSTMFAST_UNROLL for (int n = 0; n < N; ++n)
+        finish_sum<V, Q>(args, acc[r][p][n], row_scale, r, p, n);
   }
 }
 
@@ -203,7 +215,7 @@ struct ChainStart {
 };
 
 // Some rows times some panels, all of x and h that there is.
-template <class Rows>
+template <class Rows, class Matrix>
 struct Int8Product {
   Index rows;
   Index panels;
@@ -216,10 +228,11 @@ struct Int8Product {
   const void* panel;  // the first one
   float* z;           // [rows][panels][vector][lane], rows z_stride apart
   Index z_stride;
+  Matrix* matrix;
 };
 
 template <class V, class Q, int R, class Rows>
-LSTMFAST_ONCE void int8_product(const Int8Product<Rows>& s) {
+LSTMFAST_ONCE void int8_product(const Int8Product<Rows, typename Q::Matrix>& s) {
   constexpr Index width = kPanelVectors * V::lanes;
   const Int8Panel& layout = *s.layout;
   const Index stride = layout.bytes();
@@ -250,17 +263,32 @@ LSTMFAST_ONCE void int8_product(const Int8Product<Rows>& s) {
                                 from.panel_stride,
                                 z,
                                 s.z_stride};
-        for_even_parts(s.rows, R, [&](Index, Index rows) {
-          if (count == 2)
-            int8_tile<V, Q, 1, 2, kPanelVectors>(args);
-          else
-            int8_tile_of<V, Q, R>(rows, vectors, args);
+        const auto next_rows = [&](Index rows) {
           args.rows += rows;
           args.row_scales += rows;
           args.row_starts += rows;
           args.init += rows * from.row_stride;
           args.z += rows * s.z_stride;
-        });
+        };
+        const auto in_matrices = [&] {
+          if constexpr (kHasMatrix<Q>) {
+            if (s.rows < Q::Matrix::least_rows) return false;
+            for_even_parts(s.rows, Q::Matrix::most_rows, [&](Index, Index rows) {
+              s.matrix->template product<V, Q>(args, rows, vectors);
+              next_rows(rows);
+            });
+            return true;
+          }
+          return false;
+        };
+        if (!in_matrices())
+          for_even_parts(s.rows, R, [&](Index, Index rows) {
+            if (count == 2)
+              int8_tile<V, Q, 1, 2, kPanelVectors>(args);
+            else
+              int8_tile_of<V, Q, R>(rows, vectors, args);
+            next_rows(rows);
+          });
         from = {z, s.z_stride, width};  // the next chunk goes on
       }
     };
@@ -275,10 +303,12 @@ struct Int8Scratch {
   using G = Group<V, int8_t, R>;
   using Rows = Int8Rows<V, Q, static_cast<int>(G::max_rows)>;
   using Activation = typename Q::Activation;
+  using Product = Int8Product<Rows, typename Q::Matrix>;
 
   bool whole;       // rows fit, or else one goes chunk by chunk
   Index most_rows;  // at a time
   Rows x, h;
+  typename Q::Matrix matrix;
   alignas(64) Activation memory[Rows::room];
 
   // x_terms, h_terms: 0 for none.
@@ -334,9 +364,9 @@ LSTMFAST_ONCE void int8_forward_step_with(const ForwardStep<float>& s, const Pan
       ChainStart<float> start = packing.biases(panel);
       if (!has_x) start = {s.z + row * s.z_stride + (panel - s.panel_begin) * width, s.z_stride, width};
       const Index last_vectors = rows == 1 ? kPanelVectors : packing.vectors(panel + panels - 1);
-      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
-          rows, panels, last_vectors, s.descending, start, has_x ? &scratch.x : nullptr, &scratch.h, &packing.layout,
-          packing.panel(panel), z, panels * width});
+      int8_product<V, Q, R>(typename Scratch::Product{rows, panels, last_vectors, s.descending, start,
+                                                      has_x ? &scratch.x : nullptr, &scratch.h, &packing.layout,
+                                                      packing.panel(panel), z, panels * width, &scratch.matrix});
       cell(s, row, rows, panel, panels, z);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), s.descending, step_group);
@@ -360,9 +390,9 @@ LSTMFAST_ONCE void int8_input_product_with(const InputProduct<float>& s, const P
     float* const z = s.z + row * z_stride;
     const auto product_of_group = [&](Index panel, Index panels, bool) {
       const Index last = panel + panels - 1, last_vectors = packing.vectors(last);
-      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
-          rows, panels, last_vectors, false, packing.biases(panel), &scratch.x, nullptr, &packing.layout,
-          packing.panel(panel), z + (panel - s.panel_begin) * width, z_stride});
+      int8_product<V, Q, R>(typename Scratch::Product{rows, panels, last_vectors, false, packing.biases(panel),
+                                                      &scratch.x, nullptr, &packing.layout, packing.panel(panel),
+                                                      z + (panel - s.panel_begin) * width, z_stride, &scratch.matrix});
       zero_vectors_past_end<V>(z + (last - s.panel_begin) * width, z_stride, rows, last_vectors);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, product_of_group);
@@ -387,9 +417,9 @@ void int8_gate_product(const GateProduct<float>& s) {
     float* const* const out_rows = addresses(s.out, row, rows, out_scratch);
     const auto product_of_group = [&](Index panel, Index panels, bool) {
       const Index last_vectors = packing.vectors(panel + panels - 1);
-      int8_product<V, Q, R>(Int8Product<typename Scratch::Rows>{
-          rows, panels, last_vectors, false, packing.biases(panel), nullptr, &scratch.h, &packing.layout,
-          packing.panel(panel), total, panels * width});
+      int8_product<V, Q, R>(typename Scratch::Product{rows, panels, last_vectors, false, packing.biases(panel), nullptr,
+                                                      &scratch.h, &packing.layout, packing.panel(panel), total,
+                                                      panels * width, &scratch.matrix});
       store_products<V>(s, rows, panel, panels, last_vectors, total, out_rows);
     };
     for_panel_groups(s.panel_begin, s.panel_end, G::panels_for(rows), false, product_of_group);

@@ -1,6 +1,7 @@
 // NEON vectors of 4 sums of products of 8 bits, by multiplication of 16-bit numbers.
 #pragma once
 
+#include "kernels/generic/no_matrix.h"
 #include "kernels/neon/vec.h"
 
 namespace lstmfast {
@@ -12,6 +13,7 @@ struct Pairs {
   static constexpr Index together = 2;
   static constexpr int32_t offset = 0;
   static constexpr bool starts_by_row = false;
+  using Matrix = NoMatrix;
   int32x4_t v;
 
   static LSTMFAST_INLINE Pairs zero() { return {vdupq_n_s32(0)}; }

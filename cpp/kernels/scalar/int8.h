@@ -1,6 +1,7 @@
 // One sum of products of 8 bits.
 #pragma once
 
+#include "kernels/generic/no_matrix.h"
 #include "kernels/scalar/vec.h"
 
 namespace lstmfast {
@@ -14,6 +15,7 @@ struct Pairs {
   static constexpr Index together = 2;
   static constexpr int32_t offset = 0;
   static constexpr bool starts_by_row = false;
+  using Matrix = NoMatrix;
   int32_t v;
 
   static LSTMFAST_INLINE Pairs zero() { return {0}; }
