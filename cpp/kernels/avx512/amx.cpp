@@ -1,5 +1,6 @@
 // The AVX-512 kernels for int8 weights on CPUs with VNNI and AMX: the same bits as without.
-#if !defined(__AVX512F__) || !defined(__AVX512VNNI__) || !defined(__AMX_INT8__)
+// Clang called it __AMXINT8__ up to 16.
+#if !defined(__AVX512F__) || !defined(__AVX512VNNI__) || !(defined(__AMX_INT8__) || defined(__AMXINT8__))
 #error "compile this file with -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx512vnni -mfma -mamx-tile -mamx-int8"
 #endif
 #include "lstmfast/kernels.h"
