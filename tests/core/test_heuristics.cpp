@@ -60,6 +60,10 @@ void test_choices() {
   }
   CHECK(is(heuristics_for(64, small), 3 * MiB, 3 * MiB, 3 * MiB), "weights that L3 cannot hold");
   CHECK(is(heuristics_for(32, small), 3 * MiB, 3 * MiB, 3 * MiB), "weights that L3 cannot hold");
+  const Caches mesh = {48 * KiB, 2 * MiB, 480 * MiB}, mesh_of_few = {48 * KiB, 1280 * KiB, 2 * MiB};
+  CHECK(is(heuristics_for(64, mesh), 2 * MiB, 2 * MiB, 2 * MiB), "an L3 that is far away");
+  CHECK(is(heuristics_for(32, mesh), 5 * MiB, 5 * MiB, 12 * MiB), "vectors of 32 bytes do not notice");
+  CHECK(is(heuristics_for(64, mesh_of_few), 1 * MiB, 1 * MiB, 1 * MiB), "weights that L3 cannot hold");
   CHECK(heuristics_for(64, {64 * KiB, 12 * MiB, 0}).ask_from == 6 * MiB, "no L3");
 }
 
