@@ -252,10 +252,27 @@ def onnx(session: nox.Session, version: str) -> None:
 # Keras chooses one when it is imported, so each has a process of its own.
 FRAMEWORKS = {
     # Keras on PyTorch and on JAX, ONNX files of it, JAX' own functions and Flax, scikit-learn (which needs no
-    # backend, but SciPy, which JAX brings): .ci/run does these.
+    # backend, but SciPy, which JAX brings), Parquet for examples/scale: .ci/run does these.
     "usual": (
-        (TORCH, "keras", "jax", "flax", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "pandas"),
-        (("tests/keras", "torch"), ("tests/keras", "jax"), ("tests/jax", "jax"), ("tests/sklearn", "torch")),
+        (
+            TORCH,
+            "keras",
+            "jax",
+            "flax",
+            "onnx",
+            "onnxruntime",
+            "onnxscript",
+            "scikit-learn",
+            "pandas",
+            "pyarrow",
+        ),
+        (
+            ("tests/keras", "torch"),
+            ("tests/keras", "jax"),
+            ("tests/jax", "jax"),
+            ("tests/sklearn", "torch"),
+            ("tests/scale", "torch"),
+        ),
     ),
     "tensorflow": (("keras", "tensorflow-cpu"), (("tests/keras", "tensorflow"), ("tests/keras", "numpy"))),
     # Each row of the table of conventions beside the framework that it is of, and JAX' cells by parameters.
@@ -294,6 +311,28 @@ def models(session: nox.Session, model: str) -> None:
     for threads in ("1", "2"):
         program = ("python", "-W", "ignore", str(MODELS / f"{model}.py"), "--threads", threads)
         session.run(*program, *session.posargs)
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Run the programs of examples/scale, and end workers in their midst. Not in .ci/run: large, minutes."""
+    folder = ROOT / "examples" / "scale"
+    session.install("-r", str(folder / "requirements.txt"), ".[test]")
+    session.run("pytest", "tests/scale")
+    made = Path(session.create_tmp()) / "sequences"
+    shutil.rmtree(made, ignore_errors=True)
+
+    def program(name: str, *arguments: str) -> None:
+        session.run("python", str(folder / f"{name}.py"), *arguments)
+
+    def label(name: str, *arguments: str) -> None:
+        program(name, *(str(made / part) for part in ("data", "model", f"{name}.parquet")), *arguments)
+
+    program("write_sequences", str(made))
+    label("one_process")
+    for name in ("ray_data", "dask_files"):
+        for kill in ([], ["--kill"]):
+            label(name, "--workers=2", f"--against={made / 'one_process.parquet'}", *kill)
 
 
 @nox.session(venv_backend="none")
