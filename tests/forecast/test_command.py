@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,6 @@ import pytest
 
 import lstmfast
 from lstmfast import _cli, datasets
-from lstmfast._files import writing
 
 from .helpers import csv_of, seasonal
 
@@ -196,19 +197,51 @@ def test_options_that_cannot_be(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("which", range(2))
 def test_a_disk_that_fails_leaves_what_was_there(
-    hours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    which: int,
+    hours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = tmp_path / "out"
+    """Whichever of the files cannot be put in its place: all are as they were, and the message names it."""
+    out, new = tmp_path / "out", tmp_path / "new" / "folder"
     assert forecast(hours, "--horizon", 3, "--epochs", 1, "--out", out, "--quiet") == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
+    put = os.replace
+    for folder in (out, new):
+        count = iter(range(99))
 
-    def full(path: object, data: bytes) -> None:
-        raise OSError(28, "No space left on device", str(path))
+        def full(temporary: str, target: str, count: Iterator[int] = count) -> None:
+            if next(count) == which:
+                raise OSError(28, "No space left on device", temporary)
+            put(temporary, target)
 
-    monkeypatch.setattr(writing, "write", full)
-    assert forecast(hours, "--horizon", 4, "--epochs", 1, "--out", out, "--quiet") == 1
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", full)
+            options = ("--horizon", 4, "--epochs", 1, "--quiet")
+            assert forecast(hours, *options, "--out", folder) == 1
+        said = capsys.readouterr().err
+        names = [
+            name
+            for name in ("forecast.csv", "evaluation.csv", "forecast.png", "model.safetensors")
+            if name in before
+        ]
+        assert f"No space left on device: {str(folder / names[which])!r}" in said
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert not new.parent.exists()
+
+
+def test_a_folder_in_the_place_of_a_file(
+    hours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (out / "evaluation.csv").mkdir(parents=True)
+    assert forecast(hours, "--horizon", 3, "--epochs", 1, "--out", out, "--quiet") == 1
+    assert str(out / "evaluation.csv") in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["evaluation.csv"]
 
 
 def test_threads_do_not_change_a_byte(hours: Path, tmp_path: Path) -> None:

@@ -83,9 +83,12 @@ def test_logarithms_where_spread_grows() -> None:
     both = np.stack(
         [level * np.exp(0.1 * generator.standard_normal(240)), 5 + level + generator.normal(0, 0.1, 240)]
     )
-    scaling = Scaling.of(both.T, np.array([True, True]), 12, ("a", "b"))
+    observed = np.ones(both.T.shape, bool)
+    scaling = Scaling.of(both.T, observed, 12, ("a", "b"))
     assert scaling.log.tolist() == [True, False]
-    assert Scaling.of(both.T, np.array([False, True]), 12, ("a", "b")).log.tolist() == [False, False]
+    none = Scaling.of(both.T, observed, 12, ("a", "b"), logarithms=False)
+    assert none.log.tolist() == [False, False]
+    assert Scaling.of(both.T - 1.5, observed, 12, ("a", "b")).log.tolist() == [False, False]
     z = scaling.to_model(both.T)
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(z.std(axis=0), 1)

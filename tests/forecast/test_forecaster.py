@@ -11,6 +11,7 @@ from lstmfast import datasets
 from lstmfast._fitting import Settings
 from lstmfast._forecast import Forecaster, SeriesError
 from lstmfast._forecast.baselines import LAST, SEASON
+from lstmfast._forecast.parts import Parts
 
 from .helpers import seasonal, walk
 
@@ -164,6 +165,116 @@ def test_nothing_knows_what_comes_later() -> None:
     cut[500:] = 9
     # Blocks are counted from the end, so that both series must end where they did.
     np.testing.assert_array_equal(a.network.forecast(z)[:500], a.network.forecast(cut)[:500])
+
+
+def later(values: NDArray[np.float64], first: int) -> NDArray[np.float64]:
+    """Change all from a row on: other levels, another spread, another season."""
+    changed = values.copy()
+    changed[first:] = 3 * changed[first:][::-1] + 50
+    return changed
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        switching(800) + 20,
+        seasonal(800) + 5,
+        np.exp(4 + 0.002 * np.arange(800) + np.random.default_rng(0).normal(0, 0.1, 800)),  # in logarithms
+    ],
+    ids=["switching", "seasonal", "growing"],
+)
+@pytest.mark.parametrize("gap", [False, True])
+def test_every_choice_is_made_before_the_rows_that_judge(values: NDArray[np.float64], gap: bool) -> None:
+    """Scaling, logarithms, season, form, best baseline, units, weights; also where a gap leads to these rows.
+
+    What is forecast from rows before them is the same, too, to the bit.
+    """
+    filled = np.zeros(800, bool)
+    parts = Parts.of(800, 4)
+    filled[parts.stop - 6 : parts.stop] = gap
+    seen = []
+    for each in (values, later(values, parts.stop)):
+        made = each.copy()
+        made[filled] = np.interp(np.flatnonzero(filled), np.flatnonzero(~filled), each[~filled])
+        forecaster = Forecaster(4, seasons=(24,), settings=QUICK).fit(made, filled=filled)
+        learned = forecaster.learned
+        assert learned
+        network = learned.network
+        said = learned.predict(made[: parts.stop - 6, np.newaxis])
+        seen.append(
+            {
+                "mean": learned.scaling.mean,
+                "deviation": learned.scaling.deviation,
+                "log": learned.scaling.log,
+                "inputs": network.units.inputs,
+                "targets": network.units.targets,
+                "linear": network.baselines.linear.weights,
+                "constant": network.baselines.linear.constant,
+                "forecast": said.mean,
+                **network.layer.parameters,
+                **network.head.parameters,
+            }
+        )
+        choices = (network.baselines.period, network.baselines.anchor, network.baselines.returns)
+        seen[-1]["choices"] = np.array([*map(str, choices), str(network.baselines.linear.form)])
+    for name, array in seen[0].items():
+        np.testing.assert_array_equal(array, seen[1][name], err_msg=name)
+
+
+def test_scaling_knows_the_training_rows_alone() -> None:
+    values = np.exp(4 + 0.002 * np.arange(800) + np.random.default_rng(0).normal(0, 0.1, 800))
+    parts = Parts.of(800, 4)
+    a, b = (Forecaster(4, settings=QUICK).fit(each).learned for each in (values, later(values, parts.train)))
+    assert a
+    assert b
+    assert a.scaling.log.tolist() == b.scaling.log.tolist() == [True]
+    assert (a.scaling.mean, a.scaling.deviation) == (b.scaling.mean, b.scaling.deviation)
+    assert a.scaling.mean == pytest.approx(np.log(values[: parts.train]).mean())
+
+
+def test_a_later_number_without_a_logarithm_is_an_error_with_a_way_out() -> None:
+    values = np.exp(4 + 0.002 * np.arange(800) + np.random.default_rng(0).normal(0, 0.1, 800))
+    values[790] = -1
+    with pytest.raises(
+        SeriesError, match=r"'column 1': .* above 0, .* got -1 in row 790 of 800; logarithms=False"
+    ):
+        Forecaster(4, settings=QUICK).fit(values)
+    forecaster = Forecaster(4, settings=QUICK, logarithms=False).fit(values)
+    assert forecaster.learned
+    assert not forecaster.learned.scaling.log.any()
+
+
+def test_what_comes_near_zero_has_no_logarithms() -> None:
+    generator = np.random.default_rng(0)
+    values = np.exp(4 + 0.002 * np.arange(800) + generator.normal(0, 0.1, 800))
+    values[100] = 2
+    learned = Forecaster(4, settings=QUICK).fit(values).learned
+    assert learned
+    assert not learned.scaling.log.any()
+
+
+def test_nothing_is_judged_that_was_said_from_within_a_gap() -> None:
+    """A line across a gap leads to the number after it: the last value would be right by knowing it."""
+    values = walk(800, 0)
+    filled = np.zeros(800, bool)
+    filled[50::10] = filled[51::10] = True
+    values[filled] = np.interp(np.flatnonzero(filled), np.flatnonzero(~filled), values[~filled])
+    found = Forecaster(4, period=0, settings=QUICK).fit(values, filled=filled).evaluation
+    assert found
+    (last,) = (scores for scores in found.baselines if scores.name == LAST)
+    rows = np.arange(680, 800)
+    fair = ~filled[rows] & ~filled[rows - 1]
+    assert last.mae[0, 0] == pytest.approx(np.abs(values[rows] - values[rows - 1])[fair].mean())
+    after = ~filled[rows] & filled[rows - 1]
+    assert np.abs(values[rows] - values[rows - 1])[after].mean() < 0.8 * last.mae[0, 0]
+
+
+def test_no_row_is_whole() -> None:
+    """Four columns, of each row one missing: nothing can be judged, and that is said."""
+    values = np.random.default_rng(0).standard_normal((400, 4))
+    filled = np.arange(400)[:, np.newaxis] % 4 == np.arange(4)
+    with pytest.raises(SeriesError, match="too much that is missing"):
+        Forecaster(4, settings=QUICK).fit(values, filled=filled)
 
 
 def test_earlier_rows_than_it_reads_change_nothing() -> None:

@@ -46,6 +46,7 @@ class Options:
     layers: int = 1
     epochs: int = 100
     seed: int = 0
+    logarithms: bool = True
     quiet: bool = False
 
 
@@ -107,6 +108,7 @@ def _learned(series: Series, options: Options) -> Forecaster:
         seasons=seasons,
         settings=Settings(epochs=options.epochs, batch_size=BATCH, patience=10, seed=options.seed),
         seed=options.seed,
+        logarithms=options.logarithms,
         names=series.names,
         step=str(series.step),
     )

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SeriesError
+
 __all__ = ["Comparison", "Evaluation", "Scores", "compare", "residuals", "score"]
 
 _Values = NDArray[np.float64]
+_NOTHING = "values: expected forecasts that can be judged, got too much that is missing among the last rows"
 MATTERS = 0.01  # a difference of less is none to speak of, however certain
 
 
@@ -90,17 +93,29 @@ def residuals(truth: _Values, forecast: _Values, first: int, end: int) -> _Value
     """Truth [N, C] minus forecast [N, H, C], by the row that is forecast: [end - first, H, C].
 
     Entry [s, h] is of row first + s, said h + 1 rows before. NaN where truth is, or nothing was said.
+    Nothing counts as said from a row in which a number is missing: what fills it is a line to the number after
+    the gap, which a forecast from there would know beforehand.
     """
     H = forecast.shape[1]
     rows = np.arange(first, end)[:, np.newaxis]
     origins = rows - np.arange(1, H + 1)
     said = forecast[np.maximum(origins, 0), np.arange(H)]
-    found: _Values = np.where(origins[..., np.newaxis] >= 0, truth[rows] - said, np.nan)
+    whole = ~np.isnan(truth).any(axis=1)
+    counts = (origins >= 0) & whole[np.maximum(origins, 0)]
+    found: _Values = np.where(counts[..., np.newaxis], truth[rows] - said, np.nan)
     return found
 
 
 def score(name: str, errors: _Values, unit: _Values) -> Scores:
-    """Score errors [n, H, C]; unit [C] is what `scaled` divides by."""
+    """Score errors [n, H, C]; unit [C] is what `scaled` divides by.
+
+    Raises
+    ------
+    SeriesError
+        If there are none of some step and column.
+    """
+    if np.isnan(errors).all(axis=0).any():
+        raise SeriesError(_NOTHING)
     mae = np.nanmean(np.abs(errors), axis=0)
     return Scores(name, mae, np.sqrt(np.nanmean(errors**2, axis=0)), (mae / unit).mean(axis=1))
 
@@ -112,9 +127,11 @@ def compare(
 
     F. X. Diebold, R. S. Mariano, "Comparing predictive accuracy", JBES 13, 1995; the variance of the mean
     with Bartlett's weights over twice the horizon, as neighbouring rows are forecast from nearly the same.
-    The interval reaches as many standard `errors` to both sides.
+    The interval reaches as many standard `errors` to both sides. SeriesError if there is nothing to compare.
     """
     known = ~np.isnan(network + baseline).all(axis=(1, 2))  # rows that have a truth in some column
+    if not known.any():
+        raise SeriesError(_NOTHING)
     ours, theirs = (np.nanmean(np.abs(e[known]) / unit, axis=(1, 2)) for e in (network, baseline))
     difference = ours - theirs
     n, mean = len(difference), difference.mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -41,10 +42,22 @@ def check(folder: Path) -> None:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files, which are made by now, each at once and whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        writing.write(folder / name, data)
+    """Write all files, which are made by now, or none: a forecast never lies beside another's evaluation.
+
+    Raises
+    ------
+    OSError
+        If one cannot be written; it names that one. A folder that was not there is not there then.
+    """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writing.write_all({folder / name: data for name, data in files.items()})
+    except BaseException:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def forecast_csv(series: Series, prediction: Prediction) -> bytes:

@@ -35,6 +35,9 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         Its size and depth.
     period : int >= 2, 0 or None
         Rows of a season; 0: there is none; None: it is looked for.
+    logarithms : bool
+        Whether columns that are above 0 and whose spread grows with their level, both in the rows to learn
+        from, are computed with in logarithms. All later numbers must be above 0 then.
     learning_rate : float > 0
         Adam's.
     batch_size : int >= 1
@@ -82,6 +85,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         num_layers: int = 1,
         *,
         period: int | None = None,
+        logarithms: bool = True,
         learning_rate: float = 3e-3,
         batch_size: int = 32,
         max_iter: int = 100,
@@ -96,6 +100,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.period = period
+        self.logarithms = logarithms
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -126,6 +131,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
                 seed=seed,
             ),
             seed=seed,
+            logarithms=self.logarithms,
         )
         forecaster.fit(series, on_epoch=tell if checks.flag(self.verbose, "verbose") else None)
         assert forecaster.history is not None
@@ -189,8 +195,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         learned = self.forecaster_.learned
         assert learned is not None
         scaling, network = learned.scaling, learned.network
-        if (scaling.log & (series <= 0).any(axis=0)).any():
-            raise ValueError("X: expected numbers above 0 in columns where all were that fit was given")
+        scaling.check(series, learned.names)
         ahead = scaling.to_values(network.forecast(scaling.to_model(series)))
         ahead = np.where(np.isnan(ahead), series[:, np.newaxis], ahead)
         return ahead[..., 0] if self._one_column else ahead
