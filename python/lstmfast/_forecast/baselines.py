@@ -156,9 +156,10 @@ class Baselines:
 def _season(found: int, of_season: dict[int, float], of_last: float) -> int:
     """Return the period of the season itself, where `found` is that whose lags serve the regression best.
 
-    The others are the errors of each possible season's last values, and of the last value. Lags of three days may do that and the season be a day all the same: the shortest part of it that is about
-    as good. Where the regression needs none, its lags cover one, or there is none: that whose last values are
-    better than the last value.
+    The others are the errors of each possible season's last values, and of the last value. Lags of three
+    days may serve the regression best and the season be a day all the same: the shortest part of it that is
+    about as good. Where the regression needs none, its lags cover one, or there is none: that whose last
+    values are better than the last value.
     """
     if found:
         close = 1.05 * of_season[found]

@@ -93,14 +93,14 @@ def residuals(truth: _Values, forecast: _Values, first: int, end: int) -> _Value
     """Truth [N, C] minus forecast [N, H, C], by the row that is forecast: [end - first, H, C].
 
     Entry [s, h] is of row first + s, said h + 1 rows before. NaN where truth is, or nothing was said.
-    Nothing counts as said from a row in which a number is missing: what fills it is a line to the number after
-    the gap, which a forecast from there would know beforehand.
+    Nothing counts as said from a row in which a number is missing: what fills it is a line to the number
+    after the gap, which a forecast from there would know beforehand.
     """
     H = forecast.shape[1]
     rows = np.arange(first, end)[:, np.newaxis]
     origins = rows - np.arange(1, H + 1)
     said = forecast[np.maximum(origins, 0), np.arange(H)]
-    whole = ~np.isnan(truth).any(axis=1)
+    whole = np.asarray(~np.isnan(truth).any(axis=1))
     counts = (origins >= 0) & whole[np.maximum(origins, 0)]
     found: _Values = np.where(counts[..., np.newaxis], truth[rows] - said, np.nan)
     return found

@@ -104,8 +104,8 @@ class Forecaster:
         Raises
         ------
         SeriesError
-            If the series is too short, a column does not change, too much is missing, or a later number is not
-            above 0 where logarithms are.
+            If the series is too short, a column does not change, too much is missing, or a later number is
+            not above 0 where logarithms are.
         """
         values, observed = self._checked(values, filled)
         parts = Parts.of(len(values), self.horizon)

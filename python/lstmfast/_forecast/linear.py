@@ -80,8 +80,8 @@ class Linear:
         """
         z, observed = z[-MOST_ROWS:], observed[-MOST_ROWS:]
         w = np.diff(z, axis=0) if form.differenced else z
-        whole = observed.all(axis=1, keepdims=True)
-        fair = observed[1:] & whole[:-1]
+        whole = np.asarray(observed.all(axis=1))
+        fair = observed[1:] & whole[:-1, np.newaxis]
         observed = fair if form.differenced else np.concatenate([observed[:1], fair])
         lags, C = form.lags, z.shape[1]
         first = lags[-1]

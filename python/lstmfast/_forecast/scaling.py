@@ -62,10 +62,7 @@ class Scaling:
                     f"column {name!r}: expected numbers that change, got {least:g} in all of the"
                     f" first {len(training)} rows, which are those to learn from"
                 )
-        positive = (training > 0).all(axis=0) & logarithms
-        log = np.array(
-            [bool(positive[k]) and _spread_grows(training[:, k], block) for k in range(len(names))]
-        )
+        log = np.array([logarithms and _spread_grows(column, block) for column in training.T])
         z = _logarithms(known, log)
         return cls(log, np.nanmean(z, axis=0), np.nanstd(z, axis=0))
 
@@ -103,11 +100,11 @@ def _logarithms(values: _Values, log: NDArray[np.bool_]) -> _Values:
 def _spread_grows(column: _Values, block: int) -> bool:
     """Whether changes from row to row grow with the level: log spread against log mean, by blocks.
 
-    Only where levels differ enough for that to be seen, and numbers keep away from 0: what comes near it may
-    reach it later, and then has no logarithm.
+    Only where levels differ enough for that to be seen, and numbers are above 0 and keep away from it: what
+    comes near it may reach it later, and then has no logarithm.
     """
     count = len(column) // block
-    if count < 5:
+    if count < 5 or column.min() <= 0:
         return False
     blocks = column[-count * block :].reshape(count, block)
     if (blocks.min(axis=1) < NEAR_ZERO * blocks.mean(axis=1)).any():
