@@ -26,6 +26,8 @@ def heading(series: Series) -> list[str]:
     return [
         f"{series.source}: {names}, {len(series.values):,} rows from {first} to {last},"
         f" a step of {series.step}",
+        # So that who reads a file with other decimal points sees it.
+        f"Numbers: {_ranges(series)}.",
         *series.notes,
     ]
 
@@ -135,6 +137,14 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
         for row in rows
     ]
+
+
+def _ranges(series: Series) -> str:
+    """Say between which numbers each column is."""
+    ends = [f"{c.min():.6g} to {c.max():.6g}" for c in series.values.T]
+    if len(ends) == 1:
+        return ends[0]
+    return ", ".join(f"{name!r} {both}" for name, both in zip(series.names, ends, strict=True))
 
 
 def _some(horizon: int) -> NDArray[np.int64]:
