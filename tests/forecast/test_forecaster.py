@@ -316,6 +316,9 @@ def test_steps() -> None:
     [
         (np.ones(200), "column 'column 1': expected numbers that change, got 1 in all of the first 120 rows"),
         (np.append(np.ones(150), np.arange(50.0)), "expected numbers that change"),
+        (np.where(np.arange(200) % 2, 0.1 + 0.2, 0.3), "expected numbers that change"),  # rounding does not
+        (1e300 * np.arange(200.0), "numbers whose squares are numbers, got 0 to 1.19e\\+302"),
+        (1e-300 * np.arange(200.0), "numbers whose squares are numbers, got 0 to 1.19e-298"),
         (np.arange(50.0), "at least 100 rows, got 50"),
         (np.append(np.arange(150.0), np.nan), r"expected finite numbers, got \[nan\] in row 150"),
         (np.zeros((0, 1)), "expected shape"),
@@ -349,3 +352,36 @@ def test_exact_series() -> None:
     np.testing.assert_allclose(
         forecaster.predict(values).mean[:, 0], np.sin(2 * np.pi * np.arange(400, 405) / 20), atol=1e-3
     )
+    assert forecaster.evaluation
+    assert all(scores.scaled.max() < 10 for scores in forecaster.evaluation.baselines)
+
+
+def test_a_season_that_repeats_exactly_is_measured_by_the_deviation() -> None:
+    values = np.tile(np.random.default_rng(0).integers(0, 100, 12).astype(float), 30)
+    found = Forecaster(5, period=12, settings=QUICK).fit(values).evaluation
+    assert found
+    scaled = {scores.name: scores.scaled.max() for scores in found.baselines}
+    assert scaled[SEASON] == 0
+    assert 0.1 < scaled[LAST] < 10
+
+
+@pytest.mark.parametrize("rows", [100, 120, 200])
+@pytest.mark.parametrize("period", [0, 7, None])
+def test_short_series(rows: int, period: int | None) -> None:
+    """As short as can be: all parts, whatever the season, and the baseline right by definition."""
+    values = seasonal(rows) + np.tile(np.arange(7.0), rows)[:rows]
+    forecaster = Forecaster(10, period=period, seasons=(7,), settings=QUICK).fit(values)
+    found, learned = forecaster.evaluation, forecaster.learned
+    assert found
+    assert learned
+    ahead = forecaster.predict(values)
+    assert np.isfinite([ahead.mean, *ahead.lower, *ahead.upper]).all()
+    names = [scores.name for scores in found.baselines]
+    assert (SEASON in names) == bool(learned.network.baselines.period)
+    if period:
+        judged = np.arange(rows - round(0.15 * rows), rows)
+        (season,) = (scores for scores in found.baselines if scores.name == SEASON)
+        for h in range(10):  # the last row of the same place of the week that is known h + 1 rows before
+            back = 7 * -(-(h + 1) // 7)
+            expected = np.abs(values[judged] - values[judged - back]).mean()
+            assert season.mae[h, 0] == pytest.approx(expected)

@@ -27,7 +27,8 @@ class Scores:
         Mean absolute and root mean squared error for each step ahead, in the series' units.
     scaled : float64 array [H]
         Mean absolute scaled error (Hyndman & Koehler 2006): `mae` in units of the mean change over a season
-        (from row to row where there is none) in the training part, the mean of all columns.
+        (from row to row where there is none) in the training part, the mean of all columns. Where there is no
+        such change, in units of the standard deviation.
     """
 
     name: str

@@ -208,7 +208,10 @@ class Forecaster:
         truth = np.where(observed, values, np.nan)
         lag = baselines.period or 1
         change = np.abs(truth[lag : self.parts.train] - truth[: self.parts.train - lag])
-        unit = np.maximum(np.nanmean(change, axis=0), np.finfo(float).tiny)
+        unit = np.nanmean(change, axis=0)
+        # Of a season that repeats exactly there is no change to measure by.
+        deviation = np.nanstd(truth[: self.parts.train], axis=0)
+        unit = np.where(unit > 1e-9 * deviation, unit, deviation)
 
         # Only rows of which everybody has said something.
         def errors(forecast: _Values) -> _Values:

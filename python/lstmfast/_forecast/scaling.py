@@ -12,6 +12,8 @@ from .errors import SeriesError
 __all__ = ["Scaling"]
 
 _Values = NDArray[np.float64]
+ROUNDING = 1e-12  # of the largest number: what changes by less does not
+LARGEST = 1e100
 NEAR_ZERO = 0.1  # of the mean of rows around
 
 
@@ -57,10 +59,16 @@ class Scaling:
         known = np.where(observed, training, np.nan)
         for k, name in enumerate(names):
             least, most = np.nanmin(known[:, k]), np.nanmax(known[:, k])
-            if least == most:
+            size = max(abs(least), abs(most))
+            if most - least <= ROUNDING * size:
                 raise SeriesError(
                     f"column {name!r}: expected numbers that change, got {least:g} in all of the"
                     f" first {len(training)} rows, which are those to learn from"
+                )
+            if size > LARGEST or most - least < 1 / LARGEST:
+                raise SeriesError(
+                    f"column {name!r}: expected numbers whose squares are numbers, got {least:g} to {most:g};"
+                    " choose another unit"
                 )
         log = np.array([logarithms and _spread_grows(column, block) for column in training.T])
         z = _logarithms(known, log)
