@@ -11,9 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._base import checks
-from .._fitting import Settings
 from .._forecast.forecaster import Forecaster, Prediction
-from ._random import seed_of
+from ._settings import settings_of
 from ._telling import tell
 
 Values = NDArray[np.float64]
@@ -114,23 +113,16 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         """Learn from a series X, [N] or [N, C]."""
         checks.choice(self.cell, "cell", ("LSTM", "GRU"))
         series = self._read(X, reset=True)
-        seed = seed_of(self.random_state)
+        settings = settings_of(self)
+        assert settings.seed is not None
         forecaster = Forecaster(
             self.horizon,
             self.cell.lower(),
             self.hidden_size,
             self.num_layers,
             self.period,
-            settings=Settings(
-                epochs=checks.integer(self.max_iter, "max_iter", 1),
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
-                max_norm=self.max_norm,
-                patience=checks.integer(self.n_iter_no_change, "n_iter_no_change", 1),
-                min_delta=self.tol,
-                seed=seed,
-            ),
-            seed=seed,
+            settings=settings,
+            seed=settings.seed,
             logarithms=self.logarithms,
         )
         forecaster.fit(series, on_epoch=tell if checks.flag(self.verbose, "verbose") else None)
@@ -221,7 +213,13 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
 
     def _ahead(self, steps: int | None, X: Any) -> Prediction:
         check_is_fitted(self)
-        return self.forecaster_.predict(self._last if X is None else self._read(X, reset=False), steps)
+        if X is None:
+            return self.forecaster_.predict(self._last, steps)
+        series, learned = self._read(X, reset=False), self.forecaster_.learned
+        assert learned is not None
+        if len(series) < learned.needs:
+            raise ValueError(f"X: expected at least {learned.needs} rows to forecast from, got {len(series)}")
+        return self.forecaster_.predict(series, steps)
 
     def _shaped(self, values: Values) -> Values:
         return values[:, 0] if self._one_column else values
