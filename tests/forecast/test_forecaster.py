@@ -13,6 +13,7 @@ from lstmfast._forecast import Forecaster, SeriesError
 from lstmfast._forecast.baselines import LAST, SEASON
 from lstmfast._forecast.parts import Parts
 
+from .drift import coverage
 from .helpers import seasonal, walk
 
 QUICK = Settings(epochs=5, batch_size=8)
@@ -61,6 +62,28 @@ def test_on_noise_intervals_are_those_of_the_noise() -> None:
     )
     held = forecaster.evaluation.coverage.mean(axis=1)
     np.testing.assert_allclose(held, [0.8, 0.95], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "least"),
+    [
+        ("as before", False, 0.88),
+        ("a trend throughout", False, 0.88),
+        ("the spread doubles with the last part", True, 0.8),
+        ("a trend begins with the last part", True, 0.0),
+        # What comes after the last row cannot be measured, nor told.
+        ("the spread doubles after the last row", False, 0.55),
+    ],
+)
+def test_what_coverage_says_where_a_series_drifts(kind: str, told: bool, least: float) -> None:
+    found = [coverage(kind, seed) for seed in range(4)]
+    said = [forecaster.evaluation.too_narrow for forecaster, _ in found if forecaster.evaluation]
+    assert said == [told] * 4
+    held = np.mean([held[1] for _, held in found])
+    assert least < held < 0.98
+    assert (held < 0.75) == (
+        kind in ("a trend begins with the last part", "the spread doubles after the last row")
+    )
 
 
 # Forecasts -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SeriesError
+from .intervals import LEVELS
 
 __all__ = ["Comparison", "Evaluation", "Scores", "compare", "residuals", "score"]
 
@@ -88,6 +89,16 @@ class Evaluation:
     comparison: Comparison
     coverage: _Values
     spread: _Values
+
+    @property
+    def too_narrow(self) -> bool:
+        """Whether intervals held less often than chance explains: the rows differ from those before them.
+
+        By three standard errors at some step; as both the widths and what they are tried on are drawn, of
+        twice the variance.
+        """
+        level = np.array(LEVELS)[:, np.newaxis]
+        return bool((self.coverage < level - 3 * np.sqrt(2) * self.spread).any())
 
 
 def residuals(truth: _Values, forecast: _Values, first: int, end: int) -> _Values:

@@ -68,6 +68,10 @@ def evaluation(series: Series, forecaster: Forecaster) -> list[str]:
         rows.append([f"within the {level:.0%} interval", *(f"{v:.0%}" for v in [*held[steps], held.mean()])])
     if not baselines.period:
         lines.append(f"There is no baseline {SEASON!r} without a season.")
+    changed = [
+        "These rows differ from those before them: intervals held less often than chance explains, and those"
+        " of the forecast may be too narrow."
+    ]
     chance = [f"{100 * found.spread[k].max():.0f}" for k in range(len(LEVELS))]
     return [
         *lines,
@@ -76,6 +80,7 @@ def evaluation(series: Series, forecaster: Forecaster) -> list[str]:
         *table(rows),
         f"(Intervals were measured by the rows before these. Chance alone moves their parts by {chance[0]}"
         f" and {chance[1]} points, one standard error, at the last step ahead.)",
+        *(changed if found.too_narrow else []),
         "",
         *verdict(found.network, found.comparison, found, network.is_silent, baselines.anchor),
     ]
