@@ -166,6 +166,52 @@ def test_bad_input_is_one_line_and_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 
 
+def test_a_zero_after_growth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What logarithms are is decided by the rows to learn from: a later zero is an error, with a way out."""
+    path = tmp_path / "sales.csv"
+    sales = np.exp(4 + 0.005 * np.arange(400) + np.random.default_rng(0).normal(0, 0.1, 400))
+    sales[390] = 0
+    path.write_text(csv_of(HOURS, sales))
+    options = ("--epochs", 1, "--horizon", 3, "--out", tmp_path / "out")
+    assert forecast(path, *options, "--quiet") == 1
+    assert "above 0" in (said := capsys.readouterr().err)
+    assert "got 0 in row 390 of 400; logarithms=False (--no-logarithms) does without" in said
+    assert not (tmp_path / "out").exists()
+    assert forecast(path, *options, "--no-logarithms") == 0
+    assert "In logarithms" not in capsys.readouterr().out
+    model = tmp_path / "out" / "model.safetensors"
+    if model.exists():
+        assert forecast(path, "--model", model, "--no-logarithms") == 1
+        assert "--no-logarithms: nothing is learned with --model" in capsys.readouterr().err
+
+
+def test_what_is_done_about_gaps_is_said(
+    hours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = hours.read_text().splitlines()
+    del lines[50:53], lines[300]
+    lines[-1] = lines[-1].split(",")[0] + ",,"
+    hours.write_text("\n".join(lines) + "\n")
+    assert forecast(hours, "--epochs", 1, "--horizon", 3, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert (
+        "The last 1 row left out: numbers are missing there. The forecast begins after 2024-01-17T14:00."
+        in said
+    )
+    assert "4 of 399 numbers of 'load' are missing (at most 3 in a row): filled by straight lines" in said
+    assert written(tmp_path / "out" / "forecast.csv")[0]["time"] == "2024-01-17T15:00"
+
+
+def test_intervals_that_did_not_hold_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).standard_normal(400)
+    for factor in (1, 5):
+        noise[340:] *= factor
+        (tmp_path / "x.csv").write_text(csv_of(HOURS, noise))
+        assert forecast(tmp_path / "x.csv", "--epochs", 1, "--horizon", 3, "--out", tmp_path / "out") == 0
+        told = "intervals held less often than chance explains" in capsys.readouterr().out
+        assert told == (factor > 1)
+
+
 def test_files_and_folders_that_cannot_be(
     hours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
