@@ -119,10 +119,12 @@ class Linear:
         w = np.diff(z, axis=0, prepend=np.nan) if self.form.differenced else z
         known = np.empty((deepest + horizon, len(origins), z.shape[1]))
         known[:deepest] = w[origins + np.arange(1 - deepest, 1)[:, np.newaxis]]
+        # Of one column the same product, in half the time.
+        times = np.multiply if z.shape[1] == 1 else np.matmul
         for h in range(deepest, deepest + horizon):
             known[h] = self.constant
             for lag, weight in zip(lags, self.weights, strict=True):
-                known[h] += known[h - lag] @ weight
+                known[h] += times(known[h - lag], weight)
         ahead = known[deepest:].swapaxes(0, 1)
         if self.form.differenced:
             ahead = z[origins][:, np.newaxis] + np.cumsum(ahead, axis=1)
