@@ -119,6 +119,9 @@ def test_a_model_is_applied_to_new_data(
         later.write_text(change)
         assert forecast(later, "--model", model, "--out", tmp_path / "d") == 1
         assert said in capsys.readouterr().err
+    later.write_text(csv_of(HOURS[:2], *[seasonal(2)] * 2, names="time,load,temp"))
+    assert forecast(later, "--model", model, "--out", tmp_path / "d") == 1
+    assert f"{later}: history: expected at least" in capsys.readouterr().err
     for options, said in (
         (("--horizon", 6), "forecasts 5 rows ahead at most, got 6"),
         (("--column", "load"), "is a model of 'temp', 'load', all needed; got 'load'"),
@@ -285,8 +288,13 @@ def test_a_folder_in_the_place_of_a_file(
 ) -> None:
     out = tmp_path / "out"
     (out / "evaluation.csv").mkdir(parents=True)
-    assert forecast(hours, "--horizon", 3, "--epochs", 1, "--out", out, "--quiet") == 1
-    assert str(out / "evaluation.csv") in capsys.readouterr().err
+    assert (
+        forecast(hours, "--horizon", 3, "--epochs", 100_000, "--out", out) == 1
+    )  # before anything is learned
+    assert capsys.readouterr() == (
+        "",
+        f"lstmfast: error: --out: cannot write to {str(out / 'evaluation.csv')!r}: Is a directory\n",
+    )
     assert [path.name for path in out.iterdir()] == ["evaluation.csv"]
 
 
