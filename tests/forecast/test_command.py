@@ -169,6 +169,18 @@ def test_bad_input_is_one_line_and_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 
 
+@pytest.mark.parametrize("name", ["a$b^{$c", "US$ per $", "two\nlines", "%s {0}", "-y", "a,b"])
+def test_names_of_any_kind(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In messages, in the picture and in the table, which is read again as it was."""
+    path, out = tmp_path / "x.csv", tmp_path / "out"
+    path.write_text(csv_of(HOURS, seasonal(400), names=f'time,"{name}"'))
+    assert forecast(path, f"--column={name}", "--epochs", 1, "--horizon", 3, "--out", out) == 0
+    assert repr(name) in capsys.readouterr().out
+    assert [*written(out / "forecast.csv")[0]][:3] == ["time", name, f"{name}_lower_80"]
+    if (out / "model.safetensors").exists():
+        assert forecast(path, "--model", out / "model.safetensors", "--out", out, "--quiet") == 0
+
+
 def test_a_zero_after_growth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What logarithms are is decided by the rows to learn from: a later zero is an error, with a way out."""
     path = tmp_path / "sales.csv"
