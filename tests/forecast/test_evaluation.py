@@ -44,6 +44,15 @@ def test_parts() -> None:
         Parts.of(105, 11)
 
 
+def test_parts_reach_back_over_gaps() -> None:
+    """Twenty rows that can be judged for every step ahead, as far as a third of all rows goes."""
+    whole = np.ones(100, bool)
+    assert Parts.of(100, 3, whole=whole) == Parts.of(100, 3)
+    whole[75] = False  # itself and, for each step ahead, one row after it
+    assert Parts.of(100, 3, whole=whole) == Parts(53, 63, 85, 100)
+    assert Parts.of(100, 3, whole=np.arange(100) % 2 == 0) == Parts(42, 52, 85, 100)
+
+
 def test_residuals_stand_at_the_row_that_was_forecast() -> None:
     truth = np.arange(20.0)[:, np.newaxis] ** 2
     forecast = np.repeat(truth[:, np.newaxis], 3, axis=1)  # the last value

@@ -292,6 +292,23 @@ def test_nothing_is_judged_that_was_said_from_within_a_gap() -> None:
     assert np.abs(values[rows] - values[rows - 1])[after].mean() < 0.8 * last.mae[0, 0]
 
 
+@pytest.mark.parametrize("rows", [100, 120, 150])
+@pytest.mark.parametrize("part", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("horizon", [1, 10])
+def test_short_series_with_gaps(rows: int, part: float, horizon: int) -> None:
+    """Few rows, and single numbers that are missing anywhere, which leave enough to judge by."""
+    for seed in range(3):
+        filled = np.zeros(rows, bool)
+        filled[
+            np.random.default_rng(seed).choice(np.arange(1, rows - 1), int(part * rows), replace=False)
+        ] = True
+        values = seasonal(rows, seed)
+        values[filled] = np.interp(np.flatnonzero(filled), np.flatnonzero(~filled), values[~filled])
+        forecaster = Forecaster(horizon, settings=QUICK).fit(values, filled=filled)
+        ahead = forecaster.predict(values)
+        assert np.isfinite([ahead.mean, *ahead.lower, *ahead.upper]).all()
+
+
 def test_no_row_is_whole() -> None:
     """Four columns, of each row one missing: nothing can be judged, and that is said."""
     values = np.random.default_rng(0).standard_normal((400, 4))

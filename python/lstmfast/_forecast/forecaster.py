@@ -108,7 +108,7 @@ class Forecaster:
             not above 0 where logarithms are.
         """
         values, observed = self._checked(values, filled)
-        parts = Parts.of(len(values), self.horizon)
+        parts = Parts.of(len(values), self.horizon, whole=np.asarray(observed.all(axis=1)))
         names = self._names(values.shape[1])
         if self.period and 3 * self.period > parts.train:
             raise SeriesError(
