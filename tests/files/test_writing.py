@@ -131,6 +131,63 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert os.listdir(tmp_path) == []
 
 
+# Files that belong together.
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("links", [True, False])
+def test_all_files_or_none(
+    step: str, which: int, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of three fails, with a full disk or where it is put: each is as it was, or is not there."""
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    for path in paths[1:]:
+        path.write_bytes(b"before")
+    paths[1].chmod(0o640)
+    inode = paths[1].stat().st_ino
+    done, count = getattr(os, step), iter(range(99))
+
+    def fail(*arguments: Any) -> None:
+        if next(count) == which:
+            raise OSError(28, "No space left on device")
+        done(*arguments)
+
+    def no_links(*arguments: Any) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, step, fail)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(OSError, match="No space left") as caught:
+        writing.write_all(dict.fromkeys(paths, b"new"))
+    assert caught.value.filename == str(paths[which])
+    assert sorted(os.listdir(tmp_path)) == ["b", "c"]
+    assert [path.read_bytes() for path in paths[1:]] == [b"before"] * 2
+    assert mode_of(paths[1]) == 0o640
+    assert paths[1].stat().st_ino == inode or not links
+
+
+def test_all_files(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    paths[1].write_bytes(b"before")
+    paths[1].chmod(0o600)
+    writing.write_all({path: path.name.encode() for path in paths})
+    assert [path.read_bytes() for path in paths] == [b"a", b"b", b"c"]
+    assert mode_of(paths[1]) == 0o600
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
+
+
+def test_a_folder_in_the_place_of_one_of_several(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").write_bytes(b"before")
+    with pytest.raises(IsADirectoryError) as caught:
+        writing.write_all({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+    assert caught.value.filename == str(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == b"before"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
 # What cannot be written says so of the name that its user has given.
 
 

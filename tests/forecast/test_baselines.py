@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lstmfast._forecast.baselines import LAST, LINEAR, SEASON, Baselines, last, same_season
 from lstmfast._forecast.linear import Form, Linear
+from lstmfast._forecast.network import _wrong
 from lstmfast._forecast.seasons import candidates
 
 from .helpers import seasonal, walk
@@ -66,6 +67,29 @@ def test_linear_is_not_fitted_to_what_fills_gaps() -> None:
     wrong[250:] = 1e3
     right = Linear.fit(Form(3), z[:250], observed[:250])
     np.testing.assert_allclose(Linear.fit(Form(3), wrong, observed).weights, right.weights, rtol=1e-6)
+
+
+def noise_with_lines() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Noise, of which two numbers in six are missing and lines instead, [1200, 1]."""
+    z = np.random.default_rng(0).standard_normal(1200)
+    observed = np.arange(1200) % 6 < 4
+    observed[-1] = True
+    z[~observed] = np.interp(np.flatnonzero(~observed), np.flatnonzero(observed), z[observed])
+    return z[:, np.newaxis], observed[:, np.newaxis]
+
+
+def test_nothing_is_learned_from_what_lines_lead_to() -> None:
+    """Of noise there is nothing to foretell; a line across a gap foretells what comes after it, exactly."""
+    z, observed = noise_with_lines()
+    assert np.abs(Linear.fit(Form(2), z, observed).weights).max() < 0.12
+    assert np.abs(Linear.fit(Form(2), z, np.ones_like(observed)).weights).max() > 0.3  # all taken for truths
+    differenced = Linear.fit(Form(1, differenced=True), z, observed).weights[0, 0, 0]
+    assert differenced == pytest.approx(-0.5, abs=0.1)
+    made = Baselines.choose(z, observed, 1000, 3, period=None, seasons=[6])
+    assert (made.period, made.anchor) == (0, LINEAR)
+    wrong = _wrong(z, observed, made.ahead(z, 3))
+    assert np.isnan(wrong[~observed[:, 0]]).all()
+    assert np.sqrt(np.nanmean(wrong**2)) == pytest.approx(1, abs=0.1)
 
 
 def chosen(z: NDArray[np.float64], **more: Any) -> Baselines:

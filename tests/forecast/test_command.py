@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,6 @@ import pytest
 
 import lstmfast
 from lstmfast import _cli, datasets
-from lstmfast._files import writing
 
 from .helpers import csv_of, seasonal
 
@@ -118,6 +119,9 @@ def test_a_model_is_applied_to_new_data(
         later.write_text(change)
         assert forecast(later, "--model", model, "--out", tmp_path / "d") == 1
         assert said in capsys.readouterr().err
+    later.write_text(csv_of(HOURS[:2], *[seasonal(2)] * 2, names="time,load,temp"))
+    assert forecast(later, "--model", model, "--out", tmp_path / "d") == 1
+    assert f"{later}: history: expected at least" in capsys.readouterr().err
     for options, said in (
         (("--horizon", 6), "forecasts 5 rows ahead at most, got 6"),
         (("--column", "load"), "is a model of 'temp', 'load', all needed; got 'load'"),
@@ -165,6 +169,64 @@ def test_bad_input_is_one_line_and_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 
 
+@pytest.mark.parametrize("name", ["a$b^{$c", "US$ per $", "two\nlines", "%s {0}", "-y", "a,b"])
+def test_names_of_any_kind(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In messages, in the picture and in the table, which is read again as it was."""
+    path, out = tmp_path / "x.csv", tmp_path / "out"
+    path.write_text(csv_of(HOURS, seasonal(400), names=f'time,"{name}"'))
+    assert forecast(path, f"--column={name}", "--epochs", 1, "--horizon", 3, "--out", out) == 0
+    assert repr(name) in capsys.readouterr().out
+    assert [*written(out / "forecast.csv")[0]][:3] == ["time", name, f"{name}_lower_80"]
+    if (out / "model.safetensors").exists():
+        assert forecast(path, "--model", out / "model.safetensors", "--out", out, "--quiet") == 0
+
+
+def test_a_zero_after_growth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What logarithms are is decided by the rows to learn from: a later zero is an error, with a way out."""
+    path = tmp_path / "sales.csv"
+    sales = np.exp(4 + 0.005 * np.arange(400) + np.random.default_rng(0).normal(0, 0.1, 400))
+    sales[390] = 0
+    path.write_text(csv_of(HOURS, sales))
+    options = ("--epochs", 1, "--horizon", 3, "--out", tmp_path / "out")
+    assert forecast(path, *options, "--quiet") == 1
+    assert "above 0" in (said := capsys.readouterr().err)
+    assert "got 0 in row 390 of 400; logarithms=False (--no-logarithms) does without" in said
+    assert not (tmp_path / "out").exists()
+    assert forecast(path, *options, "--no-logarithms") == 0
+    assert "In logarithms" not in capsys.readouterr().out
+    model = tmp_path / "out" / "model.safetensors"
+    if model.exists():
+        assert forecast(path, "--model", model, "--no-logarithms") == 1
+        assert "--no-logarithms: nothing is learned with --model" in capsys.readouterr().err
+
+
+def test_what_is_done_about_gaps_is_said(
+    hours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = hours.read_text().splitlines()
+    del lines[50:53], lines[300]
+    lines[-1] = lines[-1].split(",")[0] + ",,"
+    hours.write_text("\n".join(lines) + "\n")
+    assert forecast(hours, "--epochs", 1, "--horizon", 3, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert (
+        "The last 1 row left out: numbers are missing there. The forecast begins after 2024-01-17T14:00."
+        in said
+    )
+    assert "4 of 399 numbers of 'load' are missing (at most 3 in a row): filled by straight lines" in said
+    assert written(tmp_path / "out" / "forecast.csv")[0]["time"] == "2024-01-17T15:00"
+
+
+def test_intervals_that_did_not_hold_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).standard_normal(400)
+    for factor in (1, 5):
+        noise[340:] *= factor
+        (tmp_path / "x.csv").write_text(csv_of(HOURS, noise))
+        assert forecast(tmp_path / "x.csv", "--epochs", 1, "--horizon", 3, "--out", tmp_path / "out") == 0
+        told = "intervals held less often than chance explains" in capsys.readouterr().out
+        assert told == (factor > 1)
+
+
 def test_files_and_folders_that_cannot_be(
     hours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,19 +258,56 @@ def test_options_that_cannot_be(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("which", range(2))
 def test_a_disk_that_fails_leaves_what_was_there(
-    hours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    which: int,
+    hours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = tmp_path / "out"
+    """Whichever of the files cannot be put in its place: all are as they were, and the message names it."""
+    out, new = tmp_path / "out", tmp_path / "new" / "folder"
     assert forecast(hours, "--horizon", 3, "--epochs", 1, "--out", out, "--quiet") == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
+    put = os.replace
+    for folder in (out, new):
+        count = iter(range(99))
 
-    def full(path: object, data: bytes) -> None:
-        raise OSError(28, "No space left on device", str(path))
+        def full(temporary: str, target: str, count: Iterator[int] = count) -> None:
+            if next(count) == which:
+                raise OSError(28, "No space left on device", temporary)
+            put(temporary, target)
 
-    monkeypatch.setattr(writing, "write", full)
-    assert forecast(hours, "--horizon", 4, "--epochs", 1, "--out", out, "--quiet") == 1
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", full)
+            options = ("--horizon", 4, "--epochs", 1, "--quiet")
+            assert forecast(hours, *options, "--out", folder) == 1
+        said = capsys.readouterr().err
+        names = [
+            name
+            for name in ("forecast.csv", "evaluation.csv", "forecast.png", "model.safetensors")
+            if name in before
+        ]
+        assert f"No space left on device: {str(folder / names[which])!r}" in said
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert not new.parent.exists()
+
+
+def test_a_folder_in_the_place_of_a_file(
+    hours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (out / "evaluation.csv").mkdir(parents=True)
+    assert (
+        forecast(hours, "--horizon", 3, "--epochs", 100_000, "--out", out) == 1
+    )  # before anything is learned
+    assert capsys.readouterr() == (
+        "",
+        f"lstmfast: error: --out: cannot write to {str(out / 'evaluation.csv')!r}: Is a directory\n",
+    )
+    assert [path.name for path in out.iterdir()] == ["evaluation.csv"]
 
 
 def test_threads_do_not_change_a_byte(hours: Path, tmp_path: Path) -> None:

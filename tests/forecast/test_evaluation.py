@@ -44,6 +44,15 @@ def test_parts() -> None:
         Parts.of(105, 11)
 
 
+def test_parts_reach_back_over_gaps() -> None:
+    """Twenty rows that can be judged for every step ahead, as far as a third of all rows goes."""
+    whole = np.ones(100, bool)
+    assert Parts.of(100, 3, whole=whole) == Parts.of(100, 3)
+    whole[75] = False  # itself and, for each step ahead, one row after it
+    assert Parts.of(100, 3, whole=whole) == Parts(53, 63, 85, 100)
+    assert Parts.of(100, 3, whole=np.arange(100) % 2 == 0) == Parts(42, 52, 85, 100)
+
+
 def test_residuals_stand_at_the_row_that_was_forecast() -> None:
     truth = np.arange(20.0)[:, np.newaxis] ** 2
     forecast = np.repeat(truth[:, np.newaxis], 3, axis=1)  # the last value
@@ -83,9 +92,12 @@ def test_logarithms_where_spread_grows() -> None:
     both = np.stack(
         [level * np.exp(0.1 * generator.standard_normal(240)), 5 + level + generator.normal(0, 0.1, 240)]
     )
-    scaling = Scaling.of(both.T, np.array([True, True]), 12, ("a", "b"))
+    observed = np.ones(both.T.shape, bool)
+    scaling = Scaling.of(both.T, observed, 12, ("a", "b"))
     assert scaling.log.tolist() == [True, False]
-    assert Scaling.of(both.T, np.array([False, True]), 12, ("a", "b")).log.tolist() == [False, False]
+    none = Scaling.of(both.T, observed, 12, ("a", "b"), logarithms=False)
+    assert none.log.tolist() == [False, False]
+    assert Scaling.of(both.T - 1.5, observed, 12, ("a", "b")).log.tolist() == [False, False]
     z = scaling.to_model(both.T)
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(z.std(axis=0), 1)

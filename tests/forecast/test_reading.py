@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lstmfast._forecast import csv_text, numbers, reading
+from lstmfast._forecast import csv_text, dates, numbers, reading
 from lstmfast._forecast.errors import SeriesError
 
 from .helpers import table
@@ -37,6 +38,20 @@ def test_quotes_blank_lines_comments_and_marks() -> None:
     assert rows.lines == [4, 6, 7]
 
 
+def test_fields_with_line_ends_and_separators_in_quotes() -> None:
+    """What is within quotes is one field as it stands, and rows after it are called by their own lines."""
+    text = 't,note,y\r\n1,"two\r\nlines, a comma and ""quotes""",5\r\n2,,6\r\n3,\x0b,x\r\n'
+    rows = csv_text.parse(text.encode(), "x")
+    assert rows.columns["note"] == ['two\r\nlines, a comma and "quotes"', "", ""]
+    assert rows.columns["y"] == ["5", "6", "x"]
+    assert rows.lines == [2, 4, 5]
+
+
+def test_what_spreadsheets_say_of_the_separator() -> None:
+    rows = csv_text.parse("\ufeffsep=;\r\na;b\r\n1,5;2\r\n".encode(), "x")
+    assert (rows.columns, rows.delimiter, rows.lines) == ({"a": ["1,5"], "b": ["2"]}, ";", [3])
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings(encoding: str) -> None:
     assert list(csv_text.parse("tag;höhe\n1;2\n".encode(encoding), "x").columns) == ["tag", "höhe"]
@@ -50,6 +65,8 @@ def test_encodings(encoding: str) -> None:
         (b"a,b\n1,2\n3\n", r"x, line 3: expected 2 fields .* \(separated by commas\), got 1"),
         (b"a,a\n1,2\n", "names of their own, got 'a' twice"),
         (bytes(range(256)), "expected text"),
+        (b"sep=;\n", "empty file"),
+        (b'a,b\n1,2\n"3,4\n5,6\n', "x, line 3: expected CSV: unexpected end of data"),
     ],
 )
 def test_what_is_no_table(data: bytes, said: str) -> None:
@@ -65,6 +82,16 @@ def test_a_comma_that_could_be_either_is_refused() -> None:
     with pytest.raises(SeriesError, match=r"cannot tell whether the comma in '1,234'"):
         numbers.parse(table("t;y\n1;1,234\n2;5\n"), "y")
     assert numbers.parse(table("t;y\n1;0,234\n2;5\n"), "y").tolist() == [0.234, 5]
+
+
+def test_thousands_are_refused() -> None:
+    for text in ("1,234.5", "1.234,5", "1,234"):
+        with pytest.raises(SeriesError, match=f"line 3: .* 'y', got '{text}': .* nothing between thousands"):
+            numbers.parse(table(f't,y\n1,2\n2,"{text}"\n'), "y")
+    with pytest.raises(SeriesError, match=r"cannot tell whether the dot in '1\.234'"):
+        numbers.parse(table("t;y\n1;987\n2;1.234\n"), "y")
+    assert numbers.parse(table("t;y\n1;1.234\n2;5.678\n"), "y").tolist() == [1.234, 5.678]
+    assert numbers.parse(table("t;y\n1;1.25\n2;5\n3;1.234\n"), "y").tolist() == [1.25, 5, 1.234]
 
 
 @pytest.mark.parametrize("text", ["", "NA", "nan", "n/a", "NULL", "None", "-", "?"])
@@ -98,7 +125,12 @@ def test_data_frames() -> None:
     index = pandas.date_range("2024-01-01", periods=3, freq="h", tz="Europe/Berlin", name="when")
     made = reading.of_frame(pandas.DataFrame({"y": [1, 2, 3]}, index=index), "frame")
     assert list(made.columns) == ["when", "y"]
-    assert made.columns["when"][0] == np.datetime64("2023-12-31T23:00")
+    found = dates.parse(made, "when")
+    assert found.times[0] == np.datetime64("2023-12-31T23:00")
+    assert found.zones
+    zoned = pandas.DataFrame({"t": index, "y": [1, 2, 3]})
+    assert dates.parse(reading.of_frame(zoned, "frame"), "t").zones
+    assert not dates.parse(reading.of_frame({"t": np.array(index.tz_localize(None))}, "frame"), "t").zones
     plain = reading.of_frame(pandas.DataFrame({"y": [1, 2, 3]}), "frame")
     assert list(plain.columns) == ["y"]
 
@@ -111,6 +143,27 @@ def test_parquet(tmp_path: Path) -> None:
     (tmp_path / "y.parquet").write_bytes(b"no such thing")
     with pytest.raises(SeriesError, match="expected a Parquet file"):
         reading.read(tmp_path / "y.parquet")
+
+
+def test_parquet_by_pandas(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    index = pandas.date_range("2024-03-30", periods=3, freq="D", tz="Europe/Berlin", name="when")
+    pandas.DataFrame({"y": [1, 2, 3]}, index=index).to_parquet(tmp_path / "x.parquet")
+    found = dates.parse(reading.read(tmp_path / "x.parquet"), "when")
+    assert found.zones
+    assert found.local.tolist() == pandas.date_range("2024-03-30", periods=3).to_pydatetime().tolist()
+    assert found.times[2] == np.datetime64("2024-03-31T22:00")
+
+
+def test_zones_of_polars() -> None:
+    polars = pytest.importorskip("polars")
+    when = [datetime.datetime(2024, 1, 1, hour, tzinfo=datetime.timezone.utc) for hour in range(3)]
+    frame = polars.DataFrame({"t": when, "y": [1, 2, 3]})
+    frame = frame.with_columns(polars.col("t").dt.convert_time_zone("Europe/Berlin"))
+    found = dates.parse(reading.of_frame(frame, "frame"), "t")
+    assert found.zones
+    assert found.times[0] == np.datetime64("2024-01-01T00:00")
 
 
 def test_parquet_without_who_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

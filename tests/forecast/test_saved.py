@@ -11,7 +11,7 @@ import pytest
 
 import lstmfast
 from lstmfast._fitting import Settings
-from lstmfast._forecast import Forecaster
+from lstmfast._forecast import Forecaster, saved
 
 from .helpers import seasonal
 
@@ -71,12 +71,52 @@ def changed(path: Path, tensors: dict[str, Any] | None = None, **config: Any) ->
         all_tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     description["config"].update(config)
     all_tensors.update(tensors or {})
-    path.write_bytes(
-        safetensors.save(
-            {name: t for name, t in all_tensors.items() if t is not None},
-            metadata={"lstmfast": json.dumps(description)},
-        )
-    )
+    left = {name: t for name, t in all_tensors.items() if t is not None}
+    description["config"]["sha256"] = saved.digest(description["config"], left)  # whoever forges knows how
+    path.write_bytes(safetensors.save(left, metadata={"lstmfast": json.dumps(description)}))
+
+
+def test_a_file_with_any_byte_changed(learned: Forecaster, tmp_path: Path) -> None:
+    """All of the header and, of the tensors, bytes here and there: an error, or the same forecast."""
+    path = tmp_path / "model.safetensors"
+    learned.save(path)
+    whole = path.read_bytes()
+    values = np.abs(np.random.default_rng(0).normal(5, 1, (100, 2)))
+    expected = learned.predict(values).upper
+    header = 8 + int.from_bytes(whole[:8], "little")
+    places = [*range(0, header, 5), *range(header, len(whole), 997), len(whole) - 1]
+    refused = 0
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            loaded = Forecaster.load(path)
+        except ValueError as error:
+            refused += 1
+            assert "expected a" in str(error)  # noqa: PT017 - of many
+            assert str(path) in str(error)  # noqa: PT017
+        else:
+            np.testing.assert_array_equal(loaded.predict(values).upper, expected)
+            assert place < header
+    assert refused > 0.9 * len(places)
+
+
+@pytest.mark.parametrize("part", [0, 1, 8, 100, 0.5, 0.99])
+def test_a_file_cut_off(part: float, learned: Forecaster, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    learned.save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: part if isinstance(part, int) else int(part * len(whole))])
+    with pytest.raises(ValueError, match="expected a whole model file"):
+        Forecaster.load(path)
+
+
+def test_an_edited_file(learned: Forecaster, tmp_path: Path) -> None:
+    """One name of a column in its metadata, of the same length: sizes agree, and it is no file of ours."""
+    path = tmp_path / "model.safetensors"
+    learned.save(path)
+    path.write_bytes(path.read_bytes().replace(rb"\"names\": [\"a\"", rb"\"names\": [\"c\""))
+    with pytest.raises(ValueError, match=r"sha256: expected [0-9a-f]{64}, with which it was written"):
+        Forecaster.load(path)
 
 
 @pytest.mark.parametrize(

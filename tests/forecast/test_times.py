@@ -15,8 +15,8 @@ from .helpers import table
 
 
 def parsed(*texts: str) -> list[str]:
-    times, _ = dates.parse(table("t;y\n" + "".join(f'"{text}";1\n' for text in texts)), "t")
-    return [str(time.astype("datetime64[s]")) for time in times]
+    found = dates.parse(table("t;y\n" + "".join(f'"{text}";1\n' for text in texts)), "t")
+    return [str(time.astype("datetime64[s]")) for time in found.times]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,16 @@ def parsed(*texts: str) -> list[str]:
         ("2024-02-03T04:05:06Z", "2024-02-03T04:05:06"),
         ("2024-02-03T04:05:06+02:00", "2024-02-03T02:05:06"),
         ("2024-02-03T04:05:06-0130", "2024-02-03T05:35:06"),
+        ("2024-02-03 04:05:06+00", "2024-02-03T04:05:06"),
+        ("2024-02-03 04:05 GMT", "2024-02-03T04:05:00"),
+        ("2024-02-03 04:05 AM", "2024-02-03T04:05:00"),
+        ("2024-02-03 12:05 am", "2024-02-03T00:05:00"),
+        ("2024-02-03 12:05PM", "2024-02-03T12:05:00"),
+        ("2/25/2024 4:05:06 p.m.", "2024-02-25T16:05:06"),
+        ("Feb 3, 2024 4 PM +02:00", "2024-02-03T14:00:00"),
+        ("2024-02-03 24:00", "2024-02-04T00:00:00"),
+        ("20240203T040506", "2024-02-03T04:05:06"),
+        ("20240203T0405Z", "2024-02-03T04:05:00"),
         ("2024/2/3", "2024-02-03T00:00:00"),
         ("20240203", "2024-02-03T00:00:00"),
         ("2024-02", "2024-02-01T00:00:00"),
@@ -59,15 +69,40 @@ def test_strokes_are_settled_by_any_row() -> None:
             parsed(*undecided)
 
 
-@pytest.mark.parametrize("text", ["2024-02-30", "2024-13-01", "2024-01-01 25:00", "2024-W54", "Abc 2024", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-02-30",
+        "2024-13-01",
+        "2024-01-01 25:00",
+        "2024-01-01 24:01",
+        "2024-01-01 13:00 PM",
+        "2024-01-01 0:00 AM",
+        "2024-01-01 00:00+25:00",
+        "2024-01-01 00:00+01:60",
+        "2024-01-01 00:00 CET",
+        "2024-W54",
+        "Abc 2024",
+        "",
+    ],
+)
 def test_no_such_day(text: str) -> None:
     with pytest.raises(SeriesError, match=r"x\.csv, line 3: expected a date in the column 't', got "):
         parsed("2024-01-01", text)
 
 
 def test_zones_in_some_rows() -> None:
-    with pytest.raises(SeriesError, match="in all rows, or in none"):
+    with pytest.raises(SeriesError, match="line 3: expected a time zone in all rows of the column 't'"):
         parsed("2024-01-01T00:00Z", "2024-01-01T01:00")
+    assert parsed("2024-01-01T00:00Z", "2024-01-01T03:00+02:00")[1] == "2024-01-01T01:00:00"
+
+
+def test_halves_of_the_day_in_some_rows() -> None:
+    with pytest.raises(SeriesError, match="line 4: expected AM or PM in all rows of the column 't'"):
+        parsed("2024-01-01", "2024-01-01 1:00 AM", "2024-01-01 2:00")
+    assert (
+        parsed("2024-01-01", "2024-01-01 1:00 PM")[1] == "2024-01-01T13:00:00"
+    )  # an hour of midnight left out
 
 
 def times(first: str, unit: Any, count: int, size: int = 1) -> NDArray[Any]:

@@ -39,10 +39,10 @@ def prepared(values: NDArray[np.float64], **chosen: Any) -> tuple[Network, Windo
     assert parts
     trained = learned.network
     z = learned.scaling.to_model(values[:, np.newaxis])
-    network = Network.new(
-        trained.shape, trained.baselines, z, parts.train, forecaster.horizon, forecaster.seed
-    )
-    return network, *network.windows(z, np.ones(z.shape, bool), parts.train, parts.stop)
+    observed = np.ones(z.shape, bool)
+    anchor = trained.baselines.ahead(z, forecaster.horizon)
+    network = Network.new(trained.shape, trained.baselines, z, observed, anchor, parts.train, forecaster.seed)
+    return network, *network.windows(z, observed, anchor, parts.train, parts.stop)
 
 
 def train_ours(

@@ -33,7 +33,12 @@ Y = np.array([0, 1, 0, 1])
         ([*X[:3], np.ones((0, 2))], Y, ValueError, r"X\[3\]: expected at least one step"),
         ([*X[:3], [["a", "b"]]], Y, TypeError, r"X\[3\]: expected an array of real numbers"),
         (X[:3], Y, ValueError, "inconsistent numbers of samples"),
-        (X, [0, 0, 0, 0], ValueError, "y: expected at least two classes, got one class, "),
+        (X, [0, 0, 0, 0], ValueError, "y: expected at least two classes, got one class, 0$"),
+        (X, ["a"] * 4, ValueError, "y: expected at least two classes, got one class, 'a'$"),
+        (X, [0, 1, np.nan, 1], ValueError, "Input y contains NaN"),
+        (X, np.array(["a", "b", np.nan, "b"], object), ValueError, "Input y contains NaN|Input contains NaN"),
+        (X, np.ones((4, 2)), ValueError, "y should be a 1d array"),
+        (X, ["a", "b"], ValueError, "inconsistent numbers of samples"),
         (X, [0.5, 0.1, 0.2, 0.3], ValueError, "Unknown label type"),
         (X, None, ValueError, "requires y to be passed, but the target y is None"),
         (np.ones((4, 3, 0)), Y, ValueError, "0 feature|at least one step"),
@@ -115,6 +120,14 @@ def test_parameters(change: dict[str, Any], error: type[Exception], message: str
 def test_sample_weights(weight: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SequenceClassifier(**QUICK).fit(X, Y, weight)
+
+
+@pytest.mark.parametrize("weight", [{0: -1}, {0: 0, 1: 0}, {0: np.nan}, {0: np.inf}])
+def test_class_weights(weight: Any) -> None:
+    with pytest.raises(
+        ValueError, match="class_weight: expected finite numbers, none below zero and not all"
+    ):
+        SequenceClassifier(**QUICK, class_weight=weight).fit(X, Y)
 
 
 def test_other_data_than_in_fit() -> None:

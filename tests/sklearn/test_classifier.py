@@ -117,6 +117,20 @@ def test_classes_can_weigh_more() -> None:
     assert abs(balanced.fit(X, y).predict_proba(X).mean() - 0.5) < 0.1
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_a_class_without_weight_is_not_learned(batch_size: int) -> None:
+    """Also where a batch would have had none but its rows; it stays one that can be said."""
+    X, y = ragged(40)
+    y = np.where(np.arange(40) % 4 == 0, "third", y)
+    weighted = SequenceClassifier(
+        batch_size=batch_size, class_weight={"third": 0}, **QUICK | {"max_iter": 3}
+    ).fit(X, y)
+    assert weighted.classes_.tolist() == ["first", "second", "third"]
+    assert np.isfinite(weighted.history_.train_loss).all()
+    probable = SequenceClassifier(class_weight={"third": 0}, **QUICK | {"max_iter": 60}).fit(X, y)
+    assert probable.predict_proba(X)[:, 2].max() < 0.2
+
+
 def test_rows_without_weight_are_not_there() -> None:
     X, y = ragged(50)
     weight = np.ones(50)

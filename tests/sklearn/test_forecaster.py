@@ -130,6 +130,12 @@ def test_calls_that_are_refused(fitted: SequenceForecaster) -> None:
         SequenceForecaster().forecast()
     with pytest.raises(ValueError, match="steps: expected at most the horizon learned, 4, got 5"):
         fitted.forecast(5)
+    with pytest.raises(ValueError, match=r"X: expected at least \d+ rows to forecast from, got 1"):
+        fitted.forecast(X=numbers[:1])
+    with pytest.raises(ValueError, match="tol: expected a number >= 0, got -1"):
+        SequenceForecaster(tol=-1).fit(numbers)
+    with pytest.raises(TypeError, match="logarithms: expected True or False"):
+        SequenceForecaster().set_params(logarithms="no").fit(numbers)
     with pytest.raises(ValueError, match="level: expected one of"):
         fitted.forecast_interval(level=0.5)
     with pytest.raises(ValueError, match="X has 2 features"):

@@ -12,6 +12,7 @@ pytest.importorskip("sklearn")
 from sklearn.metrics import mean_squared_error
 
 from lstmfast.sklearn import SequenceRegressor
+from lstmfast.sklearn._scaling import Scaling
 
 from ..helpers import assert_same_bits
 from .helpers import QUICK, ragged, sunspots
@@ -53,6 +54,39 @@ def test_sequences_that_weigh_more() -> None:
     assert SequenceRegressor(**QUICK | {"max_iter": 60}).fit(X, y).predict(X)[0] == pytest.approx(
         0.5, abs=0.1
     )
+
+
+@pytest.mark.parametrize("power", [-1000, 0, 1000])
+def test_units_of_any_size(power: int) -> None:
+    """Numbers whose squares no float64 can hold: as in any other unit, to the bit, for powers of two."""
+    X, _ = ragged(40)
+    y = np.random.default_rng(0).standard_normal(40)
+    usual = SequenceRegressor(**QUICK).fit(X, y).predict(X)
+    X = [row * 2.0**power for row in X]
+    said = SequenceRegressor(**QUICK).fit(X, y * 2.0**power).predict(X)
+    np.testing.assert_array_equal(said * 2.0**-power, usual)
+
+
+def test_scaling_is_mean_and_deviation_to_the_bit() -> None:
+    steps = np.random.default_rng(0).normal(3, 100, (1000, 3))
+    found = Scaling.of(steps)
+    np.testing.assert_array_equal(found.mean, steps.mean(axis=0))
+    np.testing.assert_array_equal(
+        found.deviation, np.sqrt(np.square(steps - steps.mean(axis=0)).mean(axis=0))
+    )
+
+
+def test_sequences_beyond_float32_are_refused() -> None:
+    X, _ = ragged(40)
+    fitted = SequenceRegressor(**QUICK).fit(X, np.arange(40.0))
+    far = [row.copy() for row in X]
+    far[3][1, 0] = 1e300
+    with pytest.raises(
+        ValueError, match=r"X\[3\]: expected numbers that float32 can hold, .* got 1e\+300 at \(1, 0\)"
+    ):
+        fitted.predict(far)
+    with pytest.raises(ValueError, match="X: expected numbers that float32 can hold"):
+        SequenceRegressor(standardize=False, **QUICK).fit(np.full((40, 3, 2), 1e300), np.arange(40.0))
 
 
 def test_what_never_changes_is_said_as_it_is() -> None:

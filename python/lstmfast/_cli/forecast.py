@@ -10,7 +10,7 @@ from lstmfast._cli.options import Parser, UserError, add_threads, use_threads, w
 __all__ = ["add"]
 
 # What a model's file says already.
-LEARNING = ("period", "cell", "hidden", "layers", "epochs", "seed")
+LEARNING = ("period", "cell", "hidden", "layers", "epochs", "seed", "logarithms")
 
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -63,6 +63,13 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     ):
         learning.add_argument(f"--{name}", metavar="N", type=kind, help=text)
     learning.add_argument("--cell", choices=("lstm", "gru"), help="kind of network (default: lstm)")
+    learning.add_argument(
+        "--no-logarithms",
+        dest="logarithms",
+        action="store_false",
+        default=None,
+        help="compute with numbers as they are, also where their spread grows with their level",
+    )
     add_threads(parser)
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
     parser.set_defaults(run=_run)
@@ -80,9 +87,9 @@ def _run(options: argparse.Namespace) -> None:
 
     chosen = {name: value for name in LEARNING if (value := getattr(options, name)) is not None}
     if options.model is not None and chosen:
-        raise UserError(
-            f"--{next(iter(chosen))}: nothing is learned with --model, which has been told that already"
-        )
+        name = next(iter(chosen))
+        option = "no-logarithms" if name == "logarithms" else name
+        raise UserError(f"--{option}: nothing is learned with --model, which has been told that already")
     use_threads(options)
     try:
         _forecast.run(

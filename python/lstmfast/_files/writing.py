@@ -1,7 +1,7 @@
 """Files that appear at once and whole: written beside their place, then put there.
 
 The one way in which this package writes files for its users. What was there before stays until the new file
-is complete and on disk, and stays if anything fails.
+is complete and on disk, and stays if anything fails; of several files that belong together, all of them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import contextlib
 import functools
 import io
 import os
+import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -31,18 +32,39 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     OSError
         If the file cannot be written; FileNotFoundError if its folder is not there.
     """
-    text = os.fspath(path)
-    before = _found(text)
-    if not _can_be_replaced(text, before):
-        with open(text, "wb") as file:
-            file.write(data)
-        return
-    with _beside(text, before) as (file, target):
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())  # or a power failure could leave the new name on an empty file
-        file.close()  # Windows moves no file that is open
-        os.replace(file.name, target)
+    write_all({path: data})
+
+
+def write_all(files: Mapping[str | os.PathLike[str], bytes | memoryview]) -> None:
+    """Write files that belong together: all of them as `write` does, or none.
+
+    All are complete and on disk before the first is put in its place. Where one cannot be put there, those
+    that were are taken back. (What is written to, a device or a pipe, has then been written to.)
+
+    Raises
+    ------
+    OSError
+        If one cannot be written; it names that one.
+    """
+    with contextlib.ExitStack() as unfinished:
+        ready, others = [], []
+        for path, data in files.items():
+            text = os.fspath(path)
+            before = _found(text)
+            if not _can_be_replaced(text, before):
+                others.append((text, data))
+                continue
+            file, target = unfinished.enter_context(_beside(text, before))
+            with _said_of(text):
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # or a power failure could leave the new name on an empty file
+                file.close()  # Windows moves no file that is open
+            ready.append((text, file.name, target, before is not None))
+        for text, data in others:
+            with open(text, "wb") as file, _said_of(text):
+                file.write(data)
+        _put(ready)
 
 
 def check(path: str | os.PathLike[str]) -> None:
@@ -101,11 +123,51 @@ def _beside(text: str, before: os.stat_result | None) -> Iterator[tuple[BinaryIO
         raise
 
 
+def _put(ready: list[tuple[str, str, str, bool]]) -> None:
+    """Put files in their places: each the path given, the new file, its place, and whether one is there."""
+    replaced: list[tuple[str, str | None]] = []  # places, and where what was there is kept
+    try:
+        for k, (text, temporary, target, there) in enumerate(ready):
+            with _said_of(text):
+                if k < len(ready) - 1:  # after the last, nothing can go wrong any more
+                    replaced.append((target, _kept(target) if there else None))
+                os.replace(temporary, target)
+    except BaseException:
+        for target, kept in reversed(replaced):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(target) if kept is None else os.replace(kept, target)
+        raise
+    finally:
+        for _, kept in replaced:
+            if kept is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(kept)
+
+
+def _kept(target: str) -> str:
+    """Give a file a second name; where the file system has no such thing, copy it."""
+    name = os.path.join(os.path.dirname(target), f".lstmfast-{uuid.uuid4().hex}.tmp")
+    try:
+        os.link(target, name)
+    except OSError:
+        shutil.copy2(target, name)
+    return name
+
+
+@contextlib.contextmanager
+def _said_of(text: str) -> Iterator[None]:
+    """Name in errors the path that the user has heard of, not the file beside it, or none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = text
+        if error.filename2 is not None:
+            del error.filename2  # None would be shown
+        raise
+
+
 def _opened(temporary: str, text: str, private: bool) -> BinaryIO:
     """Open a new file; what goes wrong is said of `text`, which the user has heard of."""
     opener = functools.partial(os.open, mode=0o600 if private else 0o666)
-    try:
+    with _said_of(text):
         return open(temporary, "xb", opener=opener)
-    except OSError as error:
-        error.filename = text
-        raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SeriesError
 from .linear import Form, Linear
 from .seasons import candidates
 
@@ -82,6 +82,8 @@ class Baselines:
         half = len(z) // 2
         spread = max(1, half // JUDGED)
         origins = np.arange(half - 1, len(z) - 1, spread)
+        # Lines that fill gaps know what comes after them: nothing is judged that was said from there.
+        origins = origins[observed[origins].all(axis=1)]
 
         def error(forecast: _Values) -> float:
             return _error(z, observed, origins, forecast)
@@ -99,27 +101,29 @@ class Baselines:
 
         # The yardstick of every period: the better of the two baselines that have one.
         least, form = best_of(forms(0))
-        bar, found = GAIN * min(least, error(last(z, origins, horizon))), 0
+        of_last = error(last(z, origins, horizon))
+        bar, found = GAIN * min(least, of_last), 0
         possible = sorted(candidates(z[:half], seasons)) if period is None else [period] if period else []
+        of_season = {p: error(same_season(z, origins, horizon, p)) for p in possible}
         for p in possible:
             if 3 * (p + 2) > half or (found and p % found == 0 and p not in seasons):
                 continue  # too long; or two of a season that is found already
             with_season, seasonal = best_of(forms(p))
-            judged = min(with_season, error(same_season(z, origins, horizon, p)))
+            judged = min(with_season, of_season[p])
             if judged < bar or period:
                 bar, found, least, form = judged, p, with_season, seasonal
-        season = period or _season(found, possible, error, z, origins, horizon)
+        season = period or _season(found, of_season, of_last)
         if z.shape[1] > 1:
             together = replace(form, together=True)
-            if z.shape[1] * len(together.lags) * 8 <= half and linear_error(together) < least:
-                form = together
-        errors = {LINEAR: linear_error(form), LAST: error(last(z, origins, horizon))}
+            if z.shape[1] * len(together.lags) * 8 <= half and (joint := linear_error(together)) < least:
+                form, least = together, joint
+        errors = {LINEAR: least, LAST: of_last}
         if season:
-            errors[SEASON] = error(same_season(z, origins, horizon, season))
+            errors[SEASON] = of_season[season]
         anchor = min(errors, key=lambda name: errors[name])
         early, later = z[:half], z[half:]
-        inside = ((later >= early.min(axis=0)) & (later <= early.max(axis=0))).mean(axis=0)
-        returns = tuple(bool(part >= RETURNS) for part in inside)
+        outside = ((later < early.min(axis=0)) | (later > early.max(axis=0))) & observed[half:]
+        returns = tuple(bool(part <= 1 - RETURNS) for part in outside.mean(axis=0))
         return cls(Linear.fit(form, z[:train], observed[:train]), season, anchor, returns)
 
     @property
@@ -138,6 +142,10 @@ class Baselines:
         each = 1 + bool(self.period) + (self.anchor == LINEAR)
         return each * len(self.returns) + sum(self.returns)
 
+    def ahead(self, z: _Values, horizon: int) -> _Values:
+        """Forecast from every row of z [N, C] by the best one: [N, horizon, C]."""
+        return self.forecast(self.anchor, z, np.arange(len(z)), horizon)
+
     def forecast(self, name: str, z: _Values, origins: NDArray[np.int64], horizon: int) -> _Values:
         """Forecast by one of them: [n, horizon, C]."""
         if name == LINEAR:
@@ -145,25 +153,19 @@ class Baselines:
         return last(z, origins, horizon) if name == LAST else same_season(z, origins, horizon, self.period)
 
 
-def _season(
-    found: int,
-    possible: list[int],
-    error: Callable[[_Values], float],
-    z: _Values,
-    origins: NDArray[np.int64],
-    horizon: int,
-) -> int:
+def _season(found: int, of_season: dict[int, float], of_last: float) -> int:
     """Return the period of the season itself, where `found` is that whose lags serve the regression best.
 
-    Lags of three days may do that and the season be a day all the same: the shortest part of it that is about
-    as good. Where the regression needs none, its lags cover one, or there is none: that whose last values are
-    better than the last value.
+    The others are the errors of each possible season's last values, and of the last value. Lags of three
+    days may serve the regression best and the season be a day all the same: the shortest part of it that is
+    about as good. Where the regression needs none, its lags cover one, or there is none: that whose last
+    values are better than the last value.
     """
-    errors = {p: error(same_season(z, origins, horizon, p)) for p in possible}
     if found:
-        return next(p for p in possible if found % p == 0 and errors[p] <= 1.05 * errors[found])
-    least = min(possible, key=lambda p: errors[p], default=0)
-    return least if least and errors[least] < CLEAR_GAIN * error(last(z, origins, horizon)) else 0
+        close = 1.05 * of_season[found]
+        return next(p for p, error in of_season.items() if found % p == 0 and error <= close)
+    least = min(of_season, key=lambda p: of_season[p], default=0)
+    return least if least and of_season[least] < CLEAR_GAIN * of_last else 0
 
 
 def _error(z: _Values, observed: NDArray[np.bool_], origins: NDArray[np.int64], forecast: _Values) -> float:
@@ -172,5 +174,7 @@ def _error(z: _Values, observed: NDArray[np.bool_], origins: NDArray[np.int64], 
     there = places < len(z)
     places = np.minimum(places, len(z) - 1)
     known = there[..., np.newaxis] & observed[places]
+    if not known.any():
+        raise SeriesError("values: expected rows to choose baselines by, got too much that is missing")
     differences = np.abs(forecast - z[places])[known]
     return float(differences.mean()) if not np.isnan(differences).any() else np.inf

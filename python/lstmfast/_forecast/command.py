@@ -46,6 +46,7 @@ class Options:
     layers: int = 1
     epochs: int = 100
     seed: int = 0
+    logarithms: bool = True
     quiet: bool = False
 
 
@@ -71,7 +72,8 @@ def run(options: Options) -> None:
         names = model.names
     option = "--column" if model is None else f"--model {options.model}"
     series = choose(reading.read(options.file), names, options.time, option=option)
-    outputs.check(options.out)
+    learning = () if model else (outputs.EVALUATION, outputs.MODEL)
+    outputs.check(options.out, [outputs.FORECAST, outputs.PICTURE, *learning])
 
     def say(lines: Sequence[str]) -> None:
         if not options.quiet:
@@ -83,7 +85,10 @@ def run(options: Options) -> None:
         say(report.evaluation(series, model))
     else:
         _check_step(series, model, options)
-    prediction = model.predict(series.values, options.horizon if options.model else None)
+    try:
+        prediction = model.predict(series.values, options.horizon if options.model else None)
+    except SeriesError as error:
+        raise SeriesError(f"{series.source}: {error}") from None
     files, notes = _files(series, model, prediction)
     outputs.write(options.out, files)
     say(["", *report.forecast(series, prediction), "", *notes])
@@ -107,15 +112,14 @@ def _learned(series: Series, options: Options) -> Forecaster:
         seasons=seasons,
         settings=Settings(epochs=options.epochs, batch_size=BATCH, patience=10, seed=options.seed),
         seed=options.seed,
+        logarithms=options.logarithms,
         names=series.names,
         step=str(series.step),
     )
     try:
         with progress.shown(options.epochs, options.quiet) as on_epoch:
             return forecaster.fit(series.values, filled=series.filled, on_epoch=on_epoch)
-    except SeriesError as error:
-        raise SeriesError(f"{series.source}: {error}") from None
-    except FloatingPointError as error:
+    except (SeriesError, FloatingPointError) as error:
         raise SeriesError(f"{series.source}: {error}") from None
 
 
@@ -148,9 +152,9 @@ def _check_step(series: Series, model: Forecaster, options: Options) -> None:
 
 def _files(series: Series, model: Forecaster, prediction: Prediction) -> tuple[dict[str, bytes], list[str]]:
     """Make what is to be written, and what is to be said of what is not."""
-    files, notes = {"forecast.csv": outputs.forecast_csv(series, prediction)}, []
+    files, notes = {outputs.FORECAST: outputs.forecast_csv(series, prediction)}, []
     if model.evaluation is not None:
-        files["evaluation.csv"] = outputs.evaluation_csv(series, model.evaluation)
+        files[outputs.EVALUATION] = outputs.evaluation_csv(series, model.evaluation)
     try:
         from . import picture
     except ModuleNotFoundError as error:
@@ -158,10 +162,10 @@ def _files(series: Series, model: Forecaster, prediction: Prediction) -> tuple[d
             raise
         notes.append(f"No picture: it needs matplotlib ({EXTRA}).")
     else:
-        files["forecast.png"] = picture.draw(series, prediction, model.evaluation)
+        files[outputs.PICTURE] = picture.draw(series, prediction, model.evaluation)
     if model.learned is not None and model.evaluation is not None:  # one that was loaded has a file already
         try:
-            files["model.safetensors"] = saved.to_bytes(model.learned)
+            files[outputs.MODEL] = saved.to_bytes(model.learned)
         except ImportError:
             notes.append(f"No model file: it needs safetensors ({EXTRA}).")
     return files, notes

@@ -6,6 +6,9 @@ Detection is modest: what it is not sure of is one column, or an error that says
 from __future__ import annotations
 
 import csv
+import io
+import itertools
+import re
 from dataclasses import dataclass
 
 from . import dates, numbers
@@ -15,7 +18,8 @@ __all__ = ["Rows", "parse"]
 
 # In this order: a decimal comma makes a comma look like a delimiter, so that it comes last.
 DELIMITERS = ("\t", ";", "|", ",")
-LOOKED_AT = 100  # lines that must agree on a delimiter
+LOOKED_AT = 100  # rows that must agree on a delimiter
+_SAYS = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # what spreadsheets put first
 
 
 @dataclass(frozen=True)
@@ -36,29 +40,34 @@ def parse(data: bytes, source: str) -> Rows:
         If it is empty or no text, or a row has more or fewer fields than the first.
     """
     text = _decoded(data, source)
-    lines = text.splitlines()
-    first = next((k for k, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
-    if first is None:
+    lines = list(io.StringIO(text, newline=""))  # their ends stay: those within quotes are text
+    first = _begin(lines, 0)
+    says = _SAYS.fullmatch(lines[first]) if first < len(lines) else None
+    if says:
+        first = _begin(lines, first + 1)
+    if first == len(lines):
         raise SeriesError(f"{source}: expected a table, got an empty file")
-    delimiter = _delimiter(lines[first : first + LOOKED_AT])
-    reader = csv.reader(lines[first:], delimiter=delimiter, skipinitialspace=True)
+    delimiter = says[1] if says else _delimiter(lines[first:])
+    reader = csv.reader(lines[first:], delimiter=delimiter, skipinitialspace=True, strict=True)
     rows: list[list[str]] = []
     places: list[int] = []
+    line = first + 1
     try:
         for row in reader:
             if any(field.strip() for field in row):
                 rows.append([field.strip() for field in row])
-                places.append(first + reader.line_num)
+                places.append(line)
             elif len(row) > 1:  # all fields empty: a row of gaps, which counts
                 rows.append([""] * len(row))
-                places.append(first + reader.line_num)
+                places.append(line)
+            line = first + reader.line_num + 1
     except csv.Error as error:
-        raise SeriesError(f"{source}, line {first + reader.line_num}: expected CSV: {error}") from None
+        raise SeriesError(f"{source}, line {line}: expected CSV: {error}") from None
     width = len(rows[0])
     for row, place in zip(rows, places, strict=True):
         if len(row) != width:
             raise SeriesError(
-                f"{source}, line {place}: expected {width} fields as in the first line"
+                f"{source}, line {place}: expected {width} field{'s'[: width != 1]} as in the first line"
                 f" (separated by {_named(delimiter)}), got {len(row)}"
             )
     names = _header(rows[0], source)
@@ -82,11 +91,19 @@ def _decoded(data: bytes, source: str) -> str:
     raise SeriesError(f"{source}: expected text (CSV), got bytes that are none")
 
 
+def _begin(lines: list[str], first: int) -> int:
+    """Return the first line from there on with anything in it that is no comment."""
+    while first < len(lines) and (not lines[first].strip() or lines[first].startswith("#")):
+        first += 1
+    return first
+
+
 def _delimiter(lines: list[str]) -> str:
-    """Return the first delimiter by which all these lines have the same number of fields, above one."""
+    """Return the first delimiter by which the first rows have the same number of fields, above one."""
     for delimiter in DELIMITERS:
         try:
-            widths = {len(row) for row in csv.reader(lines, delimiter=delimiter) if row}
+            reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+            widths = {len(row) for row in itertools.islice(reader, LOOKED_AT) if row}
         except csv.Error:
             continue
         if len(widths) == 1 and widths.pop() > 1:
@@ -109,4 +126,4 @@ def _header(fields: list[str], source: str) -> list[str] | None:
 
 
 def _named(delimiter: str) -> str:
-    return {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}[delimiter]
+    return {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}.get(delimiter, repr(delimiter))

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SeriesError
+from .intervals import LEVELS
+
 __all__ = ["Comparison", "Evaluation", "Scores", "compare", "residuals", "score"]
 
 _Values = NDArray[np.float64]
+_NOTHING = "values: expected forecasts that can be judged, got too much that is missing among the last rows"
 MATTERS = 0.01  # a difference of less is none to speak of, however certain
 
 
@@ -24,7 +28,8 @@ class Scores:
         Mean absolute and root mean squared error for each step ahead, in the series' units.
     scaled : float64 array [H]
         Mean absolute scaled error (Hyndman & Koehler 2006): `mae` in units of the mean change over a season
-        (from row to row where there is none) in the training part, the mean of all columns.
+        (from row to row where there is none) in the training part, the mean of all columns. Where there is no
+        such change, in units of the standard deviation.
     """
 
     name: str
@@ -85,22 +90,44 @@ class Evaluation:
     coverage: _Values
     spread: _Values
 
+    @property
+    def too_narrow(self) -> bool:
+        """Whether intervals held less often than chance explains: the rows differ from those before them.
+
+        By three standard errors at some step; as both the widths and what they are tried on are drawn, of
+        twice the variance.
+        """
+        level = np.array(LEVELS)[:, np.newaxis]
+        return bool((self.coverage < level - 3 * np.sqrt(2) * self.spread).any())
+
 
 def residuals(truth: _Values, forecast: _Values, first: int, end: int) -> _Values:
     """Truth [N, C] minus forecast [N, H, C], by the row that is forecast: [end - first, H, C].
 
     Entry [s, h] is of row first + s, said h + 1 rows before. NaN where truth is, or nothing was said.
+    Nothing counts as said from a row in which a number is missing: what fills it is a line to the number
+    after the gap, which a forecast from there would know beforehand.
     """
     H = forecast.shape[1]
     rows = np.arange(first, end)[:, np.newaxis]
     origins = rows - np.arange(1, H + 1)
     said = forecast[np.maximum(origins, 0), np.arange(H)]
-    found: _Values = np.where(origins[..., np.newaxis] >= 0, truth[rows] - said, np.nan)
+    whole = np.asarray(~np.isnan(truth).any(axis=1))
+    counts = (origins >= 0) & whole[np.maximum(origins, 0)]
+    found: _Values = np.where(counts[..., np.newaxis], truth[rows] - said, np.nan)
     return found
 
 
 def score(name: str, errors: _Values, unit: _Values) -> Scores:
-    """Score errors [n, H, C]; unit [C] is what `scaled` divides by."""
+    """Score errors [n, H, C]; unit [C] is what `scaled` divides by.
+
+    Raises
+    ------
+    SeriesError
+        If there are none of some step and column.
+    """
+    if np.isnan(errors).all(axis=0).any():
+        raise SeriesError(_NOTHING)
     mae = np.nanmean(np.abs(errors), axis=0)
     return Scores(name, mae, np.sqrt(np.nanmean(errors**2, axis=0)), (mae / unit).mean(axis=1))
 
@@ -112,9 +139,11 @@ def compare(
 
     F. X. Diebold, R. S. Mariano, "Comparing predictive accuracy", JBES 13, 1995; the variance of the mean
     with Bartlett's weights over twice the horizon, as neighbouring rows are forecast from nearly the same.
-    The interval reaches as many standard `errors` to both sides.
+    The interval reaches as many standard `errors` to both sides. SeriesError if there is nothing to compare.
     """
     known = ~np.isnan(network + baseline).all(axis=(1, 2))  # rows that have a truth in some column
+    if not known.any():
+        raise SeriesError(_NOTHING)
     ours, theirs = (np.nanmean(np.abs(e[known]) / unit, axis=(1, 2)) for e in (network, baseline))
     difference = ours - theirs
     n, mean = len(difference), difference.mean()

@@ -46,6 +46,9 @@ class Forecaster:
         Of the training.
     seed : int >= 0
         Of the first weights; that of the order of windows is in `settings`.
+    logarithms : bool
+        Whether columns that are above 0 and whose spread grows with their level, both in the rows to learn
+        from, are computed with in logarithms. All later numbers must be above 0 then.
     names : sequence of str
         Of the columns; empty: "column 1" and so on.
     step : str
@@ -60,6 +63,7 @@ class Forecaster:
     seasons: Sequence[int] = ()
     settings: Settings = field(default_factory=lambda: Settings(epochs=100, batch_size=8, patience=10))
     seed: int = 0
+    logarithms: bool = True
     names: Sequence[str] = ()
     step: str = ""
     # What `fit` finds.
@@ -77,6 +81,7 @@ class Forecaster:
         if self.period is not None and checks.integer(self.period, "period", 0) == 1:
             raise ValueError("period: expected 0 (none) or at least 2 rows, got 1")
         checks.integer(self.seed, "seed", 0)
+        checks.flag(self.logarithms, "logarithms")
 
     def fit(
         self,
@@ -99,10 +104,11 @@ class Forecaster:
         Raises
         ------
         SeriesError
-            If the series is too short, or a column does not change.
+            If the series is too short, a column does not change, too much is missing, or a later number is
+            not above 0 where logarithms are.
         """
         values, observed = self._checked(values, filled)
-        parts = Parts.of(len(values), self.horizon)
+        parts = Parts.of(len(values), self.horizon, whole=np.asarray(observed.all(axis=1)))
         names = self._names(values.shape[1])
         if self.period and 3 * self.period > parts.train:
             raise SeriesError(
@@ -111,7 +117,10 @@ class Forecaster:
             )
         suggested = [period for period in self.seasons if period >= 2]
         block = self.period or next((period for period in suggested if period >= 4), 12)
-        scaling = Scaling.of(values[: parts.train], np.atleast_1d((values > 0).all(axis=0)), block, names)
+        scaling = Scaling.of(
+            values[: parts.train], observed[: parts.train], block, names, logarithms=self.logarithms
+        )
+        scaling.check(values, names, "; logarithms=False (--no-logarithms) does without")
         z = scaling.to_model(values)
         baselines = Baselines.choose(
             z[: parts.stop],
@@ -122,19 +131,20 @@ class Forecaster:
             seasons=suggested,
         )
         shape = Shape(self.cell, self.hidden_size, self.num_layers)
-        network = Network.new(shape, baselines, z, parts.train, self.horizon, self.seed)
-        history = network.train(z, observed, parts.train, parts.stop, self.settings, on_epoch)
+        anchor = baselines.ahead(z, self.horizon)
+        network = Network.new(shape, baselines, z, observed, anchor, parts.train, self.seed)
+        history = network.train(z, observed, anchor, parts.train, parts.stop, self.settings, on_epoch)
         if history.ended == "interrupted":
             raise KeyboardInterrupt
 
-        ahead = network.forecast(z)
+        ahead = anchor + network.corrections(z)
         truth = np.where(observed, z, np.nan)
         judging = half_widths(evaluation.residuals(truth, ahead, parts.stop, parts.calibrate))
         # What is forecast from here on may know all residuals of rows that the weights have not seen.
         widths = half_widths(evaluation.residuals(truth, ahead, parts.stop, parts.test))
         self.learned = Learned(names, self.step, scaling, network, widths)
         self.parts, self.history = parts, history
-        self.evaluation = self._evaluated(values, z, observed, ahead, judging)
+        self.evaluation = self._evaluated(values, z, observed, anchor, ahead, judging)
         return self
 
     def predict(self, history: ArrayLike, steps: int | None = None) -> Prediction:
@@ -186,6 +196,7 @@ class Forecaster:
         values: _Values,
         z: _Values,
         observed: NDArray[np.bool_],
+        anchor: _Values,
         ahead: _Values,
         widths: _Values,
     ) -> Evaluation:
@@ -194,10 +205,13 @@ class Forecaster:
         assert self.parts is not None
         first, end = self.parts.calibrate, self.parts.test
         baselines = network.baselines
-        lag = baselines.period or 1
-        change = np.abs(values[lag : self.parts.train] - values[: self.parts.train - lag])
-        unit = np.maximum(change.mean(axis=0), np.finfo(float).tiny)
         truth = np.where(observed, values, np.nan)
+        lag = baselines.period or 1
+        change = np.abs(truth[lag : self.parts.train] - truth[: self.parts.train - lag])
+        unit = np.nanmean(change, axis=0)
+        # Of a season that repeats exactly there is no change to measure by.
+        deviation = np.nanstd(truth[: self.parts.train], axis=0)
+        unit = np.where(unit > 1e-9 * deviation, unit, deviation)
 
         # Only rows of which everybody has said something.
         def errors(forecast: _Values) -> _Values:
@@ -207,7 +221,12 @@ class Forecaster:
             return evaluation.residuals(truth, said, first, end)
 
         origins = np.arange(len(z))
-        found = {name: errors(baselines.forecast(name, z, origins, self.horizon)) for name in baselines.names}
+        found = {
+            name: errors(
+                anchor if name == baselines.anchor else baselines.forecast(name, z, origins, self.horizon)
+            )
+            for name in baselines.names
+        }
         ours = errors(ahead)
         scores = [evaluation.score(name, each, unit) for name, each in found.items()]
         best = min(scores, key=lambda each: float(each.scaled.mean())).name

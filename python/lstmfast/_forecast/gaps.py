@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +38,16 @@ class Filled:
 
 
 def fill(
-    source: str, names: tuple[str, ...], values: NDArray[np.float64], places: NDArray[np.int64]
+    source: str,
+    names: tuple[str, ...],
+    values: NDArray[np.float64],
+    places: NDArray[np.int64],
+    said: Callable[[int], str],
 ) -> Filled:
     """Put rows at their places, and draw straight lines where there are none.
 
-    Rows before the first and after the last in which every column has a number are left out.
+    Rows before the first and after the last in which every column has a number are left out. `said` says
+    what time a place is, for messages.
 
     Raises
     ------
@@ -55,9 +61,13 @@ def fill(
         )
     first, last = whole[0], whole[-1]
     notes = []
-    for count, where in ((first, "first"), (len(values) - 1 - last, "last")):
-        if count:
-            notes.append(f"The {where} {_rows(int(count))} left out: numbers are missing there.")
+    if first:
+        notes.append(f"The first {_rows(int(first))} left out: numbers are missing there.")
+    if count := len(values) - 1 - last:
+        notes.append(
+            f"The last {_rows(int(count))} left out: numbers are missing there. The forecast begins after"
+            f" {said(int(places[last]))}."
+        )
     places = places[first : last + 1]
     length = int(places[-1] - places[0]) + 1
     if length > 2 * len(values) + 10:  # before memory is taken for them
@@ -70,11 +80,11 @@ def fill(
     missing = np.isnan(grid)
     for k, name in enumerate(names):
         if missing[:, k].any():
-            notes.append(_fill_column(source, name, grid[:, k]))
+            notes.append(_fill_column(source, name, grid[:, k], lambda row: said(int(places[0]) + row)))
     return Filled(np.arange(places[0], places[-1] + 1), grid, missing, notes)
 
 
-def _fill_column(source: str, name: str, column: NDArray[np.float64]) -> str:
+def _fill_column(source: str, name: str, column: NDArray[np.float64], said: Callable[[int], str]) -> str:
     """Fill one column, in place; return what is to be said of it."""
     missing = np.isnan(column)
     known = np.flatnonzero(~missing)
@@ -87,14 +97,16 @@ def _fill_column(source: str, name: str, column: NDArray[np.float64]) -> str:
             f" ({count} of {rows})"
         )
     if longest > allowed:
+        where = said(int(known[np.diff(known).argmax()]))
         raise SeriesError(
             f"{source}: expected gaps of at most {_rows(allowed)} ({MOST_IN_A_ROW:.0%} of all) in the column"
-            f" {name!r}, got one of {longest} after row {known[np.diff(known).argmax()] + 1}"
+            f" {name!r}, got one of {longest} after {where}: a line across it"
+            " would be made up; cut the series there, or fill it in"
         )
     column[missing] = np.interp(np.flatnonzero(missing), known, column[known])
     return (
         f"{count} of {rows} numbers of {name!r} are missing (at most {longest} in a row): filled by straight"
-        " lines to train on and to read, and not counted where forecasts are judged."
+        " lines, which are read and never counted as a truth; no forecast from within a gap is judged."
     )
 
 

@@ -94,12 +94,7 @@ class Learned:
         values = values[-self.reads :]
         if len(values) < self.needs:
             raise SeriesError(f"history: expected at least {self.needs} rows, got {len(values)}")
-        below = np.flatnonzero(self.scaling.log & (values <= 0).any(axis=0))
-        if below.size:
-            raise SeriesError(
-                f"column {self.names[below[0]]!r}: expected numbers above 0, as all were that the model has"
-                f" learned from, got {values[:, below[0]].min():g}"
-            )
+        self.scaling.check(values, self.names)
         z = self.network.forecast(self.scaling.to_model(values))[-1]
         return Prediction(
             self.scaling.to_values(z),

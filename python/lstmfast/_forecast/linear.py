@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SeriesError
+
 __all__ = ["Form", "Linear"]
 
 _Values = NDArray[np.float64]
@@ -72,10 +74,15 @@ class Linear:
 
     @classmethod
     def fit(cls, form: Form, z: _Values, observed: NDArray[np.bool_]) -> Linear:
-        """Fit z [N, C], where observed [N, C] says which of its numbers count as a truth."""
+        """Fit z [N, C], where observed [N, C] says which of its numbers count as a truth.
+
+        A row counts if nothing is missing in the one before it: what fills a gap leads to the row after it.
+        """
         z, observed = z[-MOST_ROWS:], observed[-MOST_ROWS:]
         w = np.diff(z, axis=0) if form.differenced else z
-        observed = observed[1:] & observed[:-1] if form.differenced else observed
+        whole = np.asarray(observed.all(axis=1))
+        fair = observed[1:] & whole[:-1, np.newaxis]
+        observed = fair if form.differenced else np.concatenate([observed[:1], fair])
         lags, C = form.lags, z.shape[1]
         first = lags[-1]
         past = np.stack([w[first - lag : len(w) - lag] for lag in lags], axis=1)  # [n, K, C]
@@ -87,6 +94,8 @@ class Linear:
             if form.together:
                 read[near] = True
             rows = observed[first:, c]
+            if not rows.any():
+                raise SeriesError("values: expected rows to learn from, got too much that is missing")
             matrix = np.column_stack([np.ones(rows.sum()), past[rows][:, read]])
             # Least squares by the normal equations, with a trace of a ridge against columns that are alike.
             square = matrix.T @ matrix
@@ -110,10 +119,12 @@ class Linear:
         w = np.diff(z, axis=0, prepend=np.nan) if self.form.differenced else z
         known = np.empty((deepest + horizon, len(origins), z.shape[1]))
         known[:deepest] = w[origins + np.arange(1 - deepest, 1)[:, np.newaxis]]
+        # Of one column the same product, in half the time.
+        times = np.multiply if z.shape[1] == 1 else np.matmul
         for h in range(deepest, deepest + horizon):
             known[h] = self.constant
             for lag, weight in zip(lags, self.weights, strict=True):
-                known[h] += known[h - lag] @ weight
+                known[h] += times(known[h - lag], weight)
         ahead = known[deepest:].swapaxes(0, 1)
         if self.form.differenced:
             ahead = z[origins][:, np.newaxis] + np.cumsum(ahead, axis=1)

@@ -20,6 +20,7 @@ from .._fitting import Batch, History, Settings, Windows, fit, horizons
 from .._fitting.model import Model
 from ..training import Dense
 from .baselines import LINEAR, Baselines
+from .errors import SeriesError
 from .evaluation import compare, residuals
 
 __all__ = ["Network", "Shape"]
@@ -89,16 +90,29 @@ class Network:
 
     @classmethod
     def new(
-        cls, shape: Shape, baselines: Baselines, z: _Values, train: int, horizon: int, seed: int
+        cls,
+        shape: Shape,
+        baselines: Baselines,
+        z: _Values,
+        observed: NDArray[np.bool_],
+        anchor: _Values,
+        train: int,
+        seed: int,
     ) -> Network:
-        """Make one for a series z [N, C], of whose first `train` rows it learns the units."""
+        """Make one for a series z [N, C], of whose first `train` rows it learns the units.
+
+        observed [N, C] says which of its numbers count as a truth; anchor [N, H, C] is `Baselines.ahead(z)`.
+        """
+        horizon = anchor.shape[1]
         longest = max(baselines.period, horizon)
         context = max(8, min(128, max(32, 2 * longest), train // 4))
         reach = baselines.reach
-        read, anchor = _read(z[:train], baselines), _anchor(z[:train], baselines, horizon)
-        truth = horizons(z[:train], horizon)
+        read = _read(z[:train], baselines)
+        wrong = _wrong(z[:train], observed[:train], anchor[:train])[reach:]
+        if np.isnan(wrong).all(axis=0).any():
+            raise SeriesError("values: expected rows to learn from, got too much that is missing")
         inputs = np.sqrt(np.mean(read[reach + 1 :] ** 2, axis=0))
-        targets = np.sqrt(np.nanmean((truth - anchor)[reach:] ** 2, axis=0))
+        targets = np.sqrt(np.nanmean(wrong**2, axis=0))
         # A column that the baseline foretells exactly has no unit of its own.
         units = Units(np.where(inputs > 0, inputs, 1.0), np.where(targets > 1e-9, targets, 1.0))
         return cls(shape, baselines, horizon, context, units, seed)
@@ -116,6 +130,7 @@ class Network:
         self,
         z: _Values,
         observed: NDArray[np.bool_],
+        anchor: _Values,
         train: int,
         stop: int,
         settings: Settings,
@@ -128,27 +143,29 @@ class Network:
         z : [N, C]
         observed : bool array [N, C]
             Which of its numbers count as a truth.
+        anchor : [N, H, C]
+            `Baselines.ahead(z)`.
         """
-        data, later = self.windows(z, observed, train, stop)
+        data, later = self.windows(z, observed, anchor, train, stop)
         history = fit(self.layer, self.head, data, held_out=later, settings=settings, on_epoch=on_epoch)
         # The rows that have chosen the epoch cannot be quite fair, so that not just any gain will do.
         truth = np.where(observed, z, np.nan)[:stop]
-        anchor = _anchor(z[:stop], self.baselines, self.horizon)
-        ours = residuals(truth, anchor + self._corrections(z[:stop]), train, stop)
-        theirs = residuals(truth, anchor, train, stop)
+        theirs = residuals(truth, anchor[:stop], train, stop)
+        ours = residuals(truth, anchor[:stop] + self.corrections(z[:stop]), train, stop)
         if compare(ours, theirs, np.ones(z.shape[1]), "").high >= 0:
             self.silence()
         return history
 
     def windows(
-        self, z: _Values, observed: NDArray[np.bool_], train: int, stop: int
+        self, z: _Values, observed: NDArray[np.bool_], anchor: _Values, train: int, stop: int
     ) -> tuple[Windows, Windows]:
         """Cut what is learned from, and what training is stopped by; arguments as `train` has them.
 
         Windows are twice the context, of which the second half is scored. Those of the training part overlap
         by half of that, so that each row is scored with more and less before it.
         """
-        inputs, targets = self._padded(z[:stop]), self._targets(z[:stop], observed[:stop])
+        inputs = self._padded(z[:stop])
+        targets = _wrong(z[:stop], observed[:stop], anchor[:stop]) / self.units.targets
         # [stop, H]: of which row a target is.
         rows = np.arange(stop)[:, np.newaxis] + np.arange(1, self.horizon + 1)
         length, scored = 2 * self.context, self.context
@@ -157,6 +174,8 @@ class Network:
             chosen = np.where(wanted[..., np.newaxis], targets, np.nan).astype(np.float32)
             known = ~np.isnan(chosen).all(axis=(1, 2))
             able = np.flatnonzero(known)
+            if not able.size:
+                raise SeriesError("values: expected rows to learn from, got too much that is missing")
             # Ends of windows, the last row first: a window has at least one row that is scored.
             ends = np.arange(able[-1], able[0] - 1, -stride)
             if len(ends) > MOST_WINDOWS:
@@ -173,9 +192,9 @@ class Network:
 
     def forecast(self, z: _Values) -> _Values:
         """Forecast from every row of z [N, C]: [N, H, C]. NaN before the baseline has read enough."""
-        return _anchor(z, self.baselines, self.horizon) + self._corrections(z)
+        return self.baselines.ahead(z, self.horizon) + self.corrections(z)
 
-    def _corrections(self, z: _Values) -> _Values:
+    def corrections(self, z: _Values) -> _Values:
         """Return by how much the head says after each row that the anchor is wrong, [N, H, C].
 
         Blocks of `context` rows, each read after the rows of the block before it, the last of which ends with
@@ -195,20 +214,20 @@ class Network:
             out[some] = said.swapaxes(0, 1).reshape(len(some), scored, self.horizon, C)
         return out.reshape(blocks * scored, self.horizon, C)[front:] * self.units.targets
 
-    def _targets(self, z: _Values, observed: NDArray[np.bool_]) -> _Values:
-        """Return the anchor's errors in their units, [N, H, C]; NaN where there is no truth."""
-        truth = horizons(np.where(observed, z, np.nan), self.horizon)
-        found: _Values = (truth - _anchor(z, self.baselines, self.horizon)) / self.units.targets
-        return found
-
     def _padded(self, z: _Values) -> NDArray[np.float32]:
         """Return what is read, [context + N, F], with zeros for what was before the series."""
         read = np.clip(_read(z, self.baselines) / self.units.inputs, -FURTHEST, FURTHEST)
         return np.concatenate([np.zeros((self.context, read.shape[1])), read]).astype(np.float32)
 
 
-def _anchor(z: _Values, baselines: Baselines, horizon: int) -> _Values:
-    return baselines.forecast(baselines.anchor, z, np.arange(len(z)), horizon)
+def _wrong(z: _Values, observed: NDArray[np.bool_], anchor: _Values) -> _Values:
+    """Return the anchor's errors, [N, H, C]; NaN where there is no truth, or it was said from within a gap.
+
+    See `evaluation.residuals`: what fills a gap knows what comes after.
+    """
+    found = horizons(np.where(observed, z, np.nan), anchor.shape[1]) - anchor
+    found[~observed.all(axis=1)] = np.nan
+    return found
 
 
 def _read(z: _Values, baselines: Baselines) -> _Values:

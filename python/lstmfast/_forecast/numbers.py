@@ -18,6 +18,7 @@ MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "--", "?"))
 # design.
 _POINT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[-+]?(\d+,?\d*|,\d+)([eE][-+]?\d+)?", re.ASCII)
+_DOTS = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+|[-+]?\d{1,3}", re.ASCII)
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+|[-+]?\d{1,3}", re.ASCII)
 
 
@@ -55,13 +56,19 @@ def _of_text(table: Table, name: str, column: list[str]) -> NDArray[np.float64]:
     present = [text for text in column if not is_missing(text)]
     comma = table.commas and _decimal_comma(table, name, present)
     pattern = _COMMA if comma else _POINT
+    if table.commas and not comma:
+        _check_dots(table, name, present)
     values = np.full(len(column), math.nan)
     for row, text in enumerate(column):
         if is_missing(text):
             continue
         if not pattern.fullmatch(text):
+            hint = (
+                ": write numbers with a decimal point, and nothing between thousands" if "," in text else ""
+            )
             raise SeriesError(
-                f"{table.source}, {table.place(row)}: expected a number in the column {name!r}, got {text!r}"
+                f"{table.source}, {table.place(row)}: expected a number in the column {name!r},"
+                f" got {text!r}{hint}"
             )
         values[row] = float(text.replace(",", "."))
     return _finite(table, name, values)
@@ -77,6 +84,19 @@ def _decimal_comma(table: Table, name: str, present: list[str]) -> bool:
             " decimal one or stands between thousands; write the numbers with a decimal point"
         )
     return all(_COMMA.fullmatch(text) for text in present)
+
+
+def _check_dots(table: Table, name: str, present: list[str]) -> None:
+    """Refuse 987 beside 1.234, all with three digits after a dot or with none: likely thousands.
+
+    Numbers that are all written to three places are read as that.
+    """
+    with_dot = [text for text in present if "." in text]
+    if 0 < len(with_dot) < len(present) and all(_DOTS.fullmatch(text) for text in present):
+        raise SeriesError(
+            f"{table.source}: column {name!r}: cannot tell whether the dot in {with_dot[0]!r} is a decimal"
+            " point or stands between thousands; write the numbers with nothing between thousands"
+        )
 
 
 def _of_array(table: Table, name: str, column: NDArray[np.generic]) -> NDArray[np.float64]:

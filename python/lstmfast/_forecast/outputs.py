@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -18,33 +19,55 @@ from .forecaster import Prediction
 from .intervals import LEVELS
 from .series import Series
 
-__all__ = ["check", "evaluation_csv", "forecast_csv", "write"]
+__all__ = ["EVALUATION", "FORECAST", "MODEL", "PICTURE", "check", "evaluation_csv", "forecast_csv", "write"]
 
 
-def check(folder: Path) -> None:
-    """See that the folder can be written to, or made; nothing is left behind.
+FORECAST, PICTURE = "forecast.csv", "forecast.png"
+EVALUATION, MODEL = "evaluation.csv", "model.safetensors"  # of what was learned in this run
+
+
+def check(folder: Path, names: Iterable[str]) -> None:
+    """See that the folder can be made, and files of these names be written there; nothing is left behind.
+
+    Before anything is learned, which may take long.
 
     Raises
     ------
     SeriesError
-        If it cannot.
+        If not.
     """
-    there = folder.absolute()
+    there, place = folder.absolute(), folder
     try:
         while not os.path.lexists(there):
             there = there.parent
         with tempfile.TemporaryFile(dir=there):
             pass
+        if there == folder.absolute():
+            for name in names:
+                place = folder / name
+                writing.check(place)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SeriesError(f"--out: cannot write to {str(folder)!r}: {reason}") from None
+        raise SeriesError(f"--out: cannot write to {str(place)!r}: {reason}") from None
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files, which are made by now, each at once and whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        writing.write(folder / name, data)
+    """Write all files, which are made by now, or none: a forecast never lies beside another's evaluation.
+
+    Raises
+    ------
+    OSError
+        If one cannot be written; it names that one. A folder that was not there is not there then.
+    """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writing.write_all({folder / name: data for name, data in files.items()})
+    except BaseException:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def forecast_csv(series: Series, prediction: Prediction) -> bytes:

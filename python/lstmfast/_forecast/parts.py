@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import SeriesError
 
 __all__ = ["FEWEST", "Parts"]
@@ -34,8 +37,16 @@ class Parts:
     test: int
 
     @classmethod
-    def of(cls, rows: int, horizon: int, source: str = "values") -> Parts:
+    def of(
+        cls,
+        rows: int,
+        horizon: int,
+        source: str = "values",
+        whole: NDArray[np.bool_] | None = None,
+    ) -> Parts:
         """Cut so many rows: 60 %, 10 %, 15 %, 15 %; more for the second and third where they would be few.
+
+        whole [rows] says in which nothing is missing; None: in all.
 
         Raises
         ------
@@ -54,6 +65,24 @@ class Parts:
             )
         test = round(0.15 * rows)
         calibrate = max(CALIBRATION, test)
+        if whole is not None:
+            calibrate = _with_enough(calibrate, rows - test, horizon, whole)
         stop = max(round(0.1 * rows), 2 * horizon)
         train = rows - test - calibrate - stop
         return cls(train, train + stop, rows - test, rows)
+
+
+def _with_enough(count: int, end: int, horizon: int, whole: NDArray[np.bool_]) -> int:
+    """Return how many rows before `end` have enough that can be judged, up to a third of all.
+
+    A row can be, for a step ahead, if nothing is missing in it, nor in that from which it was forecast.
+    """
+    most = max(count, len(whole) // 3)
+    while count < most:
+        rows = np.arange(end - count, end)[:, np.newaxis]
+        fair = whole[rows] & whole[rows - np.arange(1, horizon + 1)]
+        short = CALIBRATION - int(fair.sum(axis=0).min())
+        if short <= 0:
+            break
+        count = min(count + short, most)
+    return count

@@ -51,7 +51,7 @@ def _forecast(axes: Axes, series: Series, prediction: Prediction, c: int) -> Non
     middle = np.concatenate([now, prediction.mean[:, c]])
     marker = "o" if horizon == 1 else None
     axes.plot(times, middle, color=BLUE, linewidth=1.6, marker=marker, markersize=3, label="forecast")
-    axes.set_title(series.names[c], loc="left")
+    axes.set_title(series.names[c], loc="left", parse_math=False)  # a $ is a dollar
     axes.margins(x=0.01)
     axes.legend(loc="upper left", frameon=False, ncols=3, fontsize="small")
     low, high = axes.get_ylim()

@@ -68,7 +68,10 @@ def of_frame(frame: Any, source: str) -> Table:  # noqa: ANN401
         if str(name) in columns:
             raise SeriesError(f"{source}: expected columns with names of their own, got {str(name)!r} twice")
         series = frame[name]
-        columns[str(name)] = np.asarray(series.to_numpy() if hasattr(series, "to_numpy") else series)
+        if getattr(getattr(series, "dtype", None), "time_zone", None) is not None:  # which polars leaves out
+            columns[str(name)] = np.array(series.to_list(), object)
+        else:
+            columns[str(name)] = np.asarray(series.to_numpy() if hasattr(series, "to_numpy") else series)
     if not columns:
         raise SeriesError(f"{source}: expected a table with columns, got none")
     sizes = {name: len(column) for name, column in columns.items()}
@@ -81,7 +84,7 @@ def _index_values(index: Any) -> NDArray[Any] | None:  # noqa: ANN401
     """Return the dates of a pandas index, or None where it only counts rows."""
     if hasattr(index, "to_timestamp"):  # of periods: what begins each
         index = index.to_timestamp()
-    if getattr(index, "tz", None) is not None:
-        index = index.tz_convert("UTC").tz_localize(None)
+    if getattr(index, "tz", None) is not None:  # of times that know their zones
+        return np.array(list(index), object)
     values = np.asarray(index)
     return values if values.dtype.kind == "M" or getattr(index, "name", None) is not None else None

@@ -26,6 +26,8 @@ def heading(series: Series) -> list[str]:
     return [
         f"{series.source}: {names}, {len(series.values):,} rows from {first} to {last},"
         f" a step of {series.step}",
+        # So that who reads a file with other decimal points sees it.
+        f"Numbers: {_ranges(series)}.",
         *series.notes,
     ]
 
@@ -66,6 +68,10 @@ def evaluation(series: Series, forecaster: Forecaster) -> list[str]:
         rows.append([f"within the {level:.0%} interval", *(f"{v:.0%}" for v in [*held[steps], held.mean()])])
     if not baselines.period:
         lines.append(f"There is no baseline {SEASON!r} without a season.")
+    changed = [
+        "These rows differ from those before them: intervals held less often than chance explains, and those"
+        " of the forecast may be too narrow."
+    ]
     chance = [f"{100 * found.spread[k].max():.0f}" for k in range(len(LEVELS))]
     return [
         *lines,
@@ -74,6 +80,7 @@ def evaluation(series: Series, forecaster: Forecaster) -> list[str]:
         *table(rows),
         f"(Intervals were measured by the rows before these. Chance alone moves their parts by {chance[0]}"
         f" and {chance[1]} points, one standard error, at the last step ahead.)",
+        *(changed if found.too_narrow else []),
         "",
         *verdict(found.network, found.comparison, found, network.is_silent, baselines.anchor),
     ]
@@ -135,6 +142,14 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
         for row in rows
     ]
+
+
+def _ranges(series: Series) -> str:
+    """Say between which numbers each column is."""
+    ends = [f"{c.min():.6g} to {c.max():.6g}" for c in series.values.T]
+    if len(ends) == 1:
+        return ends[0]
+    return ", ".join(f"{name!r} {both}" for name, both in zip(series.names, ends, strict=True))
 
 
 def _some(horizon: int) -> NDArray[np.int64]:

@@ -1,11 +1,13 @@
 """A forecaster as a file: safetensors, of the form that layers have, with the class Forecaster.
 
 Tensors are the layer's and the head's weights, the linear autoregression's, and the units and widths; what is
-left is the configuration.
+left is the configuration. Among that is a digest of it all: a file that was changed, by a hand or by a disk,
+would forecast on with other numbers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -23,11 +25,12 @@ from .linear import Form, Linear
 from .network import Network, Shape, Units
 from .scaling import Scaling
 
-__all__ = ["load", "to_bytes"]
+__all__ = ["digest", "load", "to_bytes"]
 
 CLASS = "Forecaster"
 _LAYER, _HEAD = "layer.", "head."
 _WHOLE = ("horizon", "hidden_size", "num_layers", "context", "order", "form_period", "period")
+_DIGEST = "sha256"
 _LARGEST = 2**31
 
 
@@ -53,12 +56,23 @@ def to_bytes(learned: Learned) -> bytes:
         "anchor": baselines.anchor,
         "returns": list(baselines.returns),
     }
-    tensors = {
+    found = {
         **{_LAYER + name: array for name, array in network.layer.parameters.items()},
         **{_HEAD + name: array for name, array in network.head.parameters.items()},
         **_numbers(learned),
     }
-    return format.to_bytes(CLASS, config, {name: np.ascontiguousarray(t) for name, t in tensors.items()})
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in found.items()}
+    return format.to_bytes(CLASS, {**config, _DIGEST: digest(config, tensors)}, tensors)
+
+
+def digest(config: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return SHA-256 of the configuration, but for the digest in it, and of all tensors."""
+    rest = {name: value for name, value in config.items() if name != _DIGEST}
+    made = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    for name in sorted(tensors):
+        made.update(f"{name} {tensors[name].dtype.name} {tensors[name].shape}".encode())
+        made.update(np.ascontiguousarray(tensors[name]).data)
+    return made.hexdigest()
 
 
 def _numbers(learned: Learned) -> dict[str, NDArray[np.float64]]:
@@ -83,7 +97,12 @@ def load(path: str | os.PathLike[str]) -> Learned:
     try:
         with module.safe_open(text, framework="numpy") as file:
             config = _config(file.metadata())
-            return _made(config, {name: file.get_tensor(name) for name in list(file.keys())})
+            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+            if config[_DIGEST] != digest(config, tensors):
+                raise ValueError(
+                    f"{_DIGEST}: expected {config[_DIGEST]}, with which it was written; it has been changed"
+                )
+            return _made(config, tensors)
     except module.SafetensorError as error:
         raise ValueError(f"{text}: expected a whole model file of lstmfast forecast: {error}") from error
     except (ValueError, TypeError, KeyError) as error:

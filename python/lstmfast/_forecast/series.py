@@ -61,11 +61,7 @@ class Series:
 
     def shown(self, times: NDArray[Any]) -> list[str]:
         """Write times as the output has them: ISO 8601, no finer than the series; or numbers."""
-        if times.dtype.kind != "M":
-            return [repr(int(t)) if float(t).is_integer() else repr(round(float(t), 9)) for t in times]
-        both = np.concatenate([self.times, times])
-        unit = next(u for u in ("D", "m", "s", "us") if (both.astype(f"datetime64[{u}]") == both).all())
-        return [str(t) + ("Z" if self.utc else "") for t in times.astype(f"datetime64[{unit}]")]
+        return _shown(times, self.times, self.utc)
 
 
 def choose(
@@ -91,6 +87,8 @@ def choose(
         If a column is not there or has no numbers, or times go backwards, come twice, or have no regular
         step; or if too much is missing (`gaps.fill`).
     """
+    if (rows := len(table.lines)) < 2:
+        raise SeriesError(f"{table.source}: expected a series, got {rows} row{'s'[: rows != 1]}")
     if len(set(columns)) < len(columns):
         raise SeriesError(f"{option}: expected each column once, got {', '.join(map(repr, columns))}")
     for name in columns:
@@ -106,15 +104,16 @@ def choose(
     for k, name in enumerate(names):
         if np.isnan(values[:, k]).all():
             raise SeriesError(f"{table.source}: expected numbers in the column {name!r}, got none")
-    if len(values) < 2:
-        raise SeriesError(
-            f"{table.source}: expected a series, got {len(values)} row{'s'[: len(values) != 1]}"
-        )
-    times, utc = _times(table, when)
+    times, utc = _times(table, when, notes)
     step = steps.Rows() if when is None else _step(table, when, times)
     places = step.places(times)
     assert places is not None  # else it would not be the step
-    filled = fill(table.source, names, values, places)
+
+    def said(place: int) -> str:
+        (text,) = _shown(step.times(times[0], np.array([place])), times, utc)
+        return text if when else f"row {text}"
+
+    filled = fill(table.source, names, values, places, said)
     notes += filled.notes
     return Series(
         table.source,
@@ -135,6 +134,9 @@ def _time_column(table: Table, taken: Sequence[str]) -> str | None:
     for name in free:
         if dates.are_dates(table, name):
             return name
+    for name in free:
+        if dates.are_like_dates(table, name):  # not rows counted instead, as if nothing were between them
+            dates.parse(table, name)
     with_numbers = [name for name in table.columns if numbers.are_numbers(table, name)]
     for name in free:
         if name.strip().lower() not in TIME_NAMES:
@@ -171,9 +173,10 @@ def _value_column(table: Table, when: str | None, notes: list[str]) -> str:
     return found[0]
 
 
-def _times(table: Table, when: str | None) -> tuple[NDArray[Any], bool]:
+def _times(table: Table, when: str | None, notes: list[str]) -> tuple[NDArray[Any], bool]:
     """Return times that go up, and whether they are UTC."""
     if when is None:
+        notes.append("No column of times was found: rows are counted, each one step after that before it.")
         return np.arange(len(table.lines), dtype=np.float64), False
     times: NDArray[Any]
     if (
@@ -181,7 +184,13 @@ def _times(table: Table, when: str | None) -> tuple[NDArray[Any], bool]:
         or not numbers.are_numbers(table, when)
         or _are_days_in_digits(table, when)
     ):
-        times, utc = dates.parse(table, when)
+        found = dates.parse(table, when)
+        times, utc = found.times, found.zones
+        of_day = found.local - found.local.astype("datetime64[D]")
+        if utc and len(of_day) > 1 and (of_day == of_day[0]).all() and (found.local != times).any():
+            # Days, weeks, months: they are those of the place, and where clocks change not 24 hours long.
+            times, utc = found.local, False
+            notes.append(f"Days are those of the zone that is said in {when!r}; times are shown without it.")
     else:
         times, utc = numbers.parse(table, when), False
         missing = np.flatnonzero(np.isnan(times))
@@ -197,9 +206,24 @@ def _times(table: Table, when: str | None) -> tuple[NDArray[Any], bool]:
         problem = "come twice" if times[row] == times[row - 1] else "go backwards"
         raise SeriesError(
             f"{table.source}, {table.place(row)}: expected times that go up, but in the column {when!r} they"
-            f" {problem}: {_plain(times[row])} after {_plain(times[row - 1])}"
+            f" {problem}: {_plain(times[row])} after {_plain(times[row - 1])}{_remedy(times, row, utc)}"
         )
     return times, utc
+
+
+def _remedy(times: NDArray[Any], row: int, utc: bool) -> str:
+    """Say what may help, where times do not go up."""
+    if (times[1:] < times[:-1]).all():
+        return "; the newest row is first: turn their order round"
+    if times.dtype.kind != "M":
+        return ""
+    of_day = times - times.astype("datetime64[D]")
+    if not of_day.any():
+        twice = times[row] == times[row - 1]
+        return "; where times of day stand in another column, write both into one" if twice else ""
+    if not utc and times[row - 1] - times[row] <= np.timedelta64(2, "h"):
+        return "; where clocks were set back, write times with their offsets (+01:00), or in UTC"
+    return ""
 
 
 def _are_days_in_digits(table: Table, when: str) -> bool:
@@ -222,9 +246,19 @@ def _step(table: Table, when: str, times: NDArray[Any]) -> Step:
     shortest, longest = int(apart.argmin()), int(apart.argmax())
     raise SeriesError(
         f"{table.source}: expected regular times in the column {when!r}, got differences that are not"
-        f" multiples of the most frequent: {_plain(times[shortest])} to {_plain(times[shortest + 1])},"
-        f" {_plain(times[longest])} to {_plain(times[longest + 1])}; resample the series first"
+        f" multiples of the most frequent: {_plain(times[shortest])} to {_plain(times[shortest + 1])}"
+        f" ({table.place(shortest + 1)}), {_plain(times[longest])} to {_plain(times[longest + 1])}"
+        f" ({table.place(longest + 1)}); resample the series first"
     )
+
+
+def _shown(times: NDArray[Any], among: NDArray[Any], utc: bool) -> list[str]:
+    """Write times as fine as those that they are among; see `Series.shown`."""
+    if times.dtype.kind != "M":
+        return [repr(int(t)) if float(t).is_integer() else repr(round(float(t), 9)) for t in times]
+    both = np.concatenate([among, times])
+    unit = next(u for u in ("D", "m", "s", "us") if (both.astype(f"datetime64[{u}]") == both).all())
+    return [str(t) + ("Z" if utc else "") for t in times.astype(f"datetime64[{unit}]")]
 
 
 def _plain(time: Any) -> str:  # noqa: ANN401

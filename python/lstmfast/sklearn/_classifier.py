@@ -136,10 +136,16 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         rows, y, weights = counted(rows, y, sample_weight)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"y: expected at least two classes, got one class, {classes[0]!r}")
+            raise ValueError(f"y: expected at least two classes, got one class, {classes.tolist()[0]!r}")
         if self.class_weight is not None:
             by_class = compute_sample_weight(self.class_weight, y)
-            weights = by_class if weights is None else weights * by_class
+            if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+                raise ValueError(
+                    "class_weight: expected finite numbers, none below zero and not all zero,"
+                    f" got {self.class_weight!r}"
+                )
+            # A class without weight is one that can be said, of which nothing is learned.
+            rows, codes, weights = counted(rows, codes, by_class if weights is None else weights * by_class)
         self._train(rows, codes, len(classes), weights=weights, classes=codes, fitted={"classes_": classes})
         return self
 

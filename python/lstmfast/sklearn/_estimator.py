@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _layers
 from .._base import checks
 from .._base.checks import Array
-from .._fitting import History, Sequences, Settings, apply, fit, streams
+from .._fitting import History, Sequences, apply, fit, streams
 from ..training import Dense
 from . import _held_out
-from ._random import seed_of
 from ._reading import Rows, chosen, read
 from ._scaling import Scaling
+from ._settings import settings_of
 from ._telling import tell
 
 CELLS = ("LSTM", "GRU", "RNN", "LayerNormLSTM")
@@ -92,7 +91,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         fitted
             Attributes that are set besides.
         """
-        settings, fraction = self._settings(), self._fraction()
+        settings, fraction = settings_of(self), self._fraction()
         kind = getattr(_layers, checks.choice(self.cell, "cell", CELLS))
         for_layer, for_head, for_split = streams(settings.seed, 5)[2:]  # the first two are `fit`'s
         scaling = Scaling.of(rows) if checks.flag(self.standardize, "standardize") else None
@@ -136,22 +135,6 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         """Compute the head's outputs [n, K]."""
         check_is_fitted(self)
         return apply(self.layer_, self.head_, self._scaling.to_model(read(self, X, reset=False)))
-
-    def _settings(self) -> Settings:
-        names = {
-            "epochs": "max_iter",
-            "patience": "n_iter_no_change",
-            "min_delta": "tol",
-            "batch_size": "batch_size",
-            "learning_rate": "learning_rate",
-            "max_norm": "max_norm",
-        }
-        given = {name: getattr(self, ours) for name, ours in names.items()}
-        checks.integer(self.max_iter, "max_iter", 1)
-        checks.integer(self.n_iter_no_change, "n_iter_no_change", 1)
-        if not 0 <= checks.real(self.tol, "tol", "a number >= 0") < math.inf:
-            raise ValueError(f"tol: expected a number >= 0, got {self.tol}")
-        return Settings(**given, seed=seed_of(self.random_state))
 
     def _fraction(self) -> float:
         """How much is held out."""

@@ -11,9 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._base import checks
-from .._fitting import Settings
 from .._forecast.forecaster import Forecaster, Prediction
-from ._random import seed_of
+from ._settings import settings_of
 from ._telling import tell
 
 Values = NDArray[np.float64]
@@ -35,6 +34,9 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         Its size and depth.
     period : int >= 2, 0 or None
         Rows of a season; 0: there is none; None: it is looked for.
+    logarithms : bool
+        Whether columns that are above 0 and whose spread grows with their level, both in the rows to learn
+        from, are computed with in logarithms. All later numbers must be above 0 then.
     learning_rate : float > 0
         Adam's.
     batch_size : int >= 1
@@ -82,6 +84,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         num_layers: int = 1,
         *,
         period: int | None = None,
+        logarithms: bool = True,
         learning_rate: float = 3e-3,
         batch_size: int = 32,
         max_iter: int = 100,
@@ -96,6 +99,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.period = period
+        self.logarithms = logarithms
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -109,23 +113,17 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         """Learn from a series X, [N] or [N, C]."""
         checks.choice(self.cell, "cell", ("LSTM", "GRU"))
         series = self._read(X, reset=True)
-        seed = seed_of(self.random_state)
+        settings = settings_of(self)
+        assert settings.seed is not None
         forecaster = Forecaster(
             self.horizon,
             self.cell.lower(),
             self.hidden_size,
             self.num_layers,
             self.period,
-            settings=Settings(
-                epochs=checks.integer(self.max_iter, "max_iter", 1),
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
-                max_norm=self.max_norm,
-                patience=checks.integer(self.n_iter_no_change, "n_iter_no_change", 1),
-                min_delta=self.tol,
-                seed=seed,
-            ),
-            seed=seed,
+            settings=settings,
+            seed=settings.seed,
+            logarithms=self.logarithms,
         )
         forecaster.fit(series, on_epoch=tell if checks.flag(self.verbose, "verbose") else None)
         assert forecaster.history is not None
@@ -189,8 +187,7 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
         learned = self.forecaster_.learned
         assert learned is not None
         scaling, network = learned.scaling, learned.network
-        if (scaling.log & (series <= 0).any(axis=0)).any():
-            raise ValueError("X: expected numbers above 0 in columns where all were that fit was given")
+        scaling.check(series, learned.names)
         ahead = scaling.to_values(network.forecast(scaling.to_model(series)))
         ahead = np.where(np.isnan(ahead), series[:, np.newaxis], ahead)
         return ahead[..., 0] if self._one_column else ahead
@@ -216,7 +213,13 @@ class SequenceForecaster(BaseEstimator):  # type: ignore[misc]
 
     def _ahead(self, steps: int | None, X: Any) -> Prediction:
         check_is_fitted(self)
-        return self.forecaster_.predict(self._last if X is None else self._read(X, reset=False), steps)
+        if X is None:
+            return self.forecaster_.predict(self._last, steps)
+        series, learned = self._read(X, reset=False), self.forecaster_.learned
+        assert learned is not None
+        if len(series) < learned.needs:
+            raise ValueError(f"X: expected at least {learned.needs} rows to forecast from, got {len(series)}")
+        return self.forecaster_.predict(series, steps)
 
     def _shaped(self, values: Values) -> Values:
         return values[:, 0] if self._one_column else values

@@ -32,8 +32,12 @@ class Scaling:
 
     @classmethod
     def _of_steps(cls, steps: NDArray[np.float64]) -> Scaling:
-        mean = steps.mean(axis=0)
-        deviation = np.sqrt(np.square(steps - mean).mean(axis=0))
+        # By powers of two, which change no bit, so that no sum or square is beyond what float64 can hold.
+        size = _size(steps)
+        mean = (steps / size).mean(axis=0) * size
+        centred = steps - mean
+        size = _size(centred)
+        deviation = np.sqrt(np.square(centred / size).mean(axis=0)) * size
         # Of a feature that does not change rounding alone may be left, which must not become 1.
         still = deviation <= 1e-12 * np.abs(steps).max(axis=0)
         return cls(mean, np.where(still, 1.0, deviation))
@@ -41,8 +45,18 @@ class Scaling:
     def to_model(self, rows: Rows) -> Rows:
         """Scale sequences, in float32."""
         if isinstance(rows, np.ndarray):
-            return self.scaled(rows)
-        return [self.scaled(row) for row in rows]
+            return self._fitting(rows, "X")
+        return [self._fitting(row, f"X[{k}]") for k, row in enumerate(rows)]
+
+    def _fitting(self, numbers: NDArray[Any], name: str) -> NDArray[np.float32]:
+        found = self.scaled(numbers)
+        if not np.isfinite(found).all():
+            place = tuple(int(k) for k in np.argwhere(~np.isfinite(found))[0])
+            raise ValueError(
+                f"{name}: expected numbers that float32 can hold, less the mean and by the deviation that fit"
+                f" found, got {numbers[place]:g} at {place}"
+            )
+        return found
 
     def to_numbers(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
         """Undo it."""
@@ -52,3 +66,10 @@ class Scaling:
     def scaled(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
         """Scale numbers [..., I], in float32."""
         return checks.converted((numbers - self.mean) / self.deviation, checks.FLOAT32)
+
+
+def _size(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the power of two that is as large as the largest of each feature, [I]; of zeros a half."""
+    _, exponent = np.frexp(np.abs(steps).max(axis=0))
+    size: NDArray[np.float64] = np.ldexp(1.0, exponent - 1)
+    return size
