@@ -36,10 +36,10 @@ def main() -> None:
         def work(_: int) -> Iterator[pa.Table]:
             files = [str(path.resolve()) for path in files_of(chosen.data)]
             futures = client.map(label, files, model=str(chosen.model.resolve()), pure=False)
-            for number, future in enumerate(futures):
+            for number in range(len(files)):
                 if chosen.kill and number == len(files) // 3:
                     os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
-                yield future.result()
+                yield futures.pop(0).result()  # which its worker then need not keep
 
         run(begun, chosen, work)
 
