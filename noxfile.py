@@ -303,11 +303,28 @@ def frameworks(session: nox.Session, family: str) -> None:
 MODELS = ROOT / "examples" / "models"
 
 
+WHEELS: dict[str, Path] = {}  # of one run of nox
+
+
+def wheel_of_this_run(session: nox.Session) -> Path:
+    """Build a wheel of what is here in the first session that asks; all others of this run take it."""
+    if "lstmfast" not in WHEELS:
+        folder = ROOT / "build" / "models"
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run_install(
+            "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)
+        )
+        (WHEELS["lstmfast"],) = folder.glob("*.whl")
+    return WHEELS["lstmfast"]
+
+
 @nox.session
 @nox.parametrize("model", [nox.param(path.stem, id=path.stem) for path in sorted(MODELS.glob("[!_]*.py"))])
 def models(session: nox.Session, model: str) -> None:
     """Run a program of examples/models, with one thread and with two. Not in .ci/run: large, minutes each."""
-    session.install("-r", str(MODELS / f"{model}.txt"), ".")
+    session.install("-r", str(MODELS / f"{model}.txt"))
+    # pip may think that it has this version already, from sources of another day.
+    session.install("--force-reinstall", "--no-deps", str(wheel_of_this_run(session)))
     for threads in ("1", "2"):
         program = ("python", "-W", "ignore", str(MODELS / f"{model}.py"), "--threads", threads)
         session.run(*program, *session.posargs)
