@@ -415,7 +415,7 @@ WHEEL_TESTS = [
 
 # Those that look at what is published; newer ones may ask for more, and not on the day of a release.
 AUDITORS = (
-    *("auditwheel==6.8.0", "check-jsonschema==0.39.0", "check-wheel-contents==0.6.3", "twine==7.0.0"),
+    *("auditwheel==6.8.2", "check-jsonschema==0.39.0", "check-wheel-contents==0.6.3", "twine==7.0.0"),
     "validate-pyproject[all]==0.27",
 )
 

@@ -1,9 +1,9 @@
 """Build for systems that this machine is not: check_systems.py [TARGET...].
 
 Zig is Clang, a linker, libc++ and the C libraries of these systems, in one package of PyPI, ziglang. With it
-CMake builds and links the core's own tests, warnings as errors, and, but for Windows, whose Python has headers
-of its own, the extension module. Tests for musl are then run: they are linked statically, and those for arm64
-run if there is qemu-aarch64. Nothing runs of what is made for macOS and Windows.
+CMake builds and links the core's own tests, warnings as errors, and the extension module, but for Windows,
+whose Python has headers of its own. Tests for musl are then run: they are linked statically, and those for
+arm64 run if there is qemu-aarch64. Nothing runs of what is made for macOS and Windows.
 """
 
 from __future__ import annotations
